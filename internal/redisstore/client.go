@@ -1,0 +1,156 @@
+// Package redisstore keeps challenges and limits in Redis. It owns the keys, the scripts and the
+// connection; what a challenge means belongs to package otp.
+//
+// Each decision is one Lua script, so that it is atomic and takes one round trip. All keys of one phone
+// share a hash tag and with it a slot. An address is in a slot of its own: on a single Redis the script
+// takes its key too; on a cluster the address is asked first and given its send back on a refusal.
+//
+//	otp:{phone}:code    hash  the challenge: id, digest, tries, send, sent, receipts, last   lives Policy.TTL
+//	otp:{phone}:sends   list  times of the messages to the phone                             lives the limit's window
+//	otp:{phone}:wrong   list  times of the wrong tries at the phone's codes                  lives a day
+//	otp:{address}:sends list  times of the messages asked for from the address               lives the limit's window
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// callTimeout bounds a call with everything in it: waiting for a connection, opening one, the round trip.
+const callTimeout = 300 * time.Millisecond
+
+// Modes of a Redis.
+const (
+	Single   = "single"
+	Cluster  = "cluster"
+	Sentinel = "sentinel"
+)
+
+// Options are the inputs of Open.
+type Options struct {
+	URL    string // redis:// or rediss://, with several hosts separated by commas for Cluster and Sentinel
+	Mode   string // Single, Cluster or Sentinel
+	Master string // the name of the master, for Sentinel
+}
+
+// A Client is a connection to Redis. It is safe for use by many goroutines.
+type Client struct {
+	redis   redis.UniversalClient
+	timeout time.Duration // of a call
+	cluster bool
+	stop    func()
+}
+
+// Open gives a client. It opens no connection; Ping does.
+//
+// A script is never sent again after its reply was lost, because it may have counted already. The cluster
+// client alone repeats a call after a broken connection: then a send is still counted once, a wrong try twice.
+func Open(o Options) (*Client, error) {
+	u, hosts, err := parse(o.URL)
+	if err != nil {
+		return nil, err
+	}
+	if u.TLSConfig != nil {
+		u.TLSConfig.ServerName = "" // each host's own name
+	}
+	logging.Disable() // its errors come back from the calls
+	return &Client{timeout: callTimeout, cluster: o.Mode == Cluster, stop: func() {}, redis: redis.NewUniversalClient(&redis.UniversalOptions{
+		Addrs: hosts, DB: u.DB, Username: u.Username, Password: u.Password, TLSConfig: u.TLSConfig,
+		IsClusterMode: o.Mode == Cluster, MasterName: o.Master,
+		Protocol: 3, DisableIdentity: true,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+		// The context's deadline is the one that ends a call; were these shorter, the cluster client would repeat it.
+		ContextTimeoutEnabled: true, ReadTimeout: 2 * callTimeout, WriteTimeout: 2 * callTimeout,
+		DialTimeout: callTimeout, DialerRetries: 1, MaxRetries: -1,
+	})}, nil
+}
+
+// parse reads a Redis URL with one or more hosts.
+func parse(text string) (*redis.Options, []string, error) {
+	invalid := errors.New("redisstore: not a Redis URL") // the cause would print the password
+	scheme, rest, ok := strings.Cut(text, "://")
+	if !ok {
+		return nil, nil, invalid
+	}
+	end := strings.IndexAny(rest, "/?")
+	if end < 0 {
+		end = len(rest)
+	}
+	authority, tail := rest[:end], rest[end:]
+	userinfo := ""
+	if at := strings.LastIndex(authority, "@"); at >= 0 {
+		userinfo, authority = authority[:at+1], authority[at+1:]
+	}
+	var hosts []string
+	var options *redis.Options
+	for host := range strings.SplitSeq(authority, ",") {
+		if _, err := url.Parse("redis://" + host); err != nil || host == "" {
+			return nil, nil, invalid
+		}
+		o, err := redis.ParseURL(scheme + "://" + userinfo + host + tail)
+		if err != nil {
+			return nil, nil, invalid
+		}
+		hosts, options = append(hosts, o.Addr), o
+	}
+	return options, hosts, nil
+}
+
+// StartEmbedded starts a Redis inside the process. It opens no port, keeps nothing when it ends, and its
+// clock is moved by a goroutine that Close stops.
+func StartEmbedded() *Client {
+	m := miniredis.NewMiniRedis()
+	const tick = 100 * time.Millisecond // the precision of its times to live
+	ticker, done := time.NewTicker(tick), make(chan struct{})
+	go func() {
+		for last := time.Now(); ; {
+			select {
+			case now := <-ticker.C:
+				m.FastForward(now.Sub(last))
+				last = now
+			case <-done:
+				return
+			}
+		}
+	}()
+	logging.Disable()
+	return &Client{
+		timeout: 5 * time.Second, // it is never away, only slow
+		stop:    func() { ticker.Stop(); close(done); m.Close() },
+		redis: redis.NewUniversalClient(&redis.UniversalOptions{
+			Dialer:                   func(context.Context, string, string) (net.Conn, error) { return m.Dial() },
+			Protocol:                 3,
+			DisableIdentity:          true,
+			MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+			ContextTimeoutEnabled:    true,
+			MaxRetries:               -1,
+		}),
+	}
+}
+
+// Ping tells whether Redis answers.
+func (c *Client) Ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	if err := c.redis.Ping(ctx).Err(); err != nil {
+		return fmt.Errorf("redis: %w", err)
+	}
+	return nil
+}
+
+// Close closes the connections and ends an embedded Redis.
+func (c *Client) Close() error {
+	err := c.redis.Close()
+	c.stop()
+	return err
+}

@@ -1,0 +1,117 @@
+package redisstore
+
+import (
+	"context"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"dekamond-otp/internal/otp"
+	"dekamond-otp/internal/otp/otptest"
+)
+
+func TestCodesEmbedded(t *testing.T) {
+	suite(t, func(*testing.T) (*Client, error) { return StartEmbedded(), nil })
+}
+
+func TestCodesOnRedis(t *testing.T) {
+	suite(t, func(t *testing.T) (*Client, error) {
+		return Open(Options{URL: service(t, "TEST_REDIS_URL"), Mode: Single})
+	})
+}
+
+func TestCodesOnCluster(t *testing.T) {
+	suite(t, func(t *testing.T) (*Client, error) {
+		return Open(Options{URL: service(t, "TEST_REDIS_CLUSTER_URL"), Mode: Cluster})
+	})
+}
+
+func service(t testing.TB, variable string) string {
+	url := os.Getenv(variable)
+	if url == "" {
+		t.Fatalf("%s is not set; make test starts what the tests need", variable)
+	}
+	return url
+}
+
+func suite(t *testing.T, open func(*testing.T) (*Client, error)) {
+	otptest.TestCodeStore(t, func(t *testing.T, p otp.Policy) otptest.Store {
+		c, err := open(t)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.timeout = 10 * time.Second // a thousand calls at once, on a machine that is busy with other tests
+		t.Cleanup(func() {
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return otptest.Store{CodeStore: NewCodes(c, p), Age: func(t *testing.T, d time.Duration) { age(t, c, d) }}
+	})
+}
+
+// age moves every time and every end of life in the store into the past.
+func age(t *testing.T, c *Client, d time.Duration) {
+	t.Helper()
+	ctx := t.Context()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	earlier := func(us string) string {
+		n, err := strconv.ParseInt(us, 10, 64)
+		must(err)
+		return strconv.FormatInt(n-d.Microseconds(), 10)
+	}
+	for _, key := range keys(t, c) {
+		if strings.HasSuffix(key, ":code") {
+			h, err := c.redis.HGetAll(ctx, key).Result()
+			must(err)
+			receipts := strings.Fields(h["receipts"])
+			for i := 1; i < len(receipts); i += 2 {
+				receipts[i] = earlier(receipts[i]) + "\n"
+			}
+			text := strings.ReplaceAll(strings.TrimSpace(strings.Join(receipts, " ")), "\n ", "\n")
+			must(c.redis.HSet(ctx, key, "sent", earlier(h["sent"]), "receipts", text).Err())
+		} else {
+			times, err := c.redis.LRange(ctx, key, 0, -1).Result()
+			must(err)
+			for i, at := range times {
+				must(c.redis.LSet(ctx, key, int64(i), earlier(at)).Err())
+			}
+		}
+		ttl, err := c.redis.PTTL(ctx, key).Result()
+		must(err)
+		if ttl <= 0 {
+			t.Fatalf("%s lives for ever", key)
+		}
+		must(c.redis.PExpire(ctx, key, ttl-d).Err())
+	}
+}
+
+func keys(t *testing.T, c *Client) (keys []string) {
+	t.Helper()
+	scan := func(ctx context.Context, r redis.UniversalClient) error {
+		all := r.Scan(ctx, 0, "otp:*", 1000).Iterator()
+		for all.Next(ctx) {
+			keys = append(keys, all.Val())
+		}
+		return all.Err()
+	}
+	var err error
+	if cluster, ok := c.redis.(*redis.ClusterClient); ok {
+		err = cluster.ForEachMaster(t.Context(), func(ctx context.Context, r *redis.Client) error { return scan(ctx, r) })
+	} else {
+		err = scan(t.Context(), c.redis)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
