@@ -1,0 +1,260 @@
+package config
+
+import (
+	"errors"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// production holds the least that APP_ENV=production starts with.
+var production = map[string]string{
+	"APP_ENV":            "production",
+	"DATABASE_URL":       "postgres://otp:pw@db:5432/otp",
+	"REDIS_URL":          "redis://:pw@redis:6379/0",
+	"OTP_SECRET":         strings.Repeat("otp1", 8),
+	"JWT_SECRET":         strings.Repeat("jwt2", 8),
+	"SMS_REGIONS":        "IR,DE",
+	"SMS_PROVIDERS":      "webhook",
+	"SMS_WEBHOOK_URL":    "https://sms.example.com/send",
+	"SMS_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+}
+
+func with(base map[string]string, settings ...string) func(string) string {
+	env := maps.Clone(base)
+	if env == nil {
+		env = make(map[string]string)
+	}
+	for _, s := range settings {
+		name, value, _ := strings.Cut(s, "=")
+		env[name] = value
+	}
+	return func(name string) string { return env[name] }
+}
+
+func mustLoad(t *testing.T, getenv func(string) string) *Config {
+	t.Helper()
+	c, err := Load(getenv)
+	if err != nil {
+		t.Fatalf("Load: %v", err)
+	}
+	return c
+}
+
+func TestDevelopmentDefaults(t *testing.T) {
+	want := &Config{
+		HTTPAddr:    "127.0.0.1:1628",
+		DatabaseURL: NewSecret("sqlite:data/otp.db"), MigrateOnStart: true,
+		RedisURL: NewSecret("embedded"), RedisMode: "single",
+		OTPLength: 6, OTPTTL: 2 * time.Minute, OTPMaxAttempts: 5, OTPResendAfter: 30 * time.Second, OTPDailyAttempts: 30,
+		OTPLimitPhone: Limit{3, 10 * time.Minute}, OTPLimitIP: Limit{30, 10 * time.Minute}, SignupLogsIn: true,
+		JWTIssuer: "dekamond-otp", JWTAudience: "dekamond-otp", AccessTTL: 15 * time.Minute, RefreshTTL: 720 * time.Hour,
+		SMSRegions: []string{"*"}, SMSProviders: []string{"console"},
+		LogLevel: slog.LevelInfo, LogFormat: "text",
+	}
+	got := mustLoad(t, func(string) string { return " " }) // an empty variable is one that is not set
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("Load with nothing set\n got %s\nwant %s", reveal(got), reveal(want))
+	}
+	if path, ok := got.SQLitePath(); path != "data/otp.db" || !ok {
+		t.Errorf("SQLitePath = %q, %t, want data/otp.db", path, ok)
+	}
+	if !got.EmbeddedRedis() {
+		t.Error("the Redis of development is not embedded")
+	}
+}
+
+func TestProduction(t *testing.T) {
+	c := mustLoad(t, with(production))
+	if !c.Production || c.HTTPAddr != ":1628" || c.LogFormat != "json" {
+		t.Errorf("Production, HTTPAddr, LogFormat = %t, %q, %q", c.Production, c.HTTPAddr, c.LogFormat)
+	}
+	if _, ok := c.SQLitePath(); ok || c.EmbeddedRedis() {
+		t.Error("a store of production is embedded unasked")
+	}
+	if got, want := c.OTPSecret.Reveal(), production["OTP_SECRET"]; got != want {
+		t.Errorf("OTPSecret = %q, want %q", got, want)
+	}
+	c = mustLoad(t, with(production, "DATABASE_URL=sqlite:/var/lib/otp.db", "REDIS_URL=embedded"))
+	if path, _ := c.SQLitePath(); path != "/var/lib/otp.db" || !c.EmbeddedRedis() {
+		t.Errorf("stores embedded by name: path %q, embedded Redis %t", path, c.EmbeddedRedis())
+	}
+}
+
+func TestValues(t *testing.T) {
+	prefixes := func(texts ...string) (ps []netip.Prefix) {
+		for _, s := range texts {
+			ps = append(ps, netip.MustParsePrefix(s))
+		}
+		return ps
+	}
+	for _, tc := range []struct {
+		in   string
+		got  func(*Config) any
+		want any
+	}{
+		{"HTTP_ADDR= [::1]:0 ", func(c *Config) any { return c.HTTPAddr }, "[::1]:0"},
+		{"DATABASE_URL=postgresql:///otp?host=/run/postgresql", func(c *Config) any { return c.DatabaseURL.Reveal() }, "postgresql:///otp?host=/run/postgresql"},
+		{"DATABASE_URL=postgres://u:p@a:5432,b:5432/otp", func(c *Config) any { return c.DatabaseURL.Reveal() }, "postgres://u:p@a:5432,b:5432/otp"},
+		{"MIGRATE_ON_START=false", func(c *Config) any { return c.MigrateOnStart }, false},
+		{"REDIS_URL=rediss://u:p@,q@[::1]:6379/1?x=,", func(c *Config) any { return c.RedisMode }, "single"},
+		{"OTP_LENGTH=10", func(c *Config) any { return c.OTPLength }, 10},
+		{"OTP_TTL=90s", func(c *Config) any { return c.OTPTTL }, 90 * time.Second},
+		{"OTP_RESEND_AFTER=0", func(c *Config) any { return c.OTPResendAfter }, time.Duration(0)},
+		{"OTP_RESEND_AFTER=off", func(c *Config) any { return c.OTPResendAfter }, time.Duration(0)},
+		{"OTP_RESEND_AFTER=2m", func(c *Config) any { return c.OTPResendAfter }, 2 * time.Minute},
+		{"OTP_LIMIT_PHONE=5/1h", func(c *Config) any { return c.OTPLimitPhone }, Limit{5, time.Hour}},
+		{"OTP_LIMIT_IP=off", func(c *Config) any { return c.OTPLimitIP }, Limit{}},
+		{"OTP_TEST_NUMBERS=+15550001111:123456, +15550002222:000000", func(c *Config) any { return c.OTPTestNumbers }, map[string]string{"+15550001111": "123456", "+15550002222": "000000"}},
+		{"SIGNUP_LOGS_IN=false", func(c *Config) any { return c.SignupLogsIn }, false},
+		{"DEFAULT_REGION=ir", func(c *Config) any { return c.DefaultRegion }, "IR"},
+		{"SMS_REGIONS=ir, De", func(c *Config) any { return c.SMSRegions }, []string{"IR", "DE"}},
+		{"SMS_WEBHOOK_SECRET=any text", func(c *Config) any { return c.SMSWebhookSecret.Reveal() }, "any text"},
+		{"TRUSTED_PROXIES=10.1.2.3/8, 192.0.2.1,2001:db8::1", func(c *Config) any { return c.TrustedProxies }, prefixes("10.0.0.0/8", "192.0.2.1/32", "2001:db8::1/128")},
+		{"CORS_ORIGINS=https://App.example.com,http://localhost:3000", func(c *Config) any { return c.CORSOrigins }, []string{"https://app.example.com", "http://localhost:3000"}},
+		{"CORS_ORIGINS=*", func(c *Config) any { return c.CORSOrigins }, []string{"*"}},
+		{"LOG_LEVEL=error", func(c *Config) any { return c.LogLevel }, slog.LevelError},
+	} {
+		c, err := Load(with(nil, tc.in))
+		if err != nil {
+			t.Errorf("%s: %v", tc.in, err)
+			continue
+		}
+		if got := tc.got(c); !reflect.DeepEqual(got, tc.want) {
+			t.Errorf("%s: got %v, want %v", tc.in, got, tc.want)
+		}
+	}
+}
+
+func TestSeveralRedisHosts(t *testing.T) {
+	const hosts = "REDIS_URL=redis://u:pw@a:6379,b:6379,[::1]:6379"
+	mustLoad(t, with(nil, hosts, "REDIS_MODE=cluster"))
+	c := mustLoad(t, with(nil, hosts, "REDIS_MODE=sentinel", "REDIS_MASTER=main"))
+	if c.RedisMode != "sentinel" || c.RedisMaster != "main" {
+		t.Errorf("RedisMode, RedisMaster = %q, %q", c.RedisMode, c.RedisMaster)
+	}
+}
+
+func TestFaults(t *testing.T) {
+	long := strings.Repeat("9f", 16)
+	for _, tc := range []struct {
+		base     map[string]string
+		settings string // separated by a bar
+		want     string
+	}{
+		{nil, "APP_ENV=Production", "APP_ENV: must be development or production"},
+		{nil, "HTTP_ADDR=1628", "HTTP_ADDR: must be host:port"},
+		{nil, "HTTP_ADDR=:16280000", "HTTP_ADDR: must be host:port"},
+		{nil, "DATABASE_URL=mysql://u:hunter2@db/otp", "DATABASE_URL: must be postgres://… or sqlite:PATH"},
+		{nil, "DATABASE_URL=sqlite://data/otp.db", "DATABASE_URL: must be postgres://… or sqlite:PATH"},
+		{nil, "DATABASE_URL=sqlite: ", "DATABASE_URL: must be postgres://… or sqlite:PATH"},
+		{nil, "MIGRATE_ON_START=yes", "MIGRATE_ON_START: must be true or false"},
+		{nil, "REDIS_URL=unix:///run/redis.sock", "REDIS_URL: must be redis://HOST or rediss://HOST, with commas between several hosts, or embedded"},
+		{nil, "REDIS_URL=redis://:hunter2@", "REDIS_URL: must be redis://HOST or rediss://HOST, with commas between several hosts, or embedded"},
+		{nil, "REDIS_URL=redis://a:6379,,b:6379|REDIS_MODE=cluster", "REDIS_URL: must be redis://HOST or rediss://HOST, with commas between several hosts, or embedded"},
+		{nil, "REDIS_URL=redis://:hunter2@a:6379,b:6379", "REDIS_URL: must have one host with REDIS_MODE=single"},
+		{nil, "REDIS_MODE=master", "REDIS_MODE: must be single, cluster or sentinel"},
+		{nil, "REDIS_MODE=cluster", "REDIS_MODE: must be single with an embedded Redis"},
+		{nil, "REDIS_URL=redis://a|REDIS_MODE=sentinel", "REDIS_MASTER: must be set with REDIS_MODE=sentinel"},
+		{nil, "OTP_SECRET=" + long[1:], "OTP_SECRET: must be at least 32 bytes long"},
+		{nil, "OTP_LENGTH=5", "OTP_LENGTH: must be a whole number from 6 to 10"},
+		{nil, "OTP_LENGTH=11", "OTP_LENGTH: must be a whole number from 6 to 10"},
+		{nil, "OTP_LENGTH=7x", "OTP_LENGTH: must be a whole number from 6 to 10"},
+		{nil, "OTP_TTL=29s", "OTP_TTL: must be a duration from 30s to 10m in whole seconds"},
+		{nil, "OTP_TTL=11m", "OTP_TTL: must be a duration from 30s to 10m in whole seconds"},
+		{nil, "OTP_TTL=90500ms", "OTP_TTL: must be a duration from 30s to 10m in whole seconds"},
+		{nil, "OTP_TTL=120", "OTP_TTL: must be a duration from 30s to 10m in whole seconds"},
+		{nil, "OTP_MAX_ATTEMPTS=0", "OTP_MAX_ATTEMPTS: must be a whole number from 1 to 10"},
+		{nil, "OTP_RESEND_AFTER=-1s", "OTP_RESEND_AFTER: must be a duration from 0s to 10m in whole seconds, or off"},
+		{nil, "OTP_RESEND_AFTER=121s", "OTP_RESEND_AFTER: must not be longer than OTP_TTL"},
+		{nil, "OTP_RESEND_AFTER=9m|OTP_TTL=5x", "OTP_TTL: must be a duration from 30s to 10m in whole seconds"},
+		{nil, "OTP_DAILY_ATTEMPTS=101", "OTP_DAILY_ATTEMPTS: must be a whole number from 1 to 100"},
+		{nil, "OTP_LIMIT_PHONE=7", "OTP_LIMIT_PHONE: must be N/DURATION such as 3/10m, from 1 to 1000 in 1s to 24h, or off"},
+		{nil, "OTP_LIMIT_PHONE=0/7m", "OTP_LIMIT_PHONE: must be N/DURATION such as 3/10m, from 1 to 1000 in 1s to 24h, or off"},
+		{nil, "OTP_LIMIT_IP=7/25h", "OTP_LIMIT_IP: must be N/DURATION such as 3/10m, from 1 to 1000 in 1s to 24h, or off"},
+		{nil, "OTP_TEST_NUMBERS=+05550001111:123457", "OTP_TEST_NUMBERS: must be a list such as +15550001111:123456, with each number once"},
+		{nil, "OTP_TEST_NUMBERS=+15550003333", "OTP_TEST_NUMBERS: must be a list such as +15550001111:123456, with each number once"},
+		{nil, "OTP_TEST_NUMBERS=+15550003333:123457,+15550003333:123458", "OTP_TEST_NUMBERS: must be a list such as +15550001111:123456, with each number once"},
+		{nil, "OTP_TEST_NUMBERS=+15550003333:1234567,+15550004444:7", "OTP_TEST_NUMBERS: must have codes of OTP_LENGTH digits"},
+		{nil, "SIGNUP_LOGS_IN=2", "SIGNUP_LOGS_IN: must be true or false"},
+		{nil, "JWT_SECRET=" + long[1:], "JWT_SECRET: must be at least 32 bytes long"},
+		{nil, "JWT_SECRET=" + long + "|OTP_SECRET=" + long, "JWT_SECRET: must not be the same as OTP_SECRET"},
+		{nil, "JWT_KEYS=/etc/keys", "JWT_KEYS: is not supported by this version, use JWT_SECRET"},
+		{nil, "ACCESS_TTL=25h", "ACCESS_TTL: must be a duration from 1m to 24h in whole seconds"},
+		{nil, "REFRESH_TTL=8761h", "REFRESH_TTL: must be a duration from 1m to 8760h in whole seconds"},
+		{nil, "REFRESH_TTL=14m", "REFRESH_TTL: must not be shorter than ACCESS_TTL"},
+		{nil, "DEFAULT_REGION=UK", "DEFAULT_REGION: must be an ISO 3166 code of two letters"},
+		{nil, "DEFAULT_REGION=IR,DE", "DEFAULT_REGION: must be an ISO 3166 code of two letters"},
+		{nil, "SMS_REGIONS=IR,ZZ", "SMS_REGIONS: each must be an ISO 3166 code of two letters, or *"},
+		{nil, "SMS_REGIONS=IR,*", "SMS_REGIONS: each must be an ISO 3166 code of two letters, or *"},
+		{nil, "SMS_REGIONS=,", "SMS_REGIONS: each must be an ISO 3166 code of two letters, or *"},
+		{nil, "SMS_PROVIDERS=console,pigeon", "SMS_PROVIDERS: each must be console or webhook"},
+		{nil, "SMS_PROVIDERS=console,console", "SMS_PROVIDERS: must name console and webhook once at most"},
+		{nil, "SMS_PROVIDERS=webhook", "SMS_WEBHOOK_URL: must be set for the webhook in SMS_PROVIDERS"},
+		{nil, "SMS_WEBHOOK_URL=sms.example.com/send", "SMS_WEBHOOK_URL: must be a URL of http or https"},
+		{nil, "SMS_WEBHOOK_URL=https:///hunter2", "SMS_WEBHOOK_URL: must be a URL of http or https"},
+		{nil, "SMS_WEBHOOK_URL=http://u:hunter2@%zz", "SMS_WEBHOOK_URL: must be a URL of http or https"},
+		{nil, "SMS_WEBHOOK_SECRET=whsec_c2hvcnQ=", "SMS_WEBHOOK_SECRET: must be base64 of 24 to 64 bytes after whsec_"},
+		{nil, "SMS_WEBHOOK_SECRET=whsec_" + long + "?", "SMS_WEBHOOK_SECRET: must be base64 of 24 to 64 bytes after whsec_"},
+		{nil, "ADMIN_API_KEY=" + long[1:], "ADMIN_API_KEY: must be at least 32 bytes long"},
+		{nil, "TRUSTED_PROXIES=10.0.0.0/33", "TRUSTED_PROXIES: each must be a CIDR or an address"},
+		{nil, "TRUSTED_PROXIES=fe80::1%eth0", "TRUSTED_PROXIES: each must be a CIDR or an address"},
+		{nil, "TRUSTED_PROXIES=::ffff:10.0.0.1", "TRUSTED_PROXIES: each must be a CIDR or an address"},
+		{nil, "TRUSTED_PROXIES=10.0.0.1,", "TRUSTED_PROXIES: each must be a CIDR or an address"},
+		{nil, "CORS_ORIGINS=https://a.example/", "CORS_ORIGINS: each must be an origin such as https://example.com, or *"},
+		{nil, "CORS_ORIGINS=https://*.a.example", "CORS_ORIGINS: each must be an origin such as https://example.com, or *"},
+		{nil, "CORS_ORIGINS=a.example", "CORS_ORIGINS: each must be an origin such as https://example.com, or *"},
+		{nil, "LOG_LEVEL=INFO+1", "LOG_LEVEL: must be debug, info, warn or error"},
+		{nil, "LOG_FORMAT=xml", "LOG_FORMAT: must be text or json"},
+
+		{production, "DATABASE_URL=", "DATABASE_URL: must be set in production"},
+		{production, "REDIS_URL=", "REDIS_URL: must be set in production"},
+		{production, "OTP_SECRET=", "OTP_SECRET: must be set in production"},
+		{production, "OTP_SECRET=" + long[1:], "OTP_SECRET: must be at least 32 bytes long"},
+		{production, "JWT_SECRET=", "JWT_SECRET: must be set in production"},
+		{production, "SMS_REGIONS=", "SMS_REGIONS: must be set in production"},
+		{production, "SMS_PROVIDERS=", "SMS_PROVIDERS: must be set in production"},
+		{production, "SMS_PROVIDERS=console", "SMS_PROVIDERS: must not be console alone in production"},
+		{production, "SMS_WEBHOOK_URL=", "SMS_WEBHOOK_URL: must be set for the webhook in SMS_PROVIDERS"},
+		{production, "SMS_WEBHOOK_SECRET=", "SMS_WEBHOOK_SECRET: must be set in production for the webhook in SMS_PROVIDERS"},
+	} {
+		c, err := Load(with(tc.base, strings.Split(tc.settings, "|")...))
+		if err == nil || err.Error() != tc.want {
+			t.Errorf("%s: got %v, want %s", tc.settings, err, tc.want)
+			continue
+		}
+		if c != nil {
+			t.Errorf("%s: a Config beside the error", tc.settings)
+		}
+		for setting := range strings.SplitSeq(tc.settings, "|") {
+			name, value, _ := strings.Cut(setting, "=")
+			// Words of the documentation are no values of somebody's: REDIS_MODE=sentinel.
+			if words := "console webhook cluster sentinel"; !strings.Contains(words, value) && len(value) > 1 && strings.Contains(err.Error(), value) {
+				t.Errorf("the value of %s is in the error %q", name, err)
+			}
+		}
+	}
+}
+
+func TestFaultsAllAtOnce(t *testing.T) {
+	_, err := Load(with(map[string]string{"APP_ENV": "production", "OTP_TTL": "1h", "OTP_LENGTH": "x", "OTP_TEST_NUMBERS": "+15550001111:1", "REFRESH_TTL": "2m"}))
+	want := `OTP_LENGTH: must be a whole number from 6 to 10
+OTP_TTL: must be a duration from 30s to 10m in whole seconds
+REFRESH_TTL: must not be shorter than ACCESS_TTL
+DATABASE_URL: must be set in production
+REDIS_URL: must be set in production
+OTP_SECRET: must be set in production
+JWT_SECRET: must be set in production
+SMS_REGIONS: must be set in production
+SMS_PROVIDERS: must be set in production`
+	if err == nil || err.Error() != want {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+	if faults, ok := errors.AsType[Faults](err); !ok || len(faults) != 9 || faults[1].Variable != "OTP_TTL" {
+		t.Errorf("the error is %T %v, want Faults", err, faults)
+	}
+}
