@@ -1,0 +1,81 @@
+package sms
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"dekamond-otp/internal/otp"
+	"dekamond-otp/internal/phone"
+)
+
+var message = otp.Message{
+	ID: "0199d2c4-8b1e-7c3a-9f00-5a1b2c3d4e5f-1", To: phone.Stored("+989121234567"), Channel: "sms",
+	Code: "042137", Text: "042137 is your login code. کد ورود شما", Locale: "fa-IR",
+}
+
+// writes keeps each Write apart. It has no lock: the race detector sees calls that overlap.
+type writes []string
+
+func (w *writes) Write(p []byte) (int, error) {
+	*w = append(*w, string(p))
+	return len(p), nil
+}
+
+func TestConsole(t *testing.T) {
+	for _, tc := range []struct{ text, want string }{
+		{"042137 is your login code.", "SMS to +989121234567: 042137 is your login code.\n"},
+		{"کد ورود: 042137", "SMS to +989121234567: کد ورود: 042137\n"},
+		{"042137 is your code.\r\n\n@example.com #042137\n", "SMS to +989121234567: 042137 is your code. @example.com #042137\n"},
+		{"100% of 042137", "SMS to +989121234567: 100% of 042137\n"},
+	} {
+		var out writes
+		m := message
+		m.Text = tc.text
+		err := NewConsole(&out).Send(t.Context(), m)
+		if got := strings.Join(out, "|"); got != tc.want || err != nil {
+			t.Errorf("Send(%q) wrote %q, %v; want %q", tc.text, got, err, tc.want)
+		}
+	}
+}
+
+func TestConsoleKeepsLinesWhole(t *testing.T) {
+	var out writes
+	c := NewConsole(&out)
+	want := make(map[string]bool)
+	var senders sync.WaitGroup
+	for i := range 64 {
+		m := message
+		m.Text = fmt.Sprintf("%06d is your login code.", i)
+		want["SMS to +989121234567: "+m.Text+"\n"] = true
+		senders.Go(func() {
+			if err := c.Send(t.Context(), m); err != nil {
+				t.Errorf("Send(%q) = %v", m.Text, err)
+			}
+		})
+	}
+	senders.Wait()
+	for _, line := range out {
+		if !want[line] {
+			t.Errorf("wrote %q; want each message once, as one line", line)
+		}
+		delete(want, line)
+	}
+	if len(want) > 0 {
+		t.Errorf("%d messages are missing", len(want))
+	}
+}
+
+type brokenWriter struct{ err error }
+
+func (w brokenWriter) Write([]byte) (int, error) { return 0, w.err }
+
+func TestConsoleReturnsTheWritersError(t *testing.T) {
+	broken := errors.New("broken pipe")
+	if err := NewConsole(brokenWriter{broken}).Send(context.Background(), message); !errors.Is(err, broken) {
+		t.Errorf("Send to a broken writer = %v; want %v", err, broken)
+	}
+}

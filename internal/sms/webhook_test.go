@@ -1,0 +1,418 @@
+package sms
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+const (
+	secret64 = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" // the Standard Webhooks libraries' example
+	secret   = "whsec_" + secret64
+	login    = "operator:hunter2"
+	query    = "key=s3cr3t"
+)
+
+// open gives a webhook to the address with all that must not show up in errors.
+func open(t *testing.T, scheme, address, secret string, timeout time.Duration) *Webhook {
+	t.Helper()
+	w, err := NewWebhook(WebhookOptions{
+		URL: scheme + "://" + login + "@" + address + "/hooks/sms?" + query, Secret: secret, Timeout: timeout,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.transport.CloseIdleConnections)
+	return w
+}
+
+// serve runs a server that reads each request before the handler answers it.
+func serve(t *testing.T, h http.HandlerFunc) (address string) {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Errorf("reading the request: %v", err)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		h(w, r)
+	}))
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
+// serveRaw answers every connection's first request with whatever reply does to the connection.
+func serveRaw(t *testing.T, reply func(c net.Conn, request []byte)) (address string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				defer c.Close()
+				request := make([]byte, 4096)
+				n, _ := c.Read(request)
+				reply(c, request[:n])
+			})
+		}
+	})
+	t.Cleanup(func() { l.Close(); serving.Wait() })
+	return l.Addr().String()
+}
+
+// verified reads a request as Standard Webhooks tells a receiver to. It shares no code with Webhook.
+func verified(r *http.Request, key []byte) (body []byte, err error) {
+	body, err = io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	id, timestamp := r.Header.Get("webhook-id"), r.Header.Get("webhook-timestamp")
+	at, err := strconv.ParseInt(timestamp, 10, 64)
+	if err != nil || time.Since(time.Unix(at, 0)).Abs() > time.Minute {
+		return nil, fmt.Errorf("webhook-timestamp %q is not now", timestamp)
+	}
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(id + "." + timestamp + "." + string(body)))
+	for signature := range strings.FieldsSeq(r.Header.Get("webhook-signature")) {
+		version, encoded, _ := strings.Cut(signature, ",")
+		mac, err := base64.StdEncoding.DecodeString(encoded)
+		if version == "v1" && err == nil && hmac.Equal(mac, h.Sum(nil)) {
+			return body, nil
+		}
+	}
+	return nil, fmt.Errorf("webhook-signature %q does not match", r.Header.Get("webhook-signature"))
+}
+
+// The vector is that of the Standard Webhooks libraries' own tests.
+func TestSign(t *testing.T) {
+	key, err := readSecret(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+	got := sign(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", []byte(`{"test": 2432232314}`))
+	if got != want {
+		t.Errorf("sign = %q; want %q", got, want)
+	}
+}
+
+func TestWebhookSpeaksStandardWebhooks(t *testing.T) {
+	key, err := base64.StdEncoding.DecodeString(secret64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name, secret, locale, want string
+		key                        []byte
+	}{
+		{"standard secret", secret, "fa-IR", `"fa-IR"`, key},
+		{"raw secret", "any other text", "", `""`, []byte("any other text")},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			address := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				body, err := verified(r, tc.key)
+				if err != nil {
+					t.Error(err)
+				}
+				var got, want bytes.Buffer
+				if err := json.Compact(&got, body); err != nil {
+					t.Error(err)
+				}
+				fmt.Fprintf(&want, `{"id":%q,"to":"+989121234567","channel":"sms","code":"042137","text":%q,"locale":%s}`,
+					message.ID, message.Text, tc.want)
+				if got.String() != want.String() {
+					t.Errorf("posted %s; want %s", &got, &want)
+				}
+				for name, want := range map[string]string{
+					"webhook-id": message.ID, "Content-Type": "application/json", "User-Agent": "dekamond-otp",
+					"Authorization": "Basic " + base64.StdEncoding.EncodeToString([]byte(login)),
+				} {
+					if got := r.Header.Get(name); got != want {
+						t.Errorf("%s: %q; want %q", name, got, want)
+					}
+				}
+				if got, want := r.Method+" "+r.RequestURI, "POST /hooks/sms?"+query; got != want {
+					t.Errorf("%s; want %s", got, want)
+				}
+			})
+			m := message
+			m.Locale = tc.locale
+			if err := open(t, "http", address, tc.secret, 0).Send(t.Context(), m); err != nil {
+				t.Errorf("Send = %v; want it accepted", err)
+			}
+		})
+	}
+}
+
+func TestWebhookUnsigned(t *testing.T) {
+	address := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		if got, ok := r.Header["Webhook-Signature"]; ok {
+			t.Errorf("webhook-signature: %q; want none without a secret", got)
+		}
+		if r.Header.Get("webhook-id") != message.ID || r.Header.Get("webhook-timestamp") == "" {
+			t.Errorf("headers %v; want webhook-id and webhook-timestamp all the same", r.Header)
+		}
+	})
+	if err := open(t, "http", address, "", 0).Send(t.Context(), message); err != nil {
+		t.Errorf("Send = %v; want it accepted", err)
+	}
+}
+
+func TestWebhookTakesTheStatusAsTheAnswer(t *testing.T) {
+	for _, status := range []int{200, 201, 202, 204, 299, 300, 301, 302, 303, 304, 307, 308, 400, 401, 404, 410, 429, 500, 502, 503, 504} {
+		var requests atomic.Int32
+		address := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			requests.Add(1)
+			w.Header().Set("Location", "/elsewhere?code="+message.Code)
+			w.WriteHeader(status)
+		})
+		got := open(t, "http", address, secret, 0).Send(t.Context(), message)
+		want := fmt.Sprintf("sms: webhook answered %d", status)
+		if status < 300 {
+			want = "<nil>"
+		}
+		if fmt.Sprint(got) != want || requests.Load() != 1 {
+			t.Errorf("Send answered %d = %v after %d requests; want %s after 1", status, got, requests.Load(), want)
+		}
+	}
+}
+
+func TestWebhookTimesOut(t *testing.T) {
+	address := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	err := open(t, "http", address, secret, 50*time.Millisecond).Send(t.Context(), message)
+	if !errors.Is(err, context.DeadlineExceeded) || err.Error() != "sms: webhook: context deadline exceeded" {
+		t.Errorf("Send to a server that does not answer = %v; want sms: webhook: context deadline exceeded", err)
+	}
+}
+
+func TestWebhookEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	address := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		cancel(errors.New("the client hung up"))
+		<-r.Context().Done()
+	})
+	if err := open(t, "http", address, secret, time.Minute).Send(ctx, message); !errors.Is(err, context.Canceled) {
+		t.Errorf("Send with a context cancelled on the way = %v; want Canceled", err)
+	}
+}
+
+// A provider that has said 202 has the message, whatever becomes of the rest of its answer, and nobody
+// waits for that rest.
+func TestWebhookDoesNotWaitForTheBody(t *testing.T) {
+	address := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusAccepted)
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	began := time.Now()
+	err := open(t, "http", address, secret, time.Minute).Send(t.Context(), message)
+	if took := time.Since(began); err != nil || took > 20*time.Second {
+		t.Errorf("Send = %v after %s; want it accepted after about %s", err, took, drainTime)
+	}
+}
+
+// A long answer is not read for the sake of its connection.
+func TestWebhookBoundsTheBody(t *testing.T) {
+	for size, kept := range map[int]bool{drainBytes / 2: true, 64 * drainBytes: false} {
+		clients := make(chan string, 2)
+		w := open(t, "http", serve(t, func(w http.ResponseWriter, r *http.Request) {
+			clients <- r.RemoteAddr
+			_, _ = w.Write(make([]byte, size))
+		}), secret, 0)
+		for range cap(clients) {
+			if err := w.Send(t.Context(), message); err != nil {
+				t.Fatalf("Send answered with %d bytes = %v; want it accepted", size, err)
+			}
+		}
+		first, second := <-clients, <-clients
+		if got := first == second; got != kept {
+			t.Errorf("an answer of %d bytes kept its connection: %t; want %t", size, got, kept)
+		}
+	}
+}
+
+func TestWebhookRefusesSwitchingProtocols(t *testing.T) {
+	address := serveRaw(t, func(c net.Conn, _ []byte) {
+		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+		_, _ = c.Read(make([]byte, 1)) // until the client hangs up
+	})
+	const want = "sms: webhook answered 101"
+	if got := open(t, "http", address, secret, time.Second).Send(t.Context(), message); got == nil || got.Error() != want {
+		t.Errorf("Send = %v; want %s", got, want)
+	}
+}
+
+func TestWebhookErrorsTellNothing(t *testing.T) {
+	echo := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusBadGateway)
+		_, _ = io.Copy(w, r.Body)
+	})
+	secure := httptest.NewUnstartedServer(http.NotFoundHandler())
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshakes that fail
+	secure.StartTLS()
+	t.Cleanup(secure.Close)
+	hangUp := serveRaw(t, func(net.Conn, []byte) {})
+	raw := func(answer string) string {
+		return serveRaw(t, func(c net.Conn, request []byte) {
+			_, _ = io.WriteString(c, strings.ReplaceAll(answer, "{request}", string(request)))
+		})
+	}
+	for _, tc := range []struct{ name, scheme, address, want string }{
+		{"an answer that quotes the request", "http", echo, "sms: webhook answered 502"},
+		{"an echo in place of HTTP", "http", raw("{request}"), "sms: webhook: no valid HTTP answer"},
+		{"a request in the status line", "http", raw("HTTP/1.1 {request}"), "sms: webhook: no valid HTTP answer"},
+		{"a request in a header", "http", raw("HTTP/1.1 200 OK\r\n{request}\r\n"), "sms: webhook: no valid HTTP answer"},
+		{"a broken Location", "http", raw("HTTP/1.1 302 Found\r\nLocation: ://" + message.Code + "\r\n\r\n"), "sms: webhook answered 302"},
+		{"no answer", "http", hangUp, ""},
+		{"no listener", "http", closed(t), "connection refused"},
+		{"no TLS", "https", echo, "sms: webhook: no valid HTTP answer"},
+		{"an unknown certificate", "https", secure.Listener.Addr().String(), "certificate"},
+	} {
+		w := open(t, tc.scheme, tc.address, secret, 0)
+		err := w.Send(t.Context(), message)
+		if err == nil || !strings.HasPrefix(err.Error(), "sms: webhook") || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: Send = %v; want %q", tc.name, err, tc.want)
+			continue
+		}
+		printed := fmt.Sprintf("%v %+v %#v %d %s", w, w, w, w, w)
+		for _, private := range []string{"9121234567", message.Code, "ورود", secret64, "operator", "hunter2", "s3cr3t", "/hooks", "[49 "} {
+			if strings.Contains(err.Error(), private) || strings.Contains(printed, private) {
+				t.Errorf("%s: Send = %q, the webhook prints as %q; want no %q", tc.name, err, printed, private)
+			}
+		}
+	}
+}
+
+// closed gives an address where nobody listens.
+func closed(t *testing.T) (address string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func TestWebhookKeepsItsConnections(t *testing.T) {
+	const senders, messages = 64, 512
+	var connections, requests atomic.Int32
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if requests.Add(1)%2 == 0 {
+			w.WriteHeader(http.StatusServiceUnavailable) // a refusal keeps its connection too
+		}
+		_, _ = io.WriteString(w, `{"status":"`)
+		_ = http.NewResponseController(w).Flush()
+		_, _ = io.WriteString(w, `queued"}`)
+	}))
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	s.Start()
+	t.Cleanup(s.Close)
+	w := open(t, "http", s.Listener.Addr().String(), secret, time.Minute)
+	var refused atomic.Int32
+	var running sync.WaitGroup
+	for range senders {
+		running.Go(func() {
+			for range messages / senders {
+				if w.Send(t.Context(), message) != nil {
+					refused.Add(1)
+				}
+			}
+		})
+	}
+	running.Wait()
+	if refused.Load() != messages/2 {
+		t.Errorf("%d of %d sends were refused; want %d", refused.Load(), messages, messages/2)
+	}
+	if got := connections.Load(); got > 2*senders {
+		t.Errorf("%d sends by %d senders took %d connections; want at most %d", messages, senders, got, 2*senders)
+	}
+}
+
+func TestNewWebhook(t *testing.T) {
+	encoded := func(size int) string { return "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, size)) }
+	const goodURL = "https://sms.example/hook"
+	for _, o := range []WebhookOptions{
+		{URL: goodURL},
+		{URL: "http://127.0.0.1:8080"},
+		{URL: "HTTPS://[::1]:8443/a?b=c"},
+		{URL: "https://user@sms.example"},
+		{URL: goodURL, Secret: encoded(24)},
+		{URL: goodURL, Secret: encoded(25)},
+		{URL: goodURL, Secret: encoded(64)},
+		{URL: goodURL, Secret: "short"},
+		{URL: goodURL, Secret: secret64},
+	} {
+		w, err := NewWebhook(o)
+		if err != nil {
+			t.Errorf("NewWebhook(%+v) = %v", o, err)
+		} else if w.timeout != 5*time.Second {
+			t.Errorf("NewWebhook(%+v) has timeout %s; want 5s", o, w.timeout)
+		}
+	}
+
+	const badURL, noBase64, badSize = "sms: webhook URL: ", "sms: webhook secret: not base64", "sms: webhook secret: "
+	for _, tc := range []struct {
+		o    WebhookOptions
+		want []string
+	}{
+		{WebhookOptions{}, []string{badURL}},
+		{WebhookOptions{URL: "sms.example/hook"}, []string{badURL}},
+		{WebhookOptions{URL: "//sms.example/hook"}, []string{badURL}},
+		{WebhookOptions{URL: "sms.example:443"}, []string{badURL}},
+		{WebhookOptions{URL: "ftp://sms.example"}, []string{badURL}},
+		{WebhookOptions{URL: "https://"}, []string{badURL}},
+		{WebhookOptions{URL: "https:///hook"}, []string{badURL}},
+		{WebhookOptions{URL: "https://:443/hook"}, []string{badURL}},
+		{WebhookOptions{URL: "https://hunter2@/hook"}, []string{badURL}},
+		{WebhookOptions{URL: "https://user:hunter2@sms.example:port/hook"}, []string{badURL}},
+		{WebhookOptions{URL: "https://sms example/?hunter2"}, []string{badURL}},
+		{WebhookOptions{URL: goodURL, Secret: "whsec_"}, []string{badSize + "0 bytes"}},
+		{WebhookOptions{URL: goodURL, Secret: encoded(23)}, []string{badSize + "23 bytes"}},
+		{WebhookOptions{URL: goodURL, Secret: encoded(65)}, []string{badSize + "65 bytes"}},
+		{WebhookOptions{URL: goodURL, Secret: "whsec_hunter2!"}, []string{noBase64}},
+		{WebhookOptions{URL: goodURL, Secret: strings.TrimRight(encoded(32), "=")}, []string{noBase64}},
+		{WebhookOptions{URL: "hunter2", Secret: "whsec_hunter2"}, []string{badURL, noBase64}},
+	} {
+		w, err := NewWebhook(tc.o)
+		if err == nil || w != nil {
+			t.Errorf("NewWebhook(%+v) = %v, %v; want %q", tc.o, w, err, tc.want)
+			continue
+		}
+		for _, want := range tc.want {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("NewWebhook(%+v) = %q; want %q", tc.o, err, want)
+			}
+		}
+		if strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("NewWebhook(%+v) = %q; want it not to quote", tc.o, err)
+		}
+	}
+}
