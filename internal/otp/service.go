@@ -93,7 +93,7 @@ func (s *Service) Request(ctx context.Context, r Request) (Sent, error) {
 			code = s.keys.code(c.ID, r.Phone, s.policy.Length)
 		}
 		err := s.sender.Send(ctx, Message{
-			ID: fmt.Sprintf("%s.%d", c.ID, c.Send), To: r.Phone, Channel: r.Channel,
+			ID: fmt.Sprintf("%s-%d", c.ID, c.Send), To: r.Phone, Channel: r.Channel,
 			Code: code, Text: text(code, s.policy.TTL), Locale: r.Locale,
 		})
 		if err != nil {
@@ -121,6 +121,9 @@ func (s *Service) Verify(ctx context.Context, p phone.Number, code Code, redeem 
 		return err
 	}
 	spent, err := redeem(ctx, match.ID)
+	if err == nil {
+		s.log.InfoContext(ctx, "code accepted", "phone", p)
+	}
 	if spent {
 		// A challenge that stays behind is harmless: redeem refuses it, and it is closed again then.
 		if err := s.codes.Close(context.WithoutCancel(ctx), key, match); err != nil {

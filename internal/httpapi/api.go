@@ -1,0 +1,204 @@
+// Package httpapi owns the HTTP interface: routes, what a request may hold, and what every answer looks
+// like. It knows Fiber and the services; it knows neither Redis nor SQL.
+//
+// A handler reads, calls a service and writes, and returns its error. The error handler alone turns
+// errors into answers, by the table in problem.go, and it alone logs failures. What a stranger wrote is
+// turned into values at the edge: it reaches no log, no answer, no key and no statement.
+package httpapi
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/cors"
+	"github.com/google/uuid"
+	"github.com/valyala/fasthttp"
+
+	"dekamond-otp/internal/account"
+	"dekamond-otp/internal/otp"
+	"dekamond-otp/internal/phone"
+)
+
+const (
+	readTimeout   = 5 * time.Second
+	answerTimeout = 9 * time.Second // of a handler, so that its answer comes before the write timeout
+	writeTimeout  = 10 * time.Second
+	idleTimeout   = 30 * time.Second
+	maxHeader     = 4 << 10
+	maxBody       = 2 << 10
+)
+
+// A Verifier checks access tokens.
+type Verifier interface {
+	Verify(token string) (user, session uuid.UUID, err error)
+}
+
+// A Check is a dependency that has to answer before the service is ready.
+type Check struct {
+	Name string
+	Ping func(context.Context) error
+}
+
+// Options are the inputs of New.
+type Options struct {
+	OTP            *otp.Service
+	Accounts       *account.Service
+	Tokens         Verifier
+	Numbers        *phone.Parser
+	Log            *slog.Logger
+	Checks         []Check
+	AdminKey       string         // empty: there are no admin calls
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
+	CORSOrigins    []string       // scheme://host[:port], or "*"
+}
+
+// A Server answers HTTP requests.
+type Server struct {
+	Options
+	app          *fiber.App
+	adminKeyHash [sha256.Size]byte
+	stopping     atomic.Bool
+}
+
+// New gives a server.
+func New(o Options) *Server {
+	s := &Server{Options: o, adminKeyHash: sha256.Sum256([]byte(o.AdminKey))}
+	s.app = fiber.New(fiber.Config{
+		DisableStartupMessage: true, CaseSensitive: true, StrictRouting: true, DisablePreParseMultipartForm: true,
+		ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		ReadBufferSize: maxHeader, BodyLimit: maxBody, ErrorHandler: s.fail,
+	})
+	s.app.Use(s.around)
+	if len(o.CORSOrigins) > 0 {
+		s.app.Use(cors.New(cors.Config{
+			AllowOrigins: strings.Join(o.CORSOrigins, ","), AllowMethods: "GET,POST",
+			AllowHeaders: "Authorization,Content-Type", ExposeHeaders: "Retry-After,X-Request-ID", MaxAge: 600,
+		}))
+	}
+	s.app.Post("/otp/request", s.request)
+	s.app.Post("/otp/verify", s.verify)
+	s.app.Get("/me", s.me)
+	if o.AdminKey != "" {
+		s.app.Get("/users", s.admin, s.users)
+		s.app.Get("/users/:id", s.admin, s.user)
+	}
+	s.app.Get("/healthz", func(c *fiber.Ctx) error { return c.JSON(fiber.Map{"status": "ok"}) })
+	s.app.Get("/readyz", s.ready)
+	s.app.Get("/openapi.yaml", s.document)
+
+	server := s.app.Server()
+	server.Logger = silent{} // it quotes what strangers send
+	handler := server.Handler
+	server.Handler = func(c *fasthttp.RequestCtx) {
+		if !slices.Contains(fiber.DefaultMethods, string(c.Method())) { // Fiber answers it without asking the error handler
+			c.Request.Header.SetMethod(fiber.MethodTrace)
+		}
+		handler(c)
+	}
+	return s
+}
+
+// Serve answers requests until Shutdown, and then returns nil.
+func (s *Server) Serve(l net.Listener) error { return s.app.Listener(l) }
+
+// Shutdown makes the server not ready, takes no new connections and waits until every request in flight
+// is answered, or ctx is done.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.stopping.Store(true)
+	return s.app.ShutdownWithContext(ctx)
+}
+
+// A key is a value's name in a request's context.
+type key int
+
+const requestID key = iota
+
+// around stands around every handler: it gives the request an identifier, a deadline and the headers of
+// every answer, turns errors and panics into answers, and writes the access log.
+func (s *Server) around(c *fiber.Ctx) error {
+	began := time.Now()
+	s.prepare(c)
+	ctx, cancel := context.WithTimeout(c.UserContext(), answerTimeout)
+	defer cancel()
+	c.SetUserContext(ctx)
+	err := guarded(c)
+	route := c.Route().Path
+	if err != nil {
+		if _, unrouted := errors.AsType[*fiber.Error](err); unrouted {
+			route = "none"
+		}
+		if err := s.fail(c, err); err != nil {
+			return err
+		}
+	}
+	level := slog.LevelInfo
+	if route == "/healthz" || route == "/readyz" {
+		level = slog.LevelDebug
+	}
+	s.Log.LogAttrs(ctx, level, "request",
+		slog.String("method", c.Method()), slog.String("route", route),
+		slog.Int("status", c.Response().StatusCode()), slog.String("client", s.client(c).String()),
+		slog.Float64("duration_ms", float64(time.Since(began).Microseconds())/1000))
+	return nil
+}
+
+// prepare names the request. Requests that the server could not even read come here from the error handler.
+func (s *Server) prepare(c *fiber.Ctx) {
+	id := uuid.New().String()
+	c.SetUserContext(context.WithValue(context.Background(), requestID, id))
+	c.Set("X-Request-ID", id)
+	c.Set(fiber.HeaderCacheControl, "no-store")
+	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
+}
+
+// id is the request's identifier, and empty before prepare.
+func id(ctx context.Context) string {
+	id, _ := ctx.Value(requestID).(string)
+	return id
+}
+
+// LogHandler adds the request_id to every line that is logged on behalf of a request.
+func LogHandler(h slog.Handler) slog.Handler { return logHandler{h} }
+
+type logHandler struct{ slog.Handler }
+
+func (h logHandler) Handle(ctx context.Context, r slog.Record) error {
+	if id := id(ctx); id != "" {
+		r.AddAttrs(slog.String("request_id", id))
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+func (h logHandler) WithAttrs(a []slog.Attr) slog.Handler { return logHandler{h.Handler.WithAttrs(a)} }
+func (h logHandler) WithGroup(name string) slog.Handler   { return logHandler{h.Handler.WithGroup(name)} }
+
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.value, e.stack) }
+
+func guarded(c *fiber.Ctx) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicError{v, debug.Stack()}
+		}
+	}()
+	return c.Next()
+}
+
+type silent struct{}
+
+func (silent) Printf(string, ...any) {}

@@ -1,0 +1,172 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"mime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"dekamond-otp/internal/account"
+	"dekamond-otp/internal/otp"
+	"dekamond-otp/internal/phone"
+	"dekamond-otp/internal/token"
+)
+
+var (
+	errJSON      = errors.New("httpapi: not one JSON object")
+	errMediaType = errors.New("httpapi: not application/json")
+	errField     = errors.New("httpapi: invalid field")
+	errNotFound  = errors.New("httpapi: not found")
+	errNotReady  = errors.New("httpapi: not ready")
+	errAdminKey  = errors.New("httpapi: wrong admin key")
+)
+
+// A problem is an answer to a failure. Its code is for programs and never changes.
+type problem struct {
+	status              int
+	code, title, detail string
+}
+
+var (
+	invalidCode = problem{401, "invalid_code", "The code is not valid.", "It is wrong, expired, used, or was never sent. Ask for a new one after some wrong tries."}
+	notFound    = problem{404, "not_found", "There is nothing here.", "See /openapi.yaml for what there is."}
+	unavailable = problem{503, "unavailable", "The service is not available.", "Nothing was used up. Try again in a moment."}
+	internal    = problem{500, "internal_error", "Something went wrong.", "The log of the service has the cause, by this request_id."}
+)
+
+// problems says what an error is to the client. The first match wins; whatever is not here is a bare 500.
+var problems = []struct {
+	err error
+	problem
+}{
+	{phone.ErrNoText, problem{422, "invalid_phone", "The phone number is not valid.", "This number cannot receive text messages."}},
+	{phone.ErrInvalid, problem{422, "invalid_phone", "The phone number is not valid.", "Write it in international form, such as +989121234567."}},
+	{otp.ErrCodeFormat, problem{422, "invalid_code_format", "This is not a code.", "A code is a string of digits, as long as the message showed it."}},
+	{errField, problem{422, "invalid_field", "A field is not valid.", "See /openapi.yaml for what each field and parameter may be."}},
+	{errJSON, problem{400, "invalid_json", "The body is not valid.", "It must be exactly one JSON object in UTF-8, without duplicate names."}},
+	{errMediaType, problem{415, "unsupported_media_type", "The media type is not supported.", "Send application/json, in UTF-8 and not compressed."}},
+	{errNotFound, notFound},
+	{errNotReady, problem{503, "unavailable", "The service is not ready.", "The checks say what does not answer."}},
+	{errAdminKey, problem{401, "invalid_admin_key", "The admin key is not valid.", "Send it as Authorization: Bearer <key> or X-API-Key: <key>."}},
+	{token.ErrInvalid, problem{401, "invalid_token", "The access token is not valid.", "Log in again, or get a new one."}},
+	{account.ErrBanned, problem{403, "banned", "This account is banned.", "It cannot be logged in to."}},
+	{account.ErrNotFound, notFound},
+	{account.ErrSpent, invalidCode},
+	{account.ErrUnavailable, unavailable},
+	{otp.ErrInvalidCode, invalidCode},
+	{otp.ErrRegion, problem{403, "destination_not_allowed", "Messages to this number are not allowed.", "The service does not send to this country or region."}},
+	{otp.ErrResendTooSoon, problem{429, "resend_too_soon", "A message was sent a moment ago.", "It may still arrive. Ask for another one after the time in retry_after."}},
+	{otp.ErrThrottled, problem{429, "too_many_requests", "Too many requests.", "Try again after the time in retry_after."}},
+	{otp.ErrNotDelivered, problem{503, "unavailable", "The message could not be sent.", "Nothing was used up. Try again in a moment."}},
+	{otp.ErrUnavailable, unavailable},
+}
+
+// httpProblems are the failures of the server and the router, by status.
+var httpProblems = map[int]problem{
+	404: notFound,
+	405: {405, "method_not_allowed", "The method is not allowed.", "The Allow header names those that are."},
+	408: {408, "request_timeout", "The request took too long.", "It must arrive whole within five seconds."},
+	413: {413, "body_too_large", "The body is too large.", "It may have 2 KiB."},
+	431: {431, "headers_too_large", "The headers are too large.", "They may have 4 KiB."},
+}
+
+var badRequest = problem{400, "bad_request", "The request is not valid.", "It is not HTTP/1.1 (RFC 9112)."}
+
+// retryUnavailable is what a client waits before it asks a service again that could not answer.
+const retryUnavailable = 3 * time.Second
+
+func problemOf(err error) problem {
+	if f, ok := errors.AsType[*fiber.Error](err); ok {
+		if p, ok := httpProblems[f.Code]; ok {
+			return p
+		}
+		return badRequest
+	}
+	for _, p := range problems {
+		if errors.Is(err, p.err) {
+			return p.problem
+		}
+	}
+	return internal
+}
+
+// A notReadyError says which dependencies answer.
+type notReadyError struct {
+	checks map[string]string
+	cause  error
+}
+
+func (e *notReadyError) Error() string { return fmt.Sprintf("not ready: %v", e.cause) }
+func (e *notReadyError) Unwrap() error { return errNotReady }
+
+// fail is the error handler: it writes the answer to a failure (RFC 9457), and logs those that are ours.
+func (s *Server) fail(c *fiber.Ctx, err error) error {
+	if id(c.UserContext()) == "" {
+		s.prepare(c)
+	}
+	p := problemOf(err)
+	if p.status >= 500 {
+		level := slog.LevelError
+		if p.status == fiber.StatusServiceUnavailable {
+			level = slog.LevelWarn
+		}
+		s.Log.LogAttrs(c.UserContext(), level, "request failed", slog.String("error", err.Error()))
+	}
+	c.Status(p.status)
+	if p == invalidCode && !acceptsJSON(c) {
+		c.Set(fiber.HeaderContentType, fiber.MIMETextPlainCharsetUTF8)
+		return c.SendString("no no no")
+	}
+	if p.code == "invalid_token" || p.code == "invalid_admin_key" {
+		c.Set(fiber.HeaderWWWAuthenticate, "Bearer") // RFC 6750 §3
+	}
+	body := struct {
+		Type       string            `json:"type"`
+		Title      string            `json:"title"`
+		Status     int               `json:"status"`
+		Detail     string            `json:"detail"`
+		Code       string            `json:"code"`
+		RequestID  string            `json:"request_id"`
+		RetryAfter int               `json:"retry_after,omitempty"`
+		Checks     map[string]string `json:"checks,omitempty"`
+	}{Type: "urn:dekamond-otp:problem:" + p.code, Title: p.title, Status: p.status, Detail: p.detail, Code: p.code, RequestID: id(c.UserContext())}
+	if throttled, ok := errors.AsType[*otp.ThrottledError](err); ok {
+		body.RetryAfter = wholeSeconds(throttled.RetryAfter)
+	} else if p.status == fiber.StatusServiceUnavailable {
+		body.RetryAfter = wholeSeconds(retryUnavailable)
+	}
+	if notReady, ok := errors.AsType[*notReadyError](err); ok {
+		body.Checks = notReady.checks
+	}
+	if body.RetryAfter > 0 {
+		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(body.RetryAfter))
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	c.Set(fiber.HeaderContentType, "application/problem+json")
+	return c.Send(text)
+}
+
+// wholeSeconds rounds up, so that waiting that long is enough.
+func wholeSeconds(d time.Duration) int { return max(1, int(math.Ceil(d.Seconds()))) }
+
+// acceptsJSON tells whether the Accept header names a JSON type. */* does not: it is what curl sends.
+func acceptsJSON(c *fiber.Ctx) bool {
+	for part := range strings.SplitSeq(c.Get(fiber.HeaderAccept), ",") {
+		mediaType, params, err := mime.ParseMediaType(part)
+		json := strings.HasSuffix(mediaType, "/json") || strings.HasSuffix(mediaType, "+json")
+		if q, parseErr := strconv.ParseFloat(params["q"], 64); err == nil && json && (parseErr != nil || q > 0) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,339 @@
+// Dekamond OTP is a phone-number login service. This file is the map of it: settings, stores, services,
+// server, in the order in which they are opened, and closed the other way round.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/joho/godotenv"
+
+	"dekamond-otp/internal/account"
+	"dekamond-otp/internal/config"
+	"dekamond-otp/internal/httpapi"
+	"dekamond-otp/internal/otp"
+	"dekamond-otp/internal/pgstore"
+	"dekamond-otp/internal/phone"
+	"dekamond-otp/internal/redisstore"
+	"dekamond-otp/internal/sms"
+	"dekamond-otp/internal/sqlitestore"
+	"dekamond-otp/internal/token"
+)
+
+const (
+	startTimeout = 30 * time.Second // for the stores to answer
+	drainTimeout = 10 * time.Second // for the requests in flight
+)
+
+const usage = `Dekamond OTP, a phone-number login service.
+
+usage: dekamond-otp [command]
+
+  serve        answer requests (default)
+  migrate      bring the database up to date and exit
+  healthcheck  ask the service on HTTP_ADDR whether it lives
+  version      print the version
+  help         print this
+
+Settings are environment variables; a file .env is read too. README.md lists them.
+`
+
+var (
+	errUsage = errors.New("unknown command; see dekamond-otp help")
+	version  = "" // set when a release is linked
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	err := godotenv.Load()
+	switch {
+	case err == nil, errors.Is(err, fs.ErrNotExist):
+		err = run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
+	default: // the cause would print what the file holds
+		err = config.Faults{{Variable: ".env", Problem: "must hold one NAME=value a line"}}
+	}
+	if err == nil {
+		return
+	}
+	fmt.Fprintln(os.Stderr, err)
+	if _, ok := errors.AsType[config.Faults](err); ok || errors.Is(err, errUsage) {
+		os.Exit(2)
+	}
+	os.Exit(1)
+}
+
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) (err error) {
+	command := cmp.Or(strings.Join(args, " "), "serve")
+	switch command {
+	case "help", "-h", "--help":
+		_, err := io.WriteString(stdout, usage)
+		return err
+	case "version":
+		_, err := fmt.Fprintln(stdout, versionText())
+		return err
+	case "serve", "migrate", "healthcheck":
+	default:
+		return errUsage
+	}
+	c, err := config.Load(getenv)
+	if err != nil {
+		return err
+	}
+	if command == "healthcheck" {
+		return healthcheck(ctx, c.HTTPAddr)
+	}
+	log := newLog(stderr, c)
+
+	accounts, err := openAccounts(c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, accounts.Close()) }()
+	if err := await(ctx, log, "database", accounts.Ping); err != nil {
+		return err
+	}
+	if err := migrate(ctx, log, accounts, c.MigrateOnStart || command == "migrate"); err != nil || command == "migrate" {
+		return err
+	}
+	redis, err := openRedis(c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, redis.Close()) }()
+	if err := await(ctx, log, "redis", redis.Ping); err != nil {
+		return err
+	}
+	if err := makeSecrets(c); err != nil {
+		return err
+	}
+	sender, err := newSender(c, log, stdout)
+	if err != nil {
+		return err
+	}
+
+	policy := otp.Policy{
+		Length: c.OTPLength, TTL: c.OTPTTL, MaxAttempts: c.OTPMaxAttempts, ResendAfter: c.OTPResendAfter,
+		PerPhone: otp.Limit(c.OTPLimitPhone), PerAddress: otp.Limit(c.OTPLimitIP), DailyAttempts: c.OTPDailyAttempts,
+	}
+	codes, err := otp.New(otp.Options{
+		Codes: redisstore.NewCodes(redis, policy), Sender: sender, Log: log, Secret: []byte(c.OTPSecret.Reveal()),
+		Policy: policy, Regions: c.SMSRegions, TestNumbers: c.OTPTestNumbers,
+	})
+	if err != nil {
+		return err
+	}
+	tokens, err := token.NewIssuer(token.Options{
+		Secret: []byte(c.JWTSecret.Reveal()), Issuer: c.JWTIssuer, Audience: c.JWTAudience, TTL: c.AccessTTL,
+	})
+	if err != nil {
+		return err
+	}
+	server := httpapi.New(httpapi.Options{
+		OTP:            codes,
+		Accounts:       account.New(account.Options{Store: accounts, Signer: tokens, RefreshTTL: c.RefreshTTL, SignupLogsIn: c.SignupLogsIn}),
+		Tokens:         tokens,
+		Numbers:        phone.NewParser(c.DefaultRegion, slices.Collect(maps.Keys(c.OTPTestNumbers))...),
+		Log:            log,
+		Checks:         []httpapi.Check{{Name: "database", Ping: accounts.Ping}, {Name: "redis", Ping: redis.Ping}},
+		AdminKey:       c.AdminAPIKey.Reveal(),
+		TrustedProxies: c.TrustedProxies,
+		CORSOrigins:    c.CORSOrigins,
+	})
+
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.HTTPAddr)
+	if err != nil {
+		return err
+	}
+	greet(c, log, stdout, listener.Addr())
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	log.Info("stopping")
+	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	if err := server.Shutdown(drain); err != nil {
+		return fmt.Errorf("stopped with requests in flight: %w", err)
+	}
+	log.Info("stopped")
+	return nil
+}
+
+func newLog(w io.Writer, c *config.Config) *slog.Logger {
+	o := &slog.HandlerOptions{Level: c.LogLevel}
+	var h slog.Handler = slog.NewTextHandler(w, o)
+	if c.LogFormat == "json" {
+		h = slog.NewJSONHandler(w, o)
+	}
+	return slog.New(httpapi.LogHandler(h))
+}
+
+type accountStore interface {
+	account.Store
+	Ping(ctx context.Context) error
+	Migrate(ctx context.Context) (applied []string, err error)
+	Pending(ctx context.Context) (pending []string, err error)
+	Close() error
+}
+
+func openAccounts(c *config.Config) (accountStore, error) {
+	if path, ok := c.SQLitePath(); ok {
+		return sqlitestore.Open(path)
+	}
+	return pgstore.Open(c.DatabaseURL.Reveal())
+}
+
+func openRedis(c *config.Config) (*redisstore.Client, error) {
+	if c.EmbeddedRedis() {
+		return redisstore.StartEmbedded(), nil
+	}
+	return redisstore.Open(redisstore.Options{URL: c.RedisURL.Reveal(), Mode: c.RedisMode, Master: c.RedisMaster})
+}
+
+// await waits until a store answers, and says so when it has to.
+func await(ctx context.Context, log *slog.Logger, store string, ping func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for tries := 0; ; tries++ {
+		err := ping(ctx)
+		if err == nil {
+			return nil
+		}
+		if tries%10 == 0 {
+			log.Warn("waiting for store", "store", store, "error", err.Error())
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s does not answer: %w", store, err)
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
+}
+
+func migrate(ctx context.Context, log *slog.Logger, accounts accountStore, allowed bool) error {
+	if allowed {
+		applied, err := accounts.Migrate(ctx)
+		if err == nil && len(applied) > 0 {
+			log.Info("database migrated", "applied", applied)
+		}
+		return err
+	}
+	pending, err := accounts.Pending(ctx)
+	if err == nil && len(pending) > 0 {
+		return fmt.Errorf("the database lacks %s: run dekamond-otp migrate, or set MIGRATE_ON_START=true", strings.Join(pending, ", "))
+	}
+	return err
+}
+
+// makeSecrets makes what development may leave out.
+func makeSecrets(c *config.Config) (err error) {
+	if c.OTPSecret.IsZero() {
+		if c.OTPSecret, err = config.Kept("data/otp_secret"); err != nil {
+			return err
+		}
+	}
+	if c.JWTSecret.IsZero() {
+		c.JWTSecret, err = config.Kept("data/jwt_secret")
+	}
+	return err
+}
+
+func newSender(c *config.Config, log *slog.Logger, stdout io.Writer) (otp.Sender, error) {
+	var providers []sms.Named
+	for _, name := range c.SMSProviders {
+		switch name {
+		case "console":
+			providers = append(providers, sms.Named{Name: name, Sender: sms.NewConsole(stdout)})
+		case "webhook":
+			w, err := sms.NewWebhook(sms.WebhookOptions{URL: c.SMSWebhookURL.Reveal(), Secret: c.SMSWebhookSecret.Reveal()})
+			if err != nil {
+				return nil, err
+			}
+			if c.SMSWebhookSecret.IsZero() {
+				log.Warn("webhook calls are not signed", "missing", "SMS_WEBHOOK_SECRET")
+			}
+			providers = append(providers, sms.Named{Name: name, Sender: w})
+		}
+	}
+	return sms.NewFailover(log, providers...), nil
+}
+
+const try = `
+Dekamond OTP answers on http://%[1]s. Try it:
+
+  curl -i http://%[1]s/otp/request -H 'Content-Type: application/json' -d '{"phone":"+989121234567"}'
+  curl -i http://%[1]s/otp/verify -H 'Content-Type: application/json' -d '{"phone":"+989121234567","code":"THE CODE"}'
+
+`
+
+func greet(c *config.Config, log *slog.Logger, stdout io.Writer, address net.Addr) {
+	if path, ok := c.SQLitePath(); ok || c.EmbeddedRedis() {
+		var embedded []string
+		if ok {
+			embedded = append(embedded, "database: the file "+path)
+		}
+		if c.EmbeddedRedis() {
+			embedded = append(embedded, "redis: in this process, forgets codes and limits at a restart")
+		}
+		log.Info("embedded stores", "stores", strings.Join(embedded, "; "))
+	}
+	log.Info("listening", "address", address.String(), "version", versionText(), "production", c.Production)
+	if !c.Production {
+		fmt.Fprintf(stdout, try, reachable(address.String()))
+	}
+}
+
+// healthcheck asks the service on this machine whether it lives.
+func healthcheck(ctx context.Context, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+reachable(address)+"/healthz", nil)
+	if err != nil {
+		return err
+	}
+	client := http.Client{Transport: &http.Transport{}} // through no proxy
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("not healthy: %s", response.Status)
+	}
+	return nil
+}
+
+// reachable is a listening address as a client on this machine calls it.
+func reachable(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return address
+}
+
+func versionText() string {
+	if info, ok := debug.ReadBuildInfo(); version == "" && ok {
+		return info.Main.Version
+	}
+	return version
+}
