@@ -1,0 +1,41 @@
+VERSION     = $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+GOFUMPT     = go run mvdan.cc/gofumpt@v0.12.0
+STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+FLAGS     =
+FUZZTIME  = 30s
+BENCHTIME = 1s
+
+.PHONY: help run build test check bench fuzz clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+
+run: ## build and run; needs nothing but Go
+	@echo 'Building. The first time this takes about a minute.'
+	@go build -o application . && exec ./application
+
+build: ## build the static binary ./application
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o application .
+
+test: ## run all tests against real servers; FLAGS='-run X -v' is passed to go test
+	.ci/with-services go test -race -shuffle=on $(FLAGS) ./...
+
+check: ## check format, go vet, staticcheck, go.mod and the scripts
+	@files=$$($(GOFUMPT) -l .) || exit; \
+	[ -z "$$files" ] || { echo "gofumpt would change:" $$files; exit 1; }
+	go vet ./...
+	$(STATICCHECK) ./...
+	go mod tidy -diff
+	@for script in .ci/*; do bash -n $$script || exit; done
+
+bench: ## measure the parts, then the whole service; BENCHTIME=1s FLAGS=
+	.ci/with-services go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) $(FLAGS) ./internal/...
+	.ci/with-services go run ./internal/bench
+
+fuzz: ## fuzz each parser of foreign input for FUZZTIME=30s
+	go test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) ./internal/phone
+	go test -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME) ./internal/httpapi
+
+clean: ## remove what was built; data/ stays
+	rm -f application
