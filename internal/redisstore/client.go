@@ -26,8 +26,10 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// callTimeout bounds a call with everything in it: waiting for a connection, opening one, the round trip.
-const callTimeout = 300 * time.Millisecond
+const (
+	roundTrip = 300 * time.Millisecond // of a call, and of opening a connection
+	queue     = time.Second            // waiting for a connection while all are in use
+)
 
 // Modes of a Redis.
 const (
@@ -64,15 +66,20 @@ func Open(o Options) (*Client, error) {
 		u.TLSConfig.ServerName = "" // each host's own name
 	}
 	logging.Disable() // its errors come back from the calls
-	return &Client{timeout: callTimeout, cluster: o.Mode == Cluster, stop: func() {}, redis: redis.NewUniversalClient(&redis.UniversalOptions{
+	c := &Client{timeout: queue + 2*roundTrip, cluster: o.Mode == Cluster, stop: func() {}}
+	readTimeout := roundTrip
+	if c.cluster { // the context ends a call before the client would repeat it
+		c.timeout, readTimeout = roundTrip, 2*roundTrip
+	}
+	c.redis = redis.NewUniversalClient(&redis.UniversalOptions{
 		Addrs: hosts, DB: u.DB, Username: u.Username, Password: u.Password, TLSConfig: u.TLSConfig,
-		IsClusterMode: o.Mode == Cluster, MasterName: o.Master,
+		IsClusterMode: c.cluster, MasterName: o.Master,
 		Protocol: 3, DisableIdentity: true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-		// The context's deadline is the one that ends a call; were these shorter, the cluster client would repeat it.
-		ContextTimeoutEnabled: true, ReadTimeout: 2 * callTimeout, WriteTimeout: 2 * callTimeout,
-		DialTimeout: callTimeout, DialerRetries: 1, MaxRetries: -1,
-	})}, nil
+		ContextTimeoutEnabled:    true, PoolTimeout: queue, ReadTimeout: readTimeout, WriteTimeout: readTimeout,
+		DialTimeout: roundTrip, DialerRetries: 1, MaxRetries: -1,
+	})
+	return c, nil
 }
 
 // parse reads a Redis URL with one or more hosts.

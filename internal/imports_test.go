@@ -1,0 +1,90 @@
+// Package internal has no code; its test holds the import rule of the packages below it.
+package internal
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// floors are the packages from the ground up. A package may import those on floors below its own.
+var floors = [][]string{
+	{"internal/phone", "internal/config", "migrations"},
+	{"internal/otp", "internal/account", "internal/token"},
+	{"internal/redisstore", "internal/pgstore", "internal/sqlitestore", "internal/sms"},
+	{"internal/httpapi"},
+	{""}, // main
+}
+
+// owners are the only packages that may import a library.
+var owners = map[string][]string{
+	"github.com/gofiber/fiber":    {"internal/httpapi", "internal/bench"},
+	"github.com/valyala/fasthttp": {"internal/httpapi", "internal/bench"},
+	"github.com/redis/go-redis":   {"internal/redisstore", "internal/bench"},
+	"github.com/alicebob":         {"internal/redisstore"},
+	"github.com/jackc/pgx":        {"internal/pgstore", "internal/pgstore/pgtest", "internal/bench"},
+	"modernc.org/sqlite":          {"internal/sqlitestore"},
+	"github.com/golang-jwt":       {"internal/token", "internal/bench"},
+	"github.com/nyaruka":          {"internal/phone", "internal/config"},
+	"github.com/joho/godotenv":    {""},
+	"database/sql":                {"internal/sqlitestore", "migrations"},
+	"net/http":                    {"internal/sms", "internal/bench", ""},
+}
+
+const module = "dekamond-otp"
+
+func TestImportsPointDown(t *testing.T) {
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", module+"/...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	floor := make(map[string]int)
+	for i, packages := range floors {
+		for _, p := range packages {
+			floor[p] = i
+		}
+	}
+	forTests := func(p string) bool {
+		return strings.HasSuffix(p, "test") || p == "internal/bench" || p == "internal" || p == "internal/e2e"
+	}
+	found := make(map[string]bool)
+	for packages := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := packages.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		name := local(p.ImportPath)
+		found[name] = true
+		own, placed := floor[name]
+		if !placed && !forTests(name) {
+			t.Errorf("%s stands on no floor", p.ImportPath)
+		}
+		for _, imported := range p.Imports {
+			below, ours := floor[local(imported)], strings.HasPrefix(imported+"/", module+"/")
+			if placed && ours && (below >= own || forTests(local(imported))) {
+				t.Errorf("%s imports %s, which is not below it", p.ImportPath, imported)
+			}
+			for library, allowed := range owners {
+				if strings.HasPrefix(imported+"/", library+"/") && !slices.Contains(allowed, name) {
+					t.Errorf("%s imports %s, which is for %v alone", p.ImportPath, imported, allowed)
+				}
+			}
+		}
+	}
+	for name := range floor {
+		if !found[name] {
+			t.Errorf("there is no package %q", name)
+		}
+	}
+}
+
+func local(path string) string { return strings.TrimPrefix(strings.TrimPrefix(path, module), "/") }

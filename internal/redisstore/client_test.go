@@ -1,0 +1,121 @@
+package redisstore
+
+import (
+	"bufio"
+	"errors"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"dekamond-otp/internal/otp"
+)
+
+func TestParse(t *testing.T) {
+	for url, want := range map[string]string{
+		"redis://localhost":                       "localhost:6379",
+		"redis://:pass-word@localhost:7000/3":     "localhost:7000",
+		"rediss://user:pass-word@a:1,b:2,[::1]:3": "a:1 b:2 [::1]:3",
+		"redis://a,b/1?protocol=3":                "a:6379 b:6379",
+		"redis://user:p%40ss,word@a:1":            "a:1",
+	} {
+		o, hosts, err := parse(url)
+		if err != nil || strings.Join(hosts, " ") != want || (o.TLSConfig != nil) != strings.HasPrefix(url, "rediss:") {
+			t.Errorf("parse(%s): %v, %v; want %s", url, hosts, err, want)
+		}
+	}
+	for _, url := range []string{"", "localhost", "http://localhost", "redis://", "redis://user:pass-word@", "redis://a:pass-word", "redis://a,,b", "redis://user:pass-word@a/x"} {
+		if _, _, err := parse(url); err == nil || strings.Contains(err.Error(), "pass-word") {
+			t.Errorf("parse(%s): %v; want an error without the password", url, err)
+		}
+	}
+	o, _, err := parse("redis://user:p%40ss,word@a:1/2")
+	if err != nil || o.Username != "user" || o.Password != "p@ss,word" || o.DB != 2 {
+		t.Errorf("parse: %+v, %v; want user, password and database", o, err)
+	}
+}
+
+// TestMuteRedis holds that a Redis that does not answer is given up in time, and that no script is sent to
+// it a second time.
+func TestMuteRedis(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var scripts atomic.Int64
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				for lines := bufio.NewScanner(c); lines.Scan(); {
+					switch strings.ToLower(lines.Text()) {
+					case "hello":
+						_, _ = c.Write([]byte("%1\r\n$6\r\nserver\r\n$5\r\nredis\r\n"))
+					case "evalsha", "eval":
+						scripts.Add(1)
+					}
+				}
+			}()
+		}
+	}()
+	c, err := Open(Options{URL: "redis://" + l.Addr().String(), Mode: Single})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	began := time.Now()
+	_, err = NewCodes(c, otp.Policy{TTL: time.Minute}).Check(t.Context(), "phone", "digest")
+	if took := time.Since(began); !errors.Is(err, otp.ErrUnavailable) || took > time.Second {
+		t.Errorf("Check: %v after %v; want ErrUnavailable after %v", err, took, roundTrip)
+	}
+	time.Sleep(2 * roundTrip)
+	if n := scripts.Load(); n != 1 {
+		t.Errorf("the script was sent %d times; want once", n)
+	}
+}
+
+func TestNoRedis(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	for _, mode := range []string{Single, Cluster} {
+		c, err := Open(Options{URL: "redis://" + l.Addr().String(), Mode: mode})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		began := time.Now()
+		if err := c.Ping(t.Context()); err == nil || time.Since(began) > 2*time.Second {
+			t.Errorf("Ping, %s: %v after %v; want an error at once", mode, err, time.Since(began))
+		}
+	}
+}
+
+// TestEmbeddedClockRuns holds that what is kept in the embedded Redis ends by itself.
+func TestEmbeddedClockRuns(t *testing.T) {
+	c := StartEmbedded()
+	defer c.Close()
+	if err := c.redis.Set(t.Context(), "k", "v", 300*time.Millisecond).Err(); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	for c.redis.Get(t.Context(), "k").Err() != redis.Nil {
+		if time.Since(began) > 10*time.Second {
+			t.Fatal("a key of 300 ms lives for ever")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if took := time.Since(began); took < 150*time.Millisecond {
+		t.Errorf("a key of 300 ms lived %v", took)
+	}
+}
