@@ -20,6 +20,9 @@ var floors = [][]string{
 	{""}, // main
 }
 
+// adapters is the floor whose packages meet the services through interfaces alone.
+const adapters = 2
+
 // owners are the only packages that may import a library.
 var owners = map[string][]string{
 	"github.com/gofiber/fiber":    {"internal/httpapi", "internal/bench"},
@@ -72,6 +75,9 @@ func TestImportsPointDown(t *testing.T) {
 			below, ours := floor[local(imported)], strings.HasPrefix(imported+"/", module+"/")
 			if placed && ours && (below >= own || forTests(local(imported))) {
 				t.Errorf("%s imports %s, which is not below it", p.ImportPath, imported)
+			}
+			if placed && ours && below == adapters && name != "" {
+				t.Errorf("%s imports %s, which is for main alone to wire", p.ImportPath, imported)
 			}
 			for library, allowed := range owners {
 				if strings.HasPrefix(imported+"/", library+"/") && !slices.Contains(allowed, name) {
