@@ -1,7 +1,8 @@
 // Package migrations owns the schema: NNNNN_name.sql files, applied once each, in the order of their names.
 //
 // The files are written for Postgres. What SQLite does not know of them is left out when it reads them;
-// the rest is SQL that both understand, and the stores choose what to put into a column.
+// the rest is SQL that both understand, and the stores choose what to put into a column. Where the two have
+// to do a thing in different ways, each has a file of its own: NNNNN_name.postgres.sql, NNNNN_name.sqlite.sql.
 package migrations
 
 import (
@@ -20,15 +21,16 @@ var files embed.FS
 
 // A Dialect is a kind of database.
 type Dialect struct {
+	name   string // in the names of the files that are for it alone
 	lock   string // makes a second run wait until the transaction ends
 	adjust *strings.Replacer
 }
 
 var (
 	// Postgres is PostgreSQL and what speaks its protocol.
-	Postgres = Dialect{lock: `select pg_advisory_xact_lock(7823614207)`, adjust: strings.NewReplacer()}
+	Postgres = Dialect{name: "postgres", lock: `select pg_advisory_xact_lock(7823614207)`, adjust: strings.NewReplacer()}
 	// SQLite is SQLite, opened so that a transaction takes the write lock at once.
-	SQLite = Dialect{lock: `select 1`, adjust: strings.NewReplacer(`collate "C"`, "")}
+	SQLite = Dialect{name: "sqlite", lock: `select 1`, adjust: strings.NewReplacer(`collate "C"`, "")}
 )
 
 // Apply runs the migrations that the database does not have, in one transaction, and gives their names.
@@ -44,7 +46,7 @@ func Apply(ctx context.Context, db *sql.DB, d Dialect) ([]string, error) {
 			return nil, fmt.Errorf("migrations: %w", err)
 		}
 	}
-	pending, err := missing(ctx, tx)
+	pending, err := d.missing(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
@@ -67,19 +69,19 @@ func Apply(ctx context.Context, db *sql.DB, d Dialect) ([]string, error) {
 }
 
 // Pending gives the names of the migrations that the database does not have, and changes nothing.
-func Pending(ctx context.Context, db *sql.DB) ([]string, error) {
-	pending, err := missing(ctx, db)
+func Pending(ctx context.Context, db *sql.DB, d Dialect) ([]string, error) {
+	pending, err := d.missing(ctx, db)
 	if err != nil && db.PingContext(ctx) == nil {
-		return names() // the database answers, and has no table of migrations
+		return d.names() // the database answers, and has no table of migrations
 	}
 	return pending, err
 }
 
-func missing(ctx context.Context, db interface {
+func (d Dialect) missing(ctx context.Context, db interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 },
 ) (pending []string, err error) {
-	pending, err = names()
+	pending, err = d.names()
 	if err != nil {
 		return nil, err
 	}
@@ -98,11 +100,14 @@ func missing(ctx context.Context, db interface {
 	return pending, rows.Err()
 }
 
-// names are the files in the order of their numbers.
-func names() ([]string, error) {
+// names are the files for the database, in the order of their numbers.
+func (d Dialect) names() ([]string, error) {
 	names, err := fs.Glob(files, "*.sql")
 	if err != nil {
 		return nil, fmt.Errorf("migrations: %w", err)
 	}
-	return names, nil
+	return slices.DeleteFunc(names, func(name string) bool {
+		parts := strings.Split(name, ".")
+		return len(parts) == 3 && parts[1] != d.name
+	}), nil
 }

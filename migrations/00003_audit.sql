@@ -1,0 +1,17 @@
+-- What happened to whom. Rows outlive the user and the session they tell of, and hold no number in clear.
+create table audit (
+	id         uuid        primary key, -- version 7: ordered by time
+	at         timestamptz not null,    -- the time in id
+	action     text        not null,
+	user_id    uuid,
+	session_id uuid,
+	actor      text        not null,
+	ip         text        not null,
+	user_agent text        not null,
+	detail     text        not null     -- a JSON object
+);
+
+create index audit_user_id on audit (user_id, id);
+
+-- The two actions that make up nearly all rows are found fast without it.
+create index audit_action on audit (action, id) where action not in ('signup', 'login');
