@@ -2,10 +2,8 @@ package account
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,30 +11,39 @@ import (
 	"dekamond-otp/internal/phone"
 )
 
-// A Signer makes access tokens.
+// A Signer makes access tokens. The same inputs give the same token.
 type Signer interface {
-	Sign(user, session uuid.UUID) (token string, ttl time.Duration, err error)
+	Sign(user, session, id uuid.UUID, at time.Time) (token string, ttl time.Duration, err error)
 }
 
 // Options are the inputs of New.
 type Options struct {
 	Store        Store
 	Signer       Signer
-	RefreshTTL   time.Duration // life of a session
+	Log          *slog.Logger
+	RefreshTTL   time.Duration // life of a session, however often it is refreshed
 	SignupLogsIn bool          // false: a new user gets no tokens
+	DormantAfter time.Duration // a user unseen for that long loses the phone to a new one; 0 = never
+	AuditTTL     time.Duration // life of an event
 }
 
-// A Service logs users in. It is safe for use by many goroutines.
+// A Service logs users in, keeps them logged in and lets go of them. It is safe for use by many goroutines.
 type Service struct {
 	store        Store
 	signer       Signer
+	log          *slog.Logger
 	refreshTTL   time.Duration
 	signupLogsIn bool
+	dormantAfter time.Duration
+	auditTTL     time.Duration
 }
 
 // New gives a service.
 func New(o Options) *Service {
-	return &Service{store: o.Store, signer: o.Signer, refreshTTL: o.RefreshTTL, signupLogsIn: o.SignupLogsIn}
+	return &Service{
+		store: o.Store, signer: o.Signer, log: o.Log, refreshTTL: o.RefreshTTL,
+		signupLogsIn: o.SignupLogsIn, dormantAfter: o.DormantAfter, auditTTL: o.AuditTTL,
+	}
 }
 
 // Tokens are what a session is used with.
@@ -44,7 +51,7 @@ type Tokens struct {
 	Access     string
 	AccessTTL  time.Duration
 	Refresh    string
-	RefreshTTL time.Duration
+	RefreshTTL time.Duration // to the latest end of the session
 }
 
 // A Login is what became of a right code.
@@ -58,18 +65,19 @@ type Login struct {
 // none. The errors are ErrSpent and ErrUnavailable, which leave nothing behind, and ErrBanned, after which
 // the challenge is spent.
 func (s *Service) Login(ctx context.Context, p phone.Number, challenge uuid.UUID, c Client) (Login, error) {
-	session, err := uuid.NewV7()
-	if err != nil {
-		return Login{}, fmt.Errorf("account: new session: %w", err)
+	var session, newUser, access, event, loss uuid.UUID
+	for _, id := range []*uuid.UUID{&session, &newUser, &access, &event, &loss} {
+		var err error
+		if *id, err = uuid.NewV7(); err != nil {
+			return Login{}, fmt.Errorf("account: new login: %w", err)
+		}
 	}
-	newUser, err := uuid.NewV7()
-	if err != nil {
-		return Login{}, fmt.Errorf("account: new user: %w", err)
-	}
-	refresh, hash := newRefreshToken(session)
+	refresh := newRefreshToken(session)
 	user, err := s.store.Login(ctx, NewSession{
 		ID: session, Challenge: challenge, Phone: p, UserID: newUser,
-		RefreshHash: hash, Client: c, TTL: s.refreshTTL, LogsIn: s.signupLogsIn,
+		FamilyHash: refresh.familyHash(), RefreshHash: refresh.hash(), Client: c,
+		TTL: s.refreshTTL, IdleTTL: idleTTL, LogsIn: s.signupLogsIn,
+		DormantAfter: s.dormantAfter, Event: event, LossEvent: loss,
 	})
 	if err != nil {
 		return Login{}, err
@@ -81,11 +89,11 @@ func (s *Service) Login(ctx context.Context, p phone.Number, challenge uuid.UUID
 	if login.New && !s.signupLogsIn {
 		return login, nil
 	}
-	access, ttl, err := s.signer.Sign(user.ID, session)
+	tokens, err := s.tokens(user.ID, access, refresh, s.refreshTTL)
 	if err != nil {
-		return Login{}, fmt.Errorf("account: %w", err)
+		return Login{}, err
 	}
-	login.Tokens = &Tokens{Access: access, AccessTTL: ttl, Refresh: refresh, RefreshTTL: s.refreshTTL}
+	login.Tokens = &tokens
 	return login, nil
 }
 
@@ -112,11 +120,67 @@ func (s *Service) List(ctx context.Context, p Page) (users []User, more bool, er
 	return users, false, err
 }
 
-// newRefreshToken gives a token of 64 URL-safe characters, which are the session's identifier and 32
-// random bytes, and the digest that the store keeps of those bytes.
-func newRefreshToken(session uuid.UUID) (token string, hash []byte) {
-	secret := make([]byte, 32)
-	_, _ = rand.Read(secret) // never fails
-	sum := sha256.Sum256(secret)
-	return base64.RawURLEncoding.EncodeToString(append(session[:], secret...)), sum[:]
+// maxSessions is how many sessions are shown. They are the last used ones, so that the present one is there.
+const maxSessions = 100
+
+// Sessions gives the live sessions of a user, the last used first and at most a hundred. Its error is
+// ErrUnavailable.
+func (s *Service) Sessions(ctx context.Context, user uuid.UUID) ([]Session, error) {
+	return s.store.Sessions(ctx, user, maxSessions)
+}
+
+// EndSession ends a live session of a user. Its errors are ErrNotFound and ErrUnavailable.
+func (s *Service) EndSession(ctx context.Context, user, session uuid.UUID, by By) error {
+	var detail map[string]any
+	if by.Session != session {
+		detail = map[string]any{"from_session": by.Session}
+	}
+	e, err := by.event(LoggedOut, user, detail)
+	if err != nil {
+		return err
+	}
+	e.Session = session
+	return s.store.EndSession(ctx, session, e)
+}
+
+// EndSessions ends all sessions of a user. Its errors are ErrNotFound, for the user, and ErrUnavailable.
+func (s *Service) EndSessions(ctx context.Context, user uuid.UUID, by By) error {
+	e, err := by.event(LoggedOut, user, map[string]any{"everywhere": true})
+	if err != nil {
+		return err
+	}
+	return s.store.EndSessions(ctx, e)
+}
+
+// SetBanned bans a user, which ends all sessions, or lifts the ban. Its errors are ErrNotFound and
+// ErrUnavailable.
+func (s *Service) SetBanned(ctx context.Context, user uuid.UUID, banned bool, by By) (User, error) {
+	action := Unbanned
+	if banned {
+		action = Banned
+	}
+	e, err := by.event(action, user, nil)
+	if err != nil {
+		return User{}, err
+	}
+	return s.store.SetBanned(ctx, banned, e)
+}
+
+// ChangePhone gives a user a number that the user has proved to hold, and ends all sessions but the one
+// that by is in. Its errors are ErrTaken, ErrNotFound, for that session, and ErrUnavailable.
+func (s *Service) ChangePhone(ctx context.Context, u User, p phone.Number, by By) (User, error) {
+	e, err := by.event(PhoneChanged, u.ID, map[string]any{"from": u.Phone.String(), "to": p.String()})
+	if err != nil {
+		return User{}, err
+	}
+	return s.store.ChangePhone(ctx, p, e)
+}
+
+// Delete removes a user with all sessions. Its errors are ErrNotFound and ErrUnavailable.
+func (s *Service) Delete(ctx context.Context, user uuid.UUID, by By) error {
+	e, err := by.event(Deleted, user, nil)
+	if err != nil {
+		return err
+	}
+	return s.store.Delete(ctx, e)
 }

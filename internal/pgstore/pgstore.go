@@ -1,8 +1,10 @@
-// Package pgstore keeps users and sessions in Postgres. It owns the connection pool, its timeouts and the
-// translation of the driver's errors; what a user is belongs to package account.
+// Package pgstore keeps users, sessions and their audit in Postgres. It owns the connection pool, its
+// timeouts and the translation of the driver's errors; what a user is belongs to package account.
 //
-// A login is one statement: it makes or touches the user, records the session, and is undone whole if the
-// session's challenge has made one before. No lock outlives it, and no copy of the service needs another.
+// A login is one statement: it makes or touches the user, records the session and the event, and is undone
+// whole if the session's challenge has made one before. So is a refresh. No lock outlives a call, and no copy
+// of the service needs another. What ends all sessions of a user is a transaction that takes the user's
+// row first and looks for sessions after that: a login at the same time comes wholly before or wholly after.
 package pgstore
 
 import (
@@ -12,14 +14,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"dekamond-otp/internal/account"
-	"dekamond-otp/internal/phone"
 	"dekamond-otp/migrations"
 )
 
@@ -74,111 +74,7 @@ func (a *Accounts) Migrate(ctx context.Context) (applied []string, err error) {
 func (a *Accounts) Pending(ctx context.Context) (pending []string, err error) {
 	db := stdlib.OpenDBFromPool(a.pool)
 	defer func() { err = errors.Join(err, db.Close()) }()
-	return migrations.Pending(ctx, db)
-}
-
-// The user is new where the id is the one that was offered. A challenge that is known to be spent costs
-// the user's row no lock; of those that arrive at once, the unique index lets one pass.
-const login = `
-	with the_user as (
-		insert into users (id, phone, created_at, last_login_at)
-		select $1, $2, now(), case when $8 then now() end
-		where not exists (select from sessions where challenge_id = $4)
-		on conflict (phone) do update
-			set last_login_at = case when users.banned_at is null then now() else users.last_login_at end
-		returning id, phone, created_at, last_login_at, banned_at
-	), the_session as (
-		insert into sessions (id, user_id, challenge_id, refresh_hash, user_agent, ip, created_at, expires_at, ended_at)
-		select $3, id, $4, $5, $6, $7, now(), now() + $9::interval,
-			case when banned_at is not null or (id = $1 and not $8) then now() end
-		from the_user
-	)
-	select id, phone, created_at, last_login_at, banned_at from the_user`
-
-// Login implements account.Store.
-func (a *Accounts) Login(ctx context.Context, s account.NewSession) (account.User, error) {
-	u, err := a.user(ctx, login, s.UserID, s.Phone.E164(), s.ID, s.Challenge,
-		s.RefreshHash, s.Client.UserAgent, s.Client.IP, s.LogsIn, s.TTL)
-	if errors.Is(err, account.ErrNotFound) {
-		return account.User{}, account.ErrSpent
-	}
-	return u, err
-}
-
-const userByID = `select id, phone, created_at, last_login_at, banned_at from users where id = $1`
-
-// ByID implements account.Store.
-func (a *Accounts) ByID(ctx context.Context, id uuid.UUID) (account.User, error) {
-	return a.user(ctx, userByID, id)
-}
-
-const userBySession = `
-	select u.id, u.phone, u.created_at, u.last_login_at, u.banned_at
-	from sessions s join users u on u.id = s.user_id
-	where s.id = $1 and s.user_id = $2 and s.ended_at is null and s.expires_at > now()`
-
-// BySession implements account.Store.
-func (a *Accounts) BySession(ctx context.Context, user, session uuid.UUID) (account.User, error) {
-	return a.user(ctx, userBySession, session, user)
-}
-
-const (
-	listUsers = `
-		select id, phone, created_at, last_login_at, banned_at from users
-		where id < $1 order by id desc limit $2`
-	listUsersByPhone = `
-		select id, phone, created_at, last_login_at, banned_at from users
-		where id < $1 and phone >= $3 and phone < $4 order by id desc limit $2`
-)
-
-// List implements account.Store.
-func (a *Accounts) List(ctx context.Context, p account.Page) (users []account.User, err error) {
-	before := p.Before
-	if before == uuid.Nil {
-		before = uuid.Max
-	}
-	sql, args := listUsers, []any{before, p.Limit}
-	if p.Prefix != "" {
-		// Planned for this prefix, and not once for all: a rare one is found by the index on phone, a
-		// common one by going through the newest users.
-		sql, args = listUsersByPhone, []any{pgx.QueryExecModeCacheDescribe, before, p.Limit, p.Prefix, p.Prefix + ":"} // ':' is what follows '9'
-	}
-	err = a.do(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
-		rows, err := c.Query(ctx, sql, args...)
-		if err != nil {
-			return err
-		}
-		users, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (account.User, error) { return scan(r) })
-		return err
-	})
-	return users, err
-}
-
-func (a *Accounts) user(ctx context.Context, sql string, args ...any) (u account.User, err error) {
-	err = a.do(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
-		u, err = scan(c.QueryRow(ctx, sql, args...))
-		return err
-	})
-	return u, err
-}
-
-func scan(r pgx.Row) (account.User, error) {
-	var (
-		u                     account.User
-		e164                  string
-		lastLoginAt, bannedAt *time.Time
-	)
-	if err := r.Scan(&u.ID, &e164, &u.CreatedAt, &lastLoginAt, &bannedAt); err != nil {
-		return account.User{}, err
-	}
-	u.Phone, u.CreatedAt = phone.Stored(e164), u.CreatedAt.UTC()
-	if lastLoginAt != nil {
-		u.LastLoginAt = lastLoginAt.UTC()
-	}
-	if bannedAt != nil {
-		u.BannedAt = bannedAt.UTC()
-	}
-	return u, nil
+	return migrations.Pending(ctx, db, migrations.Postgres)
 }
 
 // do runs f on a connection, with the timeouts and the errors of account.
@@ -195,17 +91,61 @@ func (a *Accounts) do(ctx context.Context, f func(context.Context, *pgxpool.Conn
 	return translate(f(ctx, conn))
 }
 
+// tx runs f in a transaction, with the timeouts and the errors of account.
+func (a *Accounts) tx(ctx context.Context, f func(context.Context, pgx.Tx) error) error {
+	return a.do(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
+		return pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error { return f(ctx, tx) })
+	})
+}
+
+// exec runs a statement that must meet a row; it is account.ErrNotFound where it meets none.
+func (a *Accounts) exec(ctx context.Context, sql string, args ...any) error {
+	return a.do(ctx, func(ctx context.Context, c *pgxpool.Conn) error { return changed(c.Exec(ctx, sql, args...)) })
+}
+
+// first runs a statement and scans the first row that it gives.
+func first[T any](ctx context.Context, a *Accounts, scan func(pgx.Row) (T, error), sql string, args ...any) (found T, err error) {
+	err = a.do(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
+		found, err = scan(c.QueryRow(ctx, sql, args...))
+		return err
+	})
+	return found, err
+}
+
+// all runs a query and scans its rows.
+func all[T any](ctx context.Context, a *Accounts, scan func(pgx.Row) (T, error), sql string, args ...any) (found []T, err error) {
+	err = a.do(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
+		rows, err := c.Query(ctx, sql, args...)
+		if err != nil {
+			return err
+		}
+		found, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (T, error) { return scan(r) })
+		return err
+	})
+	return found, err
+}
+
+// changed is account.ErrNotFound where a statement has met no row.
+func changed(tag pgconn.CommandTag, err error) error {
+	if err == nil && tag.RowsAffected() == 0 {
+		return account.ErrNotFound
+	}
+	return err
+}
+
 func translate(err error) error {
 	var pg *pgconn.PgError
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, pgx.ErrNoRows):
+	case errors.Is(err, pgx.ErrNoRows), errors.Is(err, account.ErrNotFound):
 		return account.ErrNotFound
 	case !errors.As(err, &pg): // the connection broke or the time was up
 		return fmt.Errorf("%w: postgres: %w", account.ErrUnavailable, err)
 	case pg.ConstraintName == "sessions_challenge_id_key":
 		return account.ErrSpent
+	case pg.ConstraintName == "users_phone_key":
+		return account.ErrTaken
 	case transient(pg.Code):
 		return fmt.Errorf("%w: postgres: %w", account.ErrUnavailable, err)
 	}

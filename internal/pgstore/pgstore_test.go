@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"dekamond-otp/internal/account"
@@ -36,12 +39,25 @@ func TestAccounts(t *testing.T) {
 		if applied, err := a.Migrate(t.Context()); err != nil || len(applied) == 0 {
 			t.Fatalf("Migrate: %v, %v", applied, err)
 		}
-		return accounttest.Store{Store: a, Exec: func(t *testing.T, statement, id string) {
-			t.Helper()
-			if _, err := a.pool.Exec(t.Context(), statement, id); err != nil {
-				t.Fatal(err)
-			}
-		}}
+		return accounttest.Store{
+			Store: a,
+			Exec: func(t *testing.T, statement, id string) {
+				t.Helper()
+				if _, err := a.pool.Exec(t.Context(), statement, id); err != nil {
+					t.Fatal(err)
+				}
+			},
+			Age: func(t *testing.T, d time.Duration) {
+				t.Helper()
+				for table, columns := range accounttest.Times {
+					for _, column := range columns {
+						if _, err := a.pool.Exec(t.Context(), `update `+table+` set `+column+` = `+column+` - $1::interval`, d); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+			},
+		}
 	})
 }
 
@@ -75,6 +91,45 @@ func TestMigrateByManyCopies(t *testing.T) {
 	}
 }
 
+// TestMigrateFirstVersion holds that a database of the first version keeps what it has, and that the first
+// version goes on with it while its copies are replaced.
+func TestMigrateFirstVersion(t *testing.T) {
+	a := open(t, pgtest.NewDatabase(t))
+	text, err := os.ReadFile("../../migrations/00001_users_and_sessions.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const insert = `
+		insert into sessions (id, user_id, challenge_id, refresh_hash, user_agent, ip, created_at, expires_at, ended_at)
+		select gen_random_uuid(), id, gen_random_uuid(), 'x', 'agent', '192.0.2.1', now() - interval '1 day', now() + interval '9 days', null
+		from users`
+	for _, statement := range []string{
+		string(text),
+		`create table schema_migrations (name text primary key)`,
+		`insert into schema_migrations values ('00001_users_and_sessions.sql')`,
+		`insert into users values ('01890a5d-ac96-774b-bcce-b302099a8057', '+989121234567', now(), now(), null)`,
+		insert,
+	} {
+		if _, err := a.pool.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if applied, err := a.Migrate(t.Context()); err != nil || len(applied) != 2 {
+		t.Fatalf("Migrate: %v, %v; want the two that are new", applied, err)
+	}
+	if _, err := a.pool.Exec(t.Context(), insert); err != nil {
+		t.Errorf("the first version's insert: %v", err)
+	}
+	user := uuid.MustParse("01890a5d-ac96-774b-bcce-b302099a8057")
+	shown, err := a.Sessions(t.Context(), user, 10)
+	if err != nil || len(shown) != 2 || time.Since(shown[1].LastUsedAt) < 23*time.Hour {
+		t.Errorf("Sessions: %+v, %v; want the two, the old one last used a day ago", shown, err)
+	}
+	if u, err := a.ByID(t.Context(), user); u.Phone.E164() != "+989121234567" || err != nil {
+		t.Errorf("ByID: %+v, %v", u, err)
+	}
+}
+
 // TestListUsesIndexes holds the promise that a page costs no scan of all users.
 func TestListUsesIndexes(t *testing.T) {
 	a := open(t, pgtest.NewDatabase(t))
@@ -99,21 +154,94 @@ func TestListUsesIndexes(t *testing.T) {
 		if tc.low != "" {
 			args = append(args, tc.low, tc.high)
 		}
-		rows, err := a.pool.Query(t.Context(), "explain "+tc.sql, args...)
-		if err != nil {
+		if plan := explain(t, a, tc.sql, args...); strings.Contains(plan, "Seq Scan") || !strings.Contains(plan, "Index") {
+			t.Errorf("%s:\n%s\nwant no sequential scan", name, plan)
+		}
+	}
+}
+
+func explain(t *testing.T, a *Accounts, sql string, args ...any) string {
+	t.Helper()
+	lines, err := all(t.Context(), a, func(r pgx.Row) (line string, err error) {
+		err = r.Scan(&line)
+		return line, err
+	}, "explain "+sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// TestAuditUsesIndexes holds the same for events, of which nearly all are logins.
+func TestAuditUsesIndexes(t *testing.T) {
+	a := open(t, pgtest.NewDatabase(t))
+	if _, err := a.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const fill = `
+		insert into audit (id, at, action, user_id, session_id, actor, ip, user_agent, detail)
+		select (lpad(to_hex(n), 8, '0') || '-0000-7000-8000-000000000000')::uuid, now(),
+			case when n % 1000 = 0 then 'ban' else 'login' end, md5((n % 5000)::text)::uuid, null, 'user', '', '', '{}'
+		from generate_series(1, 50000) n`
+	for _, statement := range []string{fill, `analyze audit`} {
+		if _, err := a.pool.Exec(t.Context(), statement); err != nil {
 			t.Fatal(err)
 		}
-		var plan []string
-		for rows.Next() {
-			var line string
-			if err := rows.Scan(&line); err != nil {
-				t.Fatal(err)
-			}
-			plan = append(plan, line)
+	}
+	user := uuid.MustParse("cfcd2084-95d5-65ef-66e7-dff9f98764da") // md5 of 0
+	for want, p := range map[string]account.EventPage{
+		"audit_pkey":    {},
+		"audit_user_id": {User: user},
+		"audit_action":  {Action: account.Banned},
+	} {
+		low, high := p.Bounds()
+		if plan := explain(t, a, listEvents, low, high, nullable(p.User), p.Action, 21); strings.Contains(plan, "Seq Scan") || !strings.Contains(plan, want) {
+			t.Errorf("%+v:\n%s\nwant it to use %s", p, plan, want)
 		}
-		if text := strings.Join(plan, "\n"); strings.Contains(text, "Seq Scan") || !strings.Contains(text, "Index") {
-			t.Errorf("%s:\n%s\nwant no sequential scan", name, text)
+	}
+}
+
+// TestSweepIsAlone holds that a sweep does nothing while another one is at it, and waits for nobody.
+func TestSweepIsAlone(t *testing.T) {
+	url := pgtest.NewDatabase(t)
+	a := open(t, url)
+	if _, err := a.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const fill = `
+		with u as (insert into users (id, phone, created_at) values (gen_random_uuid(), '+989121234567', now()) returning id)
+		insert into sessions (id, user_id, challenge_id, refresh_hash, user_agent, ip, created_at, expires_at)
+		select gen_random_uuid(), u.id, gen_random_uuid(), '', '', '', now(), now() - interval '1 day' from u, generate_series(1, 10)`
+	if _, err := a.pool.Exec(t.Context(), fill); err != nil {
+		t.Fatal(err)
+	}
+	broom := account.Broom{SessionsDead: time.Hour, Limit: 100}
+	other, err := a.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for statement, want := range map[string]int{
+		`select pg_advisory_xact_lock(7823614208)`:   0,
+		`select id from sessions limit 4 for update`: 6, // those that somebody holds are left
+	} {
+		if _, err := other.Exec(t.Context(), `savepoint s`); err != nil {
+			t.Fatal(err)
 		}
+		if _, err := other.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := a.Sweep(t.Context(), broom); got.Sessions != want || err != nil {
+			t.Errorf("Sweep beside %q: %+v, %v; want %d sessions", statement, got, err, want)
+		}
+		if _, err := other.Exec(t.Context(), `rollback to savepoint s`); err != nil { // gives its locks back
+			t.Fatal(err)
+		}
+	}
+	if err := other.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := a.Sweep(t.Context(), broom); got.Sessions != 4 || err != nil {
+		t.Errorf("Sweep afterwards: %+v, %v; want the 4 that were left", got, err)
 	}
 }
 

@@ -1,4 +1,4 @@
-// Package sqlitestore keeps users and sessions in one SQLite file, so that the service runs with no
+// Package sqlitestore keeps users, sessions and their audit in one SQLite file, so that the service runs with no
 // database beside it. What a user is belongs to package account; one suite holds this store and the one
 // on Postgres equal.
 //
@@ -17,12 +17,10 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/google/uuid"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"dekamond-otp/internal/account"
-	"dekamond-otp/internal/phone"
 	"dekamond-otp/migrations"
 )
 
@@ -79,128 +77,7 @@ func (a *Accounts) Migrate(ctx context.Context) ([]string, error) {
 
 // Pending gives the names of the migrations that Migrate would apply.
 func (a *Accounts) Pending(ctx context.Context) ([]string, error) {
-	return migrations.Pending(ctx, a.write)
-}
-
-const (
-	touchUser = `
-		insert into users (id, phone, created_at, last_login_at)
-		values ($1, $2, $3, case when $4 then $3 end)
-		on conflict (phone) do update
-			set last_login_at = case when banned_at is null then $3 else last_login_at end
-		returning id, phone, created_at, last_login_at, banned_at`
-	insertSession = `
-		insert into sessions (id, user_id, challenge_id, refresh_hash, user_agent, ip, created_at, expires_at, ended_at)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, case when $9 then $7 end)`
-)
-
-// Login implements account.Store.
-func (a *Accounts) Login(ctx context.Context, s account.NewSession) (u account.User, err error) {
-	err = a.do(ctx, func(ctx context.Context) error {
-		tx, err := a.write.BeginTx(ctx, nil)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = tx.Rollback() }() // does nothing after the commit
-		now := time.Now()
-		u, err = scan(tx.QueryRowContext(ctx, touchUser, s.UserID.String(), s.Phone.E164(), now.UnixMicro(), s.LogsIn))
-		if err != nil {
-			return err
-		}
-		ended := !u.BannedAt.IsZero() || (u.ID == s.UserID && !s.LogsIn)
-		_, err = tx.ExecContext(ctx, insertSession, s.ID.String(), u.ID.String(), s.Challenge.String(), s.RefreshHash,
-			s.Client.UserAgent, s.Client.IP, now.UnixMicro(), now.Add(s.TTL).UnixMicro(), ended)
-		if err != nil {
-			return err
-		}
-		return tx.Commit()
-	})
-	if err != nil {
-		return account.User{}, err
-	}
-	return u, nil
-}
-
-const userByID = `select id, phone, created_at, last_login_at, banned_at from users where id = $1`
-
-// ByID implements account.Store.
-func (a *Accounts) ByID(ctx context.Context, id uuid.UUID) (account.User, error) {
-	return a.user(ctx, userByID, id.String())
-}
-
-const userBySession = `
-	select u.id, u.phone, u.created_at, u.last_login_at, u.banned_at
-	from sessions s join users u on u.id = s.user_id
-	where s.id = $1 and s.user_id = $2 and s.ended_at is null and s.expires_at > $3`
-
-// BySession implements account.Store.
-func (a *Accounts) BySession(ctx context.Context, user, session uuid.UUID) (account.User, error) {
-	return a.user(ctx, userBySession, session.String(), user.String(), time.Now().UnixMicro())
-}
-
-const (
-	listUsers = `
-		select id, phone, created_at, last_login_at, banned_at from users
-		where id < $1 order by id desc limit $2`
-	listUsersByPhone = `
-		select id, phone, created_at, last_login_at, banned_at from users
-		where id < $1 and phone >= $3 and phone < $4 order by id desc limit $2`
-)
-
-// List implements account.Store.
-func (a *Accounts) List(ctx context.Context, p account.Page) (users []account.User, err error) {
-	before := p.Before
-	if before == uuid.Nil {
-		before = uuid.Max
-	}
-	query, args := listUsers, []any{before.String(), p.Limit}
-	if p.Prefix != "" {
-		query, args = listUsersByPhone, append(args, p.Prefix, p.Prefix+":") // ':' is what follows '9'
-	}
-	err = a.do(ctx, func(ctx context.Context) (err error) {
-		rows, err := a.read.QueryContext(ctx, query, args...)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, rows.Close()) }()
-		for rows.Next() {
-			u, err := scan(rows)
-			if err != nil {
-				return err
-			}
-			users = append(users, u)
-		}
-		return rows.Err()
-	})
-	return users, err
-}
-
-func (a *Accounts) user(ctx context.Context, query string, args ...any) (u account.User, err error) {
-	err = a.do(ctx, func(ctx context.Context) error {
-		u, err = scan(a.read.QueryRowContext(ctx, query, args...))
-		return err
-	})
-	return u, err
-}
-
-func scan(row interface{ Scan(...any) error }) (account.User, error) {
-	var (
-		u                     account.User
-		e164                  string
-		createdAt             int64
-		lastLoginAt, bannedAt sql.NullInt64
-	)
-	if err := row.Scan(&u.ID, &e164, &createdAt, &lastLoginAt, &bannedAt); err != nil {
-		return account.User{}, err
-	}
-	u.Phone, u.CreatedAt = phone.Stored(e164), time.UnixMicro(createdAt).UTC()
-	if lastLoginAt.Valid {
-		u.LastLoginAt = time.UnixMicro(lastLoginAt.Int64).UTC()
-	}
-	if bannedAt.Valid {
-		u.BannedAt = time.UnixMicro(bannedAt.Int64).UTC()
-	}
-	return u, nil
+	return migrations.Pending(ctx, a.write, migrations.SQLite)
 }
 
 // do runs f with the timeout and the errors of account.
@@ -210,6 +87,75 @@ func (a *Accounts) do(ctx context.Context, f func(context.Context) error) error 
 	return translate(f(ctx))
 }
 
+// tx runs f in a transaction that writes, at a time that is the same for all of it, with the timeout and
+// the errors of account.
+func (a *Accounts) tx(ctx context.Context, f func(ctx context.Context, tx *sql.Tx, now time.Time) error) error {
+	return a.do(ctx, func(ctx context.Context) error {
+		tx, err := a.write.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = tx.Rollback() }() // does nothing after the commit
+		if err := f(ctx, tx, time.Now()); err != nil {
+			return err
+		}
+		return tx.Commit()
+	})
+}
+
+// first runs a query and scans the first row that it gives.
+func first[T any](ctx context.Context, a *Accounts, scan func(row) (T, error), query string, args ...any) (found T, err error) {
+	err = a.do(ctx, func(ctx context.Context) error {
+		found, err = scan(a.read.QueryRowContext(ctx, query, args...))
+		return err
+	})
+	return found, err
+}
+
+// all runs a query and scans its rows.
+func all[T any](ctx context.Context, a *Accounts, scan func(row) (T, error), query string, args ...any) (found []T, err error) {
+	err = a.do(ctx, func(ctx context.Context) (err error) {
+		rows, err := a.read.QueryContext(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, rows.Close()) }()
+		for rows.Next() {
+			one, err := scan(rows)
+			if err != nil {
+				return err
+			}
+			found = append(found, one)
+		}
+		return rows.Err()
+	})
+	return found, err
+}
+
+// A row can be scanned.
+type row interface{ Scan(...any) error }
+
+// exec runs a statement and gives the number of rows that it has met.
+func exec(ctx context.Context, tx *sql.Tx, statement string, args ...any) (met int, err error) {
+	result, err := tx.ExecContext(ctx, statement, args...)
+	if err != nil {
+		return 0, err
+	}
+	n, err := result.RowsAffected()
+	return int(n), err
+}
+
+// must runs a statement that must meet a row; it is account.ErrNotFound where it meets none.
+func must(ctx context.Context, tx *sql.Tx, statement string, args ...any) error {
+	met, err := exec(ctx, tx, statement, args...)
+	if err == nil && met == 0 {
+		return account.ErrNotFound
+	}
+	return err
+}
+
+func fromMicro(us int64) time.Time { return time.UnixMicro(us).UTC() }
+
 func translate(err error) error {
 	var lite *sqlite.Error
 	switch {
@@ -217,6 +163,8 @@ func translate(err error) error {
 		return nil
 	case errors.Is(err, sql.ErrNoRows):
 		return account.ErrNotFound
+	case errors.Is(err, account.ErrNotFound), errors.Is(err, account.ErrTaken):
+		return err
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, sql.ErrConnDone):
 		return fmt.Errorf("%w: sqlite: %w", account.ErrUnavailable, err)
 	case !errors.As(err, &lite):

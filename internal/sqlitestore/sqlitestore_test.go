@@ -1,9 +1,16 @@
 package sqlitestore
 
 import (
+	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/uuid"
+
+	"dekamond-otp/internal/account"
 	"dekamond-otp/internal/account/accounttest"
 )
 
@@ -27,12 +34,25 @@ func TestAccounts(t *testing.T) {
 		if applied, err := a.Migrate(t.Context()); err != nil || len(applied) == 0 {
 			t.Fatalf("Migrate: %v, %v", applied, err)
 		}
-		return accounttest.Store{Store: a, Exec: func(t *testing.T, statement, id string) {
-			t.Helper()
-			if _, err := a.write.ExecContext(t.Context(), statement, id); err != nil {
-				t.Fatal(err)
-			}
-		}}
+		return accounttest.Store{
+			Store: a,
+			Exec: func(t *testing.T, statement, id string) {
+				t.Helper()
+				if _, err := a.write.ExecContext(t.Context(), statement, id); err != nil {
+					t.Fatal(err)
+				}
+			},
+			Age: func(t *testing.T, d time.Duration) {
+				t.Helper()
+				for table, columns := range accounttest.Times {
+					for _, column := range columns {
+						if _, err := a.write.ExecContext(t.Context(), `update `+table+` set `+column+` = `+column+` - $1`, d.Microseconds()); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+			},
+		}
 	})
 }
 
@@ -52,5 +72,42 @@ func TestMigrateTwice(t *testing.T) {
 	}
 	if pending, err := b.Pending(t.Context()); err != nil || len(pending) != 0 {
 		t.Errorf("Pending after: %v, %v; want none", pending, err)
+	}
+}
+
+// TestMigrateFirstVersion holds that a file of the first version keeps what it has.
+func TestMigrateFirstVersion(t *testing.T) {
+	a := open(t, filepath.Join(t.TempDir(), "otp.db"))
+	text, err := os.ReadFile("../../migrations/00001_users_and_sessions.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const id = "01890a5d-ac96-774b-bcce-b302099a8057"
+	now := time.Now()
+	for _, statement := range []string{
+		strings.ReplaceAll(string(text), `collate "C"`, ""),
+		`create table schema_migrations (name text primary key)`,
+		`insert into schema_migrations values ('00001_users_and_sessions.sql')`,
+		fmt.Sprintf(`insert into users values ('%s', '+989121234567', %d, null, null)`, id, now.UnixMicro()),
+		fmt.Sprintf(`insert into sessions values ('%s', '%s', '%s', x'01', 'agent', '192.0.2.1', %d, %d, null)`,
+			id, id, id, now.UnixMicro(), now.Add(time.Hour).UnixMicro()),
+	} {
+		if _, err := a.write.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if applied, err := a.Migrate(t.Context()); err != nil || len(applied) != 2 {
+		t.Fatalf("Migrate: %v, %v; want the two that are new", applied, err)
+	}
+	u, err := a.BySession(t.Context(), uuid.MustParse(id), uuid.MustParse(id))
+	if err != nil || u.Phone.E164() != "+989121234567" || !u.LastLoginAt.IsZero() {
+		t.Errorf("BySession: %+v, %v; want the user of before", u, err)
+	}
+	if err := a.Delete(t.Context(), account.Event{ID: uuid.Must(uuid.NewV7()), User: u.ID}); err != nil {
+		t.Fatal(err)
+	}
+	var left int
+	if err := a.read.QueryRowContext(t.Context(), `select count(*) from sessions`).Scan(&left); err != nil || left != 0 {
+		t.Errorf("%d sessions of a deleted user, %v; want none", left, err)
 	}
 }

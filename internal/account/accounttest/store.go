@@ -21,6 +21,14 @@ type Store struct {
 	account.Store
 	// Exec runs a statement with $1 = an identifier's text.
 	Exec func(t *testing.T, statement, id string)
+	// Age makes all users and sessions older by d.
+	Age func(t *testing.T, d time.Duration)
+}
+
+// Times are the columns that Age moves.
+var Times = map[string][]string{
+	"users":    {"created_at", "last_login_at", "banned_at"},
+	"sessions": {"created_at", "last_used_at", "expires_at", "ends_at", "ended_at"},
 }
 
 // TestStore runs the suite.
@@ -37,16 +45,44 @@ func TestStore(t *testing.T, open func(t *testing.T) Store) {
 		"race of one challenge":   raceOfOneChallenge,
 		"race of one new phone":   raceOfOneNewPhone,
 		"race of many new phones": raceOfManyNewPhones,
+		"refresh":                 refresh,
+		"refresh repeated":        refreshRepeated,
+		"refresh reused":          refreshReused,
+		"refresh guessed":         refreshGuessed,
+		"end of a session":        endOfASession,
+		"race of one refresh":     raceOfOneRefresh,
+		"race of reuse":           raceOfReuse,
+		"sessions":                sessions,
+		"end session":             endSession,
+		"end sessions":            endSessions,
+		"ban":                     ban,
+		"race of ban and logins":  raceOfBanAndLogins,
+		"change phone":            changePhone,
+		"race for one phone":      raceForOnePhone,
+		"race of changes":         raceOfChanges,
+		"delete":                  deleteUser,
+		"dormant user":            dormantUser,
+		"race of dormant user":    raceOfDormantUser,
+		"events":                  events,
+		"record":                  record,
+		"sweep":                   sweep,
 		"unavailable":             unavailable,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
 }
 
+const (
+	ttl          = 30 * 24 * time.Hour
+	idleTTL      = 14 * 24 * time.Hour
+	repeatWithin = 10 * time.Second
+)
+
 func newSession(e164 string) account.NewSession {
 	return account.NewSession{
 		ID: uuid.Must(uuid.NewV7()), Challenge: uuid.Must(uuid.NewV7()), UserID: uuid.Must(uuid.NewV7()),
-		Phone: phone.Stored(e164), RefreshHash: []byte{0, 1, 0xff}, TTL: time.Hour, LogsIn: true,
+		Phone: phone.Stored(e164), FamilyHash: []byte{0, 2}, RefreshHash: []byte{0, 1, 0xff}, LogsIn: true,
+		TTL: ttl, IdleTTL: idleTTL, Event: uuid.Must(uuid.NewV7()), LossEvent: uuid.Must(uuid.NewV7()),
 		Client: account.Client{IP: "192.0.2.1", UserAgent: `'; drop table users; --`},
 	}
 }
@@ -163,7 +199,8 @@ func session(t *testing.T, s Store) {
 	s.Exec(t, `update sessions set expires_at = created_at where id = $1`, b.ID.String())
 	gone("expired", other.ID, b.ID)
 	s.Exec(t, `delete from users where id = $1`, other.ID.String())
-	login(t, s, b) // went with the user
+	b.Event = uuid.Must(uuid.NewV7())
+	login(t, s, b) // its session went with the user
 }
 
 func list(t *testing.T, s Store) {
@@ -285,12 +322,24 @@ func atOnce(n int, call func(i int) error) map[string]int {
 func unavailable(t *testing.T, s Store) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, loginErr := s.Login(ctx, newSession("+989121234567"))
-	_, byIDErr := s.ByID(ctx, uuid.Must(uuid.NewV7()))
-	_, bySessionErr := s.BySession(ctx, uuid.Must(uuid.NewV7()), uuid.Must(uuid.NewV7()))
-	_, listErr := s.List(ctx, account.Page{Limit: 1})
-	for call, err := range map[string]error{"Login": loginErr, "ByID": byIDErr, "BySession": bySessionErr, "List": listErr} {
-		if !errors.Is(err, account.ErrUnavailable) {
+	id, e := uuid.Must(uuid.NewV7()), event(account.Banned, uuid.Must(uuid.NewV7()))
+	for call, f := range map[string]func() error{
+		"Login":       func() error { _, err := s.Login(ctx, newSession("+989121234567")); return err },
+		"Refresh":     func() error { _, err := s.Refresh(ctx, account.Rotation{Session: id}); return err },
+		"ByID":        func() error { _, err := s.ByID(ctx, id); return err },
+		"BySession":   func() error { _, err := s.BySession(ctx, id, id); return err },
+		"List":        func() error { _, err := s.List(ctx, account.Page{Limit: 1}); return err },
+		"Sessions":    func() error { _, err := s.Sessions(ctx, id, 1); return err },
+		"EndSession":  func() error { return s.EndSession(ctx, id, e) },
+		"EndSessions": func() error { return s.EndSessions(ctx, e) },
+		"SetBanned":   func() error { _, err := s.SetBanned(ctx, true, e); return err },
+		"ChangePhone": func() error { _, err := s.ChangePhone(ctx, phone.Stored("+989121234567"), e); return err },
+		"Delete":      func() error { return s.Delete(ctx, e) },
+		"Events":      func() error { _, err := s.Events(ctx, account.EventPage{Limit: 1}); return err },
+		"Record":      func() error { _, err := s.Record(ctx, e); return err },
+		"Sweep":       func() error { _, err := s.Sweep(ctx, account.Broom{Limit: 1}); return err },
+	} {
+		if err := f(); !errors.Is(err, account.ErrUnavailable) {
 			t.Errorf("%s: %v; want ErrUnavailable", call, err)
 		}
 	}

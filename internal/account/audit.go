@@ -1,0 +1,201 @@
+package account
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// An Action is what happened in an Event.
+type Action string
+
+const (
+	// SignedUp is the first login of a phone.
+	SignedUp Action = "signup"
+	// LoggedIn is every later one.
+	LoggedIn Action = "login"
+	// RefreshReused is the end of a session whose spent refresh token was used again.
+	RefreshReused Action = "refresh_reuse"
+	// LoggedOut is the end of one session, or of all of a user's.
+	LoggedOut Action = "logout"
+	// Banned is a ban, with the end of all sessions.
+	Banned Action = "ban"
+	// Unbanned is the end of a ban.
+	Unbanned Action = "unban"
+	// Deleted is the removal of a user.
+	Deleted Action = "delete"
+	// PhoneChanged is a user's new number.
+	PhoneChanged Action = "phone_change"
+	// PhoneLost is the number of a dormant user going to a new one.
+	PhoneLost Action = "phone_lost"
+	// KeysChanged is another set of signing keys, or another one of them that signs.
+	KeysChanged Action = "key_change"
+)
+
+// Actions are all of them.
+var Actions = []Action{SignedUp, LoggedIn, RefreshReused, LoggedOut, Banned, Unbanned, Deleted, PhoneChanged, PhoneLost, KeysChanged}
+
+// An Actor is who made an Event happen.
+type Actor string
+
+const (
+	// Person is the user, or who holds the user's tokens.
+	Person Actor = "user"
+	// Admin is who holds an admin key.
+	Admin Actor = "admin"
+	// System is the service itself.
+	System Actor = "system"
+)
+
+// An Event is an entry of the audit. It never holds a phone number in clear.
+type Event struct {
+	ID            uuid.UUID // version 7: its time is when it happened
+	Action        Action
+	User, Session uuid.UUID // uuid.Nil = concerns none
+	Actor         Actor
+	Client        Client // zero where the service itself acted
+	Detail        string // a JSON object
+}
+
+// At is when it happened, to the millisecond, by the clock of the copy of the service that recorded it.
+func (e Event) At() time.Time { return issuedAt(e.ID) }
+
+// An EventPage asks for events, newest first. The zero value of a field asks for all.
+type EventPage struct {
+	Limit    int
+	Before   uuid.UUID // only events older than this one
+	User     uuid.UUID
+	Action   Action
+	From, To time.Time // From counts, To does not
+}
+
+// Bounds are the identifiers between which the page's events are: low counts, high does not.
+func (p EventPage) Bounds() (low, high uuid.UUID) {
+	high = uuid.Max
+	if !p.From.IsZero() {
+		low = firstAt(p.From)
+	}
+	if !p.To.IsZero() {
+		high = firstAt(p.To)
+	}
+	if p.Before != uuid.Nil && slices.Compare(p.Before[:], high[:]) < 0 {
+		high = p.Before
+	}
+	return low, high
+}
+
+// firstAt is below every identifier of version 7 that was made at t or later, and above those before.
+func firstAt(t time.Time) (id uuid.UUID) {
+	binary.BigEndian.PutUint64(id[:8], uint64(max(0, t.UnixMilli()))<<16)
+	return id
+}
+
+// issuedAt is the time of an identifier of version 7.
+func issuedAt(id uuid.UUID) time.Time { return time.Unix(id.Time().UnixTime()).UTC() }
+
+// A By is who does something and from where.
+type By struct {
+	Actor   Actor
+	Session uuid.UUID // of the actor, if it has one
+	Client  Client
+	Key     string // names the admin key
+}
+
+func (by By) event(a Action, user uuid.UUID, detail map[string]any) (Event, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return Event{}, fmt.Errorf("account: new event: %w", err)
+	}
+	if detail == nil {
+		detail = make(map[string]any)
+	}
+	if by.Key != "" {
+		detail["key"] = by.Key
+	}
+	text, err := json.Marshal(detail)
+	if err != nil {
+		return Event{}, fmt.Errorf("account: new event: %w", err)
+	}
+	return Event{ID: id, Action: a, User: user, Session: by.Session, Actor: by.Actor, Client: by.Client, Detail: string(text)}, nil
+}
+
+// Events gives a page of events and whether older ones follow. Its error is ErrUnavailable.
+func (s *Service) Events(ctx context.Context, p EventPage) (events []Event, more bool, err error) {
+	limit := p.Limit
+	p.Limit++
+	events, err = s.store.Events(ctx, p)
+	if len(events) > limit {
+		return events[:limit], true, err
+	}
+	return events, false, err
+}
+
+// RecordKeys records which keys are published and which of them signs, unless that is known already: of
+// any number of copies with the same keys one records it.
+func (s *Service) RecordKeys(ctx context.Context, signing string, published []string) error {
+	e, err := By{Actor: System}.event(KeysChanged, uuid.Nil, map[string]any{"signing": signing, "published": slices.Sorted(slices.Values(published))})
+	if err != nil {
+		return err
+	}
+	_, err = s.store.Record(ctx, e)
+	return err
+}
+
+// A Broom says what Sweep deletes: at most Limit rows of each kind.
+type Broom struct {
+	SessionsDead time.Duration // sessions that ended that long ago
+	EventsBefore uuid.UUID     // events older than this one
+	Limit        int
+}
+
+// Swept counts what was deleted.
+type Swept struct{ Sessions, Events int }
+
+const (
+	sweepEvery = 10 * time.Minute
+	sweepPause = 50 * time.Millisecond // between two batches, for everybody else
+	sweepBatch = 500
+
+	// A session that ended is kept for as long as its challenge could still be answered, so that the code is
+	// not good for another login.
+	keepDead = time.Hour
+)
+
+// Housekeep deletes sessions that have ended and events that are older than Options.AuditTTL, in small
+// batches, now and then until ctx is done.
+func (s *Service) Housekeep(ctx context.Context) {
+	for wait := time.Duration(0); ; wait = sweepEvery {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		if total, err := s.sweep(ctx); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "housekeeping failed", "error", err.Error())
+		} else if total != (Swept{}) {
+			s.log.InfoContext(ctx, "housekeeping", "sessions_deleted", total.Sessions, "audit_deleted", total.Events)
+		}
+	}
+}
+
+func (s *Service) sweep(ctx context.Context) (total Swept, err error) {
+	broom := Broom{SessionsDead: keepDead, EventsBefore: firstAt(time.Now().Add(-s.auditTTL)), Limit: sweepBatch}
+	for {
+		swept, err := s.store.Sweep(ctx, broom)
+		total.Sessions += swept.Sessions
+		total.Events += swept.Events
+		if err != nil || max(swept.Sessions, swept.Events) < sweepBatch {
+			return total, err
+		}
+		select {
+		case <-ctx.Done():
+			return total, ctx.Err()
+		case <-time.After(sweepPause):
+		}
+	}
+}

@@ -1,0 +1,112 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"dekamond-otp/internal/account"
+)
+
+// A session is live while ended_at is null and expires_at is to come. Ending sets both: the first so that
+// no statement that began before can bring it back, the second so that the one index finds it dead.
+const (
+	userBySession = `
+		select u.id, u.phone, u.created_at, u.last_login_at, u.banned_at
+		from sessions s join users u on u.id = s.user_id
+		where s.id = $1 and s.user_id = $2 and s.ended_at is null and s.expires_at > now()`
+	userSessions = `
+		select id, created_at, last_used_at, ip, user_agent from sessions
+		where user_id = $1 and ended_at is null and expires_at > now()
+		order by last_used_at desc, id desc limit $2`
+	endSession = `
+		with ended as (
+			update sessions set ended_at = now(), expires_at = now()
+			where user_id = $4 and id = $5 and ended_at is null and expires_at > now()
+			returning id
+		)` + insertEvent + `from ended`
+	endOtherSessions = `
+		update sessions set ended_at = now(), expires_at = now()
+		where user_id = $1 and id <> $2 and ended_at is null and expires_at > now()`
+	lockUser = `select id from users where id = $1 for no key update`
+)
+
+// BySession implements account.Store.
+func (a *Accounts) BySession(ctx context.Context, user, session uuid.UUID) (account.User, error) {
+	return first(ctx, a, scan, userBySession, session, user)
+}
+
+// Sessions implements account.Store.
+func (a *Accounts) Sessions(ctx context.Context, user uuid.UUID, limit int) ([]account.Session, error) {
+	return all(ctx, a, func(r pgx.Row) (s account.Session, err error) {
+		err = r.Scan(&s.ID, &s.CreatedAt, &s.LastUsedAt, &s.Client.IP, &s.Client.UserAgent)
+		s.CreatedAt, s.LastUsedAt = s.CreatedAt.UTC(), s.LastUsedAt.UTC()
+		return s, err
+	}, userSessions, user, limit)
+}
+
+// EndSession implements account.Store.
+func (a *Accounts) EndSession(ctx context.Context, session uuid.UUID, e account.Event) error {
+	e.Session = session
+	return a.exec(ctx, endSession, event(e)...)
+}
+
+// EndSessions implements account.Store.
+func (a *Accounts) EndSessions(ctx context.Context, e account.Event) error {
+	return a.tx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		if err := changed(tx.Exec(ctx, lockUser, e.User)); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, endOtherSessions, e.User, uuid.Nil); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, insertEvent, event(e)...)
+		return err
+	})
+}
+
+const (
+	rotate = `
+		update sessions
+		set refresh_hash = $4, spent_hash = $3, seed = $5, user_agent = $6, ip = $7,
+			last_used_at = now(), expires_at = least(ends_at, now() + $8::interval)
+		where id = $1 and family_hash = $2 and refresh_hash = $3 and ended_at is null and expires_at > now()
+		returning user_id, seed, ends_at - last_used_at`
+	repeatRotation = `
+		select user_id, seed, ends_at - last_used_at from sessions
+		where id = $1 and family_hash = $2 and spent_hash = $3 and ended_at is null and expires_at > now()
+			and last_used_at > now() - $4::interval`
+	endReused = `
+		with ended as (
+			update sessions set ended_at = now(), expires_at = now()
+			where id = $5 and family_hash = $10 and ended_at is null and expires_at > now()
+			returning user_id
+		)
+		insert into audit (id, at, action, user_id, session_id, actor, ip, user_agent, detail)
+		select $1, $2, $3, coalesce($4, user_id), $5, $6, $7, $8, $9 from ended`
+)
+
+// Refresh implements account.Store. The first use of a token is the first statement alone. At its row it
+// waits for the use that is faster, and what that has left is what the second one sees.
+func (a *Accounts) Refresh(ctx context.Context, r account.Rotation) (account.Rotated, error) {
+	rotated, err := first(ctx, a, scanRotated, rotate, r.Session, r.FamilyHash, r.SpentHash, r.NextHash, r.Seed, r.Client.UserAgent, r.Client.IP, r.IdleTTL)
+	if !errors.Is(err, account.ErrNotFound) {
+		return rotated, err
+	}
+	rotated, err = first(ctx, a, scanRotated, repeatRotation, r.Session, r.FamilyHash, r.SpentHash, r.RepeatWithin)
+	if !errors.Is(err, account.ErrNotFound) {
+		return rotated, err
+	}
+	reuse := account.Event{ID: r.Event, Action: account.RefreshReused, Session: r.Session, Actor: account.System, Client: r.Client, Detail: "{}"}
+	if err := a.exec(ctx, endReused, append(event(reuse), r.FamilyHash)...); err != nil {
+		return account.Rotated{}, err
+	}
+	return account.Rotated{}, account.ErrReused
+}
+
+func scanRotated(row pgx.Row) (r account.Rotated, err error) {
+	err = row.Scan(&r.User, &r.Seed, &r.TTL)
+	return r, err
+}

@@ -1,0 +1,189 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"dekamond-otp/internal/account"
+	"dekamond-otp/internal/phone"
+)
+
+const (
+	touchUser = `
+		insert into users (id, phone, created_at, last_login_at)
+		values ($1, $2, $3, case when $4 then $3 end)
+		on conflict (phone) do update
+			set last_login_at = case when banned_at is null then $3 else last_login_at end
+		returning id, phone, created_at, last_login_at, banned_at`
+	insertSession = `
+		insert into sessions (id, user_id, challenge_id, family_hash, refresh_hash, user_agent, ip,
+			created_at, last_used_at, expires_at, ends_at, ended_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, case when $11 then $8 end)`
+	releasePhone = `
+		update users set phone = null
+		where phone = $1 and banned_at is null
+			and coalesce(last_login_at, created_at) <= $2
+			and not exists (select 1 from sessions where user_id = users.id and last_used_at > $2)
+		returning id`
+)
+
+// Login implements account.Store.
+func (a *Accounts) Login(ctx context.Context, s account.NewSession) (u account.User, err error) {
+	err = a.tx(ctx, func(ctx context.Context, tx *sql.Tx, now time.Time) error {
+		if s.DormantAfter > 0 {
+			if err := release(ctx, tx, now, s); err != nil {
+				return err
+			}
+		}
+		u, err = scan(tx.QueryRowContext(ctx, touchUser, s.UserID.String(), s.Phone.E164(), now.UnixMicro(), s.LogsIn))
+		if err != nil {
+			return err
+		}
+		ended := !u.BannedAt.IsZero() || (u.ID == s.UserID && !s.LogsIn)
+		_, err = tx.ExecContext(ctx, insertSession, s.ID.String(), u.ID.String(), s.Challenge.String(), s.FamilyHash, s.RefreshHash,
+			s.Client.UserAgent, s.Client.IP, now.UnixMicro(), now.Add(min(s.TTL, s.IdleTTL)).UnixMicro(), now.Add(s.TTL).UnixMicro(), ended)
+		if err != nil || !u.BannedAt.IsZero() {
+			return err
+		}
+		e := account.Event{ID: s.Event, Action: account.LoggedIn, User: u.ID, Session: s.ID, Actor: account.Person, Client: s.Client, Detail: "{}"}
+		if u.ID == s.UserID {
+			e.Action = account.SignedUp
+		}
+		return insert(ctx, tx, e)
+	})
+	if err != nil {
+		return account.User{}, err
+	}
+	return u, nil
+}
+
+// release takes the phone from its user, if that one is dormant.
+func release(ctx context.Context, tx *sql.Tx, now time.Time, s account.NewSession) error {
+	var loser uuid.UUID
+	err := tx.QueryRowContext(ctx, releasePhone, s.Phone.E164(), now.Add(-s.DormantAfter).UnixMicro()).Scan(&loser)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return insert(ctx, tx, account.Event{
+		ID: s.LossEvent, Action: account.PhoneLost, User: loser, Actor: account.System,
+		Detail: `{"to_user":"` + s.UserID.String() + `"}`,
+	})
+}
+
+const userByID = `select id, phone, created_at, last_login_at, banned_at from users where id = $1`
+
+// ByID implements account.Store.
+func (a *Accounts) ByID(ctx context.Context, id uuid.UUID) (account.User, error) {
+	return first(ctx, a, scan, userByID, id.String())
+}
+
+const (
+	listUsers = `
+		select id, phone, created_at, last_login_at, banned_at from users
+		where id < $1 order by id desc limit $2`
+	listUsersByPhone = `
+		select id, phone, created_at, last_login_at, banned_at from users
+		where id < $1 and phone >= $3 and phone < $4 order by id desc limit $2`
+)
+
+// List implements account.Store.
+func (a *Accounts) List(ctx context.Context, p account.Page) ([]account.User, error) {
+	before := p.Before
+	if before == uuid.Nil {
+		before = uuid.Max
+	}
+	query, args := listUsers, []any{before.String(), p.Limit}
+	if p.Prefix != "" {
+		query, args = listUsersByPhone, append(args, p.Prefix, p.Prefix+":") // ':' is what follows '9'
+	}
+	return all(ctx, a, scan, query, args...)
+}
+
+const (
+	setBanned = `update users set banned_at = $2 where id = $1 and (banned_at is null) = ($2 is not null)`
+	setPhone  = `
+		update users set phone = $2
+		where id = $1 and not exists (select 1 from users where phone = $2 and id <> $1)
+		returning id, phone, created_at, last_login_at, banned_at`
+	deleteUser = `delete from users where id = $1`
+)
+
+// SetBanned implements account.Store.
+func (a *Accounts) SetBanned(ctx context.Context, banned bool, e account.Event) (u account.User, err error) {
+	err = a.tx(ctx, func(ctx context.Context, tx *sql.Tx, now time.Time) error {
+		at := sql.NullInt64{Int64: now.UnixMicro(), Valid: banned}
+		met, err := exec(ctx, tx, setBanned, e.User.String(), at)
+		if err == nil && met > 0 && banned {
+			_, err = exec(ctx, tx, endOtherSessions, e.User.String(), uuid.Nil.String(), now.UnixMicro())
+		}
+		if err == nil && met > 0 {
+			err = insert(ctx, tx, e)
+		}
+		if err == nil {
+			u, err = scan(tx.QueryRowContext(ctx, userByID, e.User.String()))
+		}
+		return err
+	})
+	return u, err
+}
+
+// ChangePhone implements account.Store.
+func (a *Accounts) ChangePhone(ctx context.Context, p phone.Number, e account.Event) (u account.User, err error) {
+	err = a.tx(ctx, func(ctx context.Context, tx *sql.Tx, now time.Time) error {
+		if _, err := scan(tx.QueryRowContext(ctx, userBySession, e.Session.String(), e.User.String(), now.UnixMicro())); err != nil {
+			return err
+		}
+		u, err = scan(tx.QueryRowContext(ctx, setPhone, e.User.String(), p.E164()))
+		if errors.Is(err, sql.ErrNoRows) {
+			return account.ErrTaken
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := exec(ctx, tx, endOtherSessions, e.User.String(), e.Session.String(), now.UnixMicro()); err != nil {
+			return err
+		}
+		return insert(ctx, tx, e)
+	})
+	if err != nil {
+		return account.User{}, err
+	}
+	return u, nil
+}
+
+// Delete implements account.Store.
+func (a *Accounts) Delete(ctx context.Context, e account.Event) error {
+	return a.tx(ctx, func(ctx context.Context, tx *sql.Tx, _ time.Time) error {
+		if err := must(ctx, tx, deleteUser, e.User.String()); err != nil {
+			return err
+		}
+		return insert(ctx, tx, e)
+	})
+}
+
+func scan(r row) (account.User, error) {
+	var (
+		u                     account.User
+		e164                  sql.NullString
+		createdAt             int64
+		lastLoginAt, bannedAt sql.NullInt64
+	)
+	if err := r.Scan(&u.ID, &e164, &createdAt, &lastLoginAt, &bannedAt); err != nil {
+		return account.User{}, err
+	}
+	u.Phone, u.CreatedAt = phone.Stored(e164.String), fromMicro(createdAt)
+	if lastLoginAt.Valid {
+		u.LastLoginAt = fromMicro(lastLoginAt.Int64)
+	}
+	if bannedAt.Valid {
+		u.BannedAt = fromMicro(bannedAt.Int64)
+	}
+	return u, nil
+}
