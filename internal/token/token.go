@@ -1,12 +1,18 @@
 // Package token owns access tokens: JSON Web Tokens (RFC 7519) that say which user and session a request
-// belongs to. It knows no user and no store, so that a token can be checked without either.
+// belongs to, and the keys that sign them. It knows no user and no store, so that a token can be checked
+// without either.
 //
-// The algorithm is pinned: a token's own header never chooses it. Every claim that is issued is required.
+// The algorithm is pinned to the key: a token's own header chooses among the keys that are there, by kid, and
+// nothing else. Every claim that is issued is required. The same grant gives the same token, byte
+// for byte, whatever the algorithm, so that a refresh that is asked for twice has one answer.
 package token
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -18,36 +24,47 @@ var ErrInvalid = errors.New("token: invalid")
 
 const (
 	minSecret = 32              // bytes; RFC 7518 §3.2 asks for a key as long as the hash
+	maxToken  = 4 << 10         // bytes; ours have less than 1 KiB
 	leeway    = 5 * time.Second // between the clocks of two copies
 )
 
 // Options are the inputs of NewIssuer.
 type Options struct {
-	Secret           []byte // at least 32 bytes
+	Secret           []byte        // of HS256, at least 32 bytes; beside Folder it checks tokens and signs none
+	Folder           string        // of PEM files with private keys; empty: Secret signs
+	Grace            time.Duration // how long a new key of the folder is published before it signs
 	Issuer, Audience string
 	TTL              time.Duration
+	Log              *slog.Logger
 }
 
 // An Issuer makes and checks access tokens. It is safe for use by many goroutines.
 type Issuer struct {
-	secret           []byte
-	issuer, audience string
-	ttl              time.Duration
-	parser           *jwt.Parser
+	options Options
+	secret  *key // nil: there is none
+	keys    atomic.Pointer[keyring]
+	parser  *jwt.Parser
 }
 
-// NewIssuer gives an issuer of HS256 tokens.
+// NewIssuer gives an issuer that signs with the newest key of the folder, or with the secret.
 func NewIssuer(o Options) (*Issuer, error) {
-	if len(o.Secret) < minSecret {
+	i := &Issuer{options: o, parser: jwt.NewParser(
+		jwt.WithValidMethods([]string{"HS256", "EdDSA", "ES256", "RS256"}), jwt.WithLeeway(leeway), jwt.WithStrictDecoding(),
+		jwt.WithIssuer(o.Issuer), jwt.WithAudience(o.Audience), jwt.WithExpirationRequired(), jwt.WithIssuedAt(),
+	)}
+	switch {
+	case len(o.Secret) >= minSecret:
+		i.secret = &key{method: jwt.SigningMethodHS256, private: o.Secret, public: o.Secret}
+	case len(o.Secret) > 0 || o.Folder == "":
 		return nil, fmt.Errorf("token: the secret is shorter than %d bytes", minSecret)
 	}
-	return &Issuer{
-		secret: o.Secret, issuer: o.Issuer, audience: o.Audience, ttl: o.TTL,
-		parser: jwt.NewParser(
-			jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithLeeway(leeway), jwt.WithStrictDecoding(),
-			jwt.WithIssuer(o.Issuer), jwt.WithAudience(o.Audience), jwt.WithExpirationRequired(), jwt.WithIssuedAt(),
-		),
-	}, nil
+	i.keys.Store(new(keyring))
+	if o.Folder != "" {
+		if err := i.reload(time.Now()); err != nil {
+			return nil, err
+		}
+	}
+	return i, nil
 }
 
 type claims struct {
@@ -55,30 +72,44 @@ type claims struct {
 	Session string `json:"sid"` // OpenID Connect Front-Channel Logout 1.0 §3
 }
 
-// Sign gives a token for the user's session and how long it is valid.
-func (i *Issuer) Sign(user, session uuid.UUID) (token string, ttl time.Duration, err error) {
-	id, err := uuid.NewRandom()
-	if err != nil {
-		return "", 0, fmt.Errorf("token: %w", err)
+// UnmarshalJSON refuses a time that is no number (RFC 7519 §2), which the library reads out of a string.
+func (c *claims) UnmarshalJSON(text []byte) error {
+	var times struct{ Exp, Nbf, Iat *float64 }
+	if err := json.Unmarshal(text, &times); err != nil {
+		return err
 	}
-	now := time.Now()
-	token, err = jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
+	type plain claims
+	return json.Unmarshal(text, (*plain)(c))
+}
+
+// Sign gives a token with the identifier for the user's session, issued at a time, and how long it is
+// valid from then.
+func (i *Issuer) Sign(user, session, id uuid.UUID, at time.Time) (token string, ttl time.Duration, err error) {
+	k := i.signing(at)
+	t := jwt.NewWithClaims(k.method, claims{
 		RegisteredClaims: jwt.RegisteredClaims{
-			Issuer: i.issuer, Audience: jwt.ClaimStrings{i.audience}, Subject: user.String(), ID: id.String(),
-			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(i.ttl)),
+			Issuer: i.options.Issuer, Audience: jwt.ClaimStrings{i.options.Audience}, Subject: user.String(), ID: id.String(),
+			IssuedAt: jwt.NewNumericDate(at), ExpiresAt: jwt.NewNumericDate(at.Add(i.options.TTL)),
 		},
 		Session: session.String(),
-	}).SignedString(i.secret)
+	})
+	if k.id != "" {
+		t.Header["kid"] = k.id
+	}
+	token, err = t.SignedString(k.private)
 	if err != nil {
 		return "", 0, fmt.Errorf("token: %w", err)
 	}
-	return token, i.ttl, nil
+	return token, i.options.TTL, nil
 }
 
 // Verify gives the user and session of a valid token. Its only error is ErrInvalid.
 func (i *Issuer) Verify(token string) (user, session uuid.UUID, err error) {
+	if len(token) > maxToken {
+		return uuid.Nil, uuid.Nil, ErrInvalid
+	}
 	var c claims
-	if _, err := i.parser.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return i.secret, nil }); err != nil {
+	if _, err := i.parser.ParseWithClaims(token, &c, i.public); err != nil {
 		return uuid.Nil, uuid.Nil, ErrInvalid
 	}
 	user, userErr := uuid.Parse(c.Subject)
@@ -87,4 +118,25 @@ func (i *Issuer) Verify(token string) (user, session uuid.UUID, err error) {
 		return uuid.Nil, uuid.Nil, ErrInvalid
 	}
 	return user, session, nil
+}
+
+// signing is the key that signs what is issued at a time.
+func (i *Issuer) signing(at time.Time) *key {
+	if k := i.keys.Load().signing(at, i.options.Grace); k != nil {
+		return k
+	}
+	return i.secret
+}
+
+// public gives the key that the token has to be signed with.
+func (i *Issuer) public(t *jwt.Token) (any, error) {
+	k := i.secret
+	if id, named := t.Header["kid"]; named {
+		id, _ := id.(string)
+		k = i.keys.Load().byID(id)
+	}
+	if k == nil || k.method.Alg() != t.Method.Alg() {
+		return nil, ErrInvalid
+	}
+	return k.public, nil
 }

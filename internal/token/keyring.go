@@ -1,0 +1,241 @@
+package token
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	lookEvery = time.Second // at the folder
+	stamp     = "20060102T150405Z"
+	extension = ".pem"
+)
+
+// A keyring is what the folder held at one time, the newest key first.
+type keyring struct {
+	keys    []*key
+	set     []byte // the public keys as a JSON Web Key Set (RFC 7517 §5)
+	listing string // of the files, so that they are read only when they change
+}
+
+// signing is the newest key that has been published for as long as the grace, or, where none has, the
+// oldest: it is the one that most others know.
+func (r *keyring) signing(at time.Time, grace time.Duration) *key {
+	for _, k := range r.keys {
+		if !k.since.Add(grace).After(at) {
+			return k
+		}
+	}
+	if len(r.keys) == 0 {
+		return nil
+	}
+	return r.keys[len(r.keys)-1]
+}
+
+func (r *keyring) byID(id string) *key {
+	for _, k := range r.keys {
+		if k.id == id {
+			return k
+		}
+	}
+	return nil
+}
+
+// reload reads the folder if its files have changed. After an error the keys stay as they were.
+//
+// A key that is new to this process counts as published from now on; at the start, from the time of its
+// file, so that a restart does not put an old key off.
+func (i *Issuer) reload(now time.Time) (err error) {
+	old := i.keys.Load()
+	files, listing, err := list(i.options.Folder)
+	if err != nil || (listing == old.listing && len(old.keys) > 0) {
+		return err
+	}
+	next := &keyring{listing: listing}
+	for _, f := range files {
+		k, err := readKey(f.path)
+		if err != nil {
+			return err
+		}
+		if next.byID(k.id) != nil {
+			continue // the same key in another file
+		}
+		k.made, k.since = f.made, now
+		if known := old.byID(k.id); known != nil {
+			k.made, k.since = known.made, known.since
+		} else if len(old.keys) == 0 && f.modified.Before(now) {
+			k.since = f.modified
+		}
+		next.keys = append(next.keys, k)
+	}
+	if len(next.keys) == 0 {
+		return fmt.Errorf("token: %s holds no key; make one with: dekamond-otp keys new", i.options.Folder)
+	}
+	slices.SortStableFunc(next.keys, func(a, b *key) int { return b.made.Compare(a.made) })
+	var set struct {
+		Keys []jwk `json:"keys"`
+	}
+	for _, k := range next.keys {
+		set.Keys = append(set.Keys, k.jwk)
+	}
+	if next.set, err = json.Marshal(set); err != nil {
+		return fmt.Errorf("token: %w", err)
+	}
+	i.keys.Store(next)
+	return nil
+}
+
+type file struct {
+	path           string
+	made, modified time.Time
+}
+
+// list gives the PEM files of a folder, the last name first, so that of files with one time that one is
+// the newest. A file that NewKey has named is as old as its name says; every other one as its
+// modification.
+func list(folder string) (files []file, listing string, err error) {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil, "", fmt.Errorf("token: %w", err)
+	}
+	slices.Reverse(entries)
+	var b strings.Builder
+	for _, entry := range entries {
+		name := entry.Name()
+		if filepath.Ext(name) != extension || strings.HasPrefix(name, ".") {
+			continue
+		}
+		path := filepath.Join(folder, name)
+		info, err := os.Stat(path) // of what a link leads to
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, "", fmt.Errorf("token: %w", err)
+		}
+		if info.IsDir() {
+			continue
+		}
+		f := file{path: path, made: info.ModTime(), modified: info.ModTime()}
+		if made, err := time.Parse(stamp, name[:min(len(name), len(stamp))]); err == nil {
+			f.made = made
+		}
+		files = append(files, f)
+		fmt.Fprintf(&b, "%s %d %d\n", name, info.Size(), info.ModTime().UnixNano())
+	}
+	return files, b.String(), nil
+}
+
+func readKey(path string) (*key, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("token: %w", err)
+	}
+	k, err := parseKey(text)
+	if err != nil {
+		return nil, fmt.Errorf("token: %s %w", path, err)
+	}
+	return k, nil
+}
+
+// Watch takes over what changes in the folder, until ctx is done: within a second, or when hurry says so.
+// A folder that cannot be read or holds a faulty file changes nothing. It tells changed which keys are
+// published and which of them signs, at the start and at every change, and again while that fails.
+func (i *Issuer) Watch(ctx context.Context, hurry <-chan os.Signal, changed func(ctx context.Context, signing string, published []string) error) {
+	if i.options.Folder == "" {
+		return
+	}
+	log := i.options.Log
+	var state, told, failed, untold string
+	for {
+		if err := i.reload(time.Now()); err == nil {
+			failed = ""
+		} else if failed != err.Error() {
+			failed = err.Error()
+			log.ErrorContext(ctx, "signing keys stay as they were", "error", failed)
+		}
+		signing, published := i.state()
+		if now := fmt.Sprint(signing, published); now != state {
+			state = now
+			log.InfoContext(ctx, "signing keys", "signing", signing, "published", published)
+		}
+		if told != state {
+			if err := changed(ctx, signing, published); err == nil {
+				told, untold = state, ""
+			} else if ctx.Err() == nil && untold != state {
+				untold = state
+				log.WarnContext(ctx, "change of signing keys not recorded", "error", err.Error())
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-hurry:
+		case <-time.After(lookEvery):
+		}
+	}
+}
+
+// state names the keys, the newest first, and the one that signs now.
+func (i *Issuer) state() (signing string, published []string) {
+	for _, k := range i.keys.Load().keys {
+		published = append(published, k.id)
+	}
+	return i.signing(time.Now()).id, published
+}
+
+// Published gives the public keys as a JSON Web Key Set and how long it may be cached, which ends before a
+// key that is not in it signs. There is none where the secret signs.
+func (i *Issuer) Published() (set []byte, maxAge time.Duration, ok bool) {
+	set = i.keys.Load().set
+	return set, i.options.Grace / 2, set != nil
+}
+
+// NewKey makes a key for one of Algorithms in a new file of the folder, which is made if it is not there.
+// Only its owner can read it.
+func NewKey(folder, algorithm string) (path, id string, err error) {
+	private, err := generate(algorithm)
+	if err != nil {
+		return "", "", err
+	}
+	k, err := newKey(private)
+	if err != nil {
+		return "", "", fmt.Errorf("token: the new key %w", err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return "", "", fmt.Errorf("token: %w", err)
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return "", "", fmt.Errorf("token: %w", err)
+	}
+	path = filepath.Join(folder, time.Now().UTC().Format(stamp)+"-"+k.id[:8]+extension)
+	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	if err := writeWhole(path, text); err != nil {
+		return "", "", fmt.Errorf("token: %w", err)
+	}
+	return path, k.id, nil
+}
+
+// writeWhole makes a file appear with all that it holds, so that who watches the folder sees no half of it.
+func writeWhole(path string, text []byte) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // with mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(f.Name()) }() // fails once it has its name
+	_, err = f.Write(text)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}

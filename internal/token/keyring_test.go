@@ -1,0 +1,364 @@
+package token
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdh"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/google/uuid"
+)
+
+func makeKey(t testing.TB, folder, algorithm string) (path, id string) {
+	t.Helper()
+	path, id, err := NewKey(folder, algorithm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path, id
+}
+
+func kid(t *testing.T, token string) string {
+	t.Helper()
+	var header struct{ Kid string }
+	text, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[0])
+	if err == nil {
+		err = json.Unmarshal(text, &header)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return header.Kid
+}
+
+// TestPublishedKeys holds the keys, their thumbprints and the tokens against another implementation.
+func TestPublishedKeys(t *testing.T) {
+	for _, algorithm := range Algorithms {
+		folder := filepath.Join(t.TempDir(), "new", "folder")
+		path, id := makeKey(t, folder, algorithm)
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 || !strings.Contains(path, id[:8]) {
+			t.Errorf("%s: %s, mode %v, %v; want a file of the owner's alone, named for its key", algorithm, path, info.Mode(), err)
+		}
+		i := newIssuer(t, func(o *Options) { o.Folder, o.Secret = folder, nil })
+		text, maxAge, ok := i.Published()
+		if !ok || maxAge != 5*time.Minute {
+			t.Errorf("%s: published %t, for %v; want half the grace", algorithm, ok, maxAge)
+		}
+		var set jose.JSONWebKeySet
+		if err := json.Unmarshal(text, &set); err != nil || len(set.Keys) != 1 {
+			t.Fatalf("%s: %s, %v; want one key", algorithm, text, err)
+		}
+		k := set.Keys[0]
+		thumbprint, err := k.Thumbprint(5) // crypto.SHA256
+		if err != nil || !k.Valid() || !k.IsPublic() || k.Algorithm != algorithm || k.Use != "sig" ||
+			k.KeyID != base64.RawURLEncoding.EncodeToString(thumbprint) || k.KeyID != id {
+			t.Errorf("%s: %s; want a valid public key with its thumbprint for kid", algorithm, text)
+		}
+		var members struct{ Keys []map[string]any }
+		if err := json.Unmarshal(text, &members); err != nil {
+			t.Fatal(err)
+		}
+		for _, private := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"} {
+			if _, ok := members.Keys[0][private]; ok {
+				t.Errorf("%s: the key shows its private part %s", algorithm, private)
+			}
+		}
+		token := sign(t, i)
+		parsed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(algorithm)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		payload, err := parsed.Verify(k)
+		if err != nil || !bytes.Contains(payload, []byte(user.String())) || kid(t, token) != id {
+			t.Errorf("%s: %s, %v; want a token that the published key verifies", algorithm, payload, err)
+		}
+		if _, _, err := i.Verify(token); err != nil {
+			t.Errorf("%s: Verify: %v", algorithm, err)
+		}
+	}
+	if _, _, ok := newIssuer(t, nil).Published(); ok {
+		t.Error("a secret is published")
+	}
+}
+
+// TestSameGrantSameToken holds the promise of account.Signer.
+func TestSameGrantSameToken(t *testing.T) {
+	id, at := uuid.Must(uuid.NewV7()), time.Now()
+	for _, algorithm := range append([]string{"HS256"}, Algorithms...) {
+		folder := ""
+		if algorithm != "HS256" {
+			folder = t.TempDir()
+			makeKey(t, folder, algorithm)
+		}
+		i := newIssuer(t, func(o *Options) { o.Folder = folder })
+		a, _, err := i.Sign(user, session, id, at)
+		b, _, _ := i.Sign(user, session, id, at)
+		c, _, _ := i.Sign(user, session, uuid.Must(uuid.NewV7()), at)
+		if a != b || a == c || err != nil {
+			t.Errorf("%s: %s, %s, %s, %v; want the same for the same alone", algorithm, a, b, c, err)
+		}
+		if gotUser, gotSession, err := i.Verify(a); gotUser != user || gotSession != session || err != nil {
+			t.Errorf("%s: Verify: %v, %v, %v; want %v, %v", algorithm, gotUser, gotSession, err, user, session)
+		}
+	}
+}
+
+func TestKeyForms(t *testing.T) {
+	p256, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	p384, _ := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	small, _ := rsa.GenerateKey(rand.Reader, 1024)
+	large, _ := rsa.GenerateKey(rand.Reader, 2048)
+	exchange, _ := ecdh.X25519().GenerateKey(rand.Reader)
+	block := func(kind string, der []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+	}
+	sec1 := func(k *ecdsa.PrivateKey) []byte { der, _ := x509.MarshalECPrivateKey(k); return der }
+	pkcs8 := func(k any) []byte { der, _ := x509.MarshalPKCS8PrivateKey(k); return der }
+	public, _ := x509.MarshalPKIXPublicKey(&p256.PublicKey)
+	for name, tc := range map[string]struct {
+		text string
+		ok   bool
+	}{
+		"PKCS #8":                   {block("PRIVATE KEY", pkcs8(p256)), true},
+		"SEC 1":                     {block("EC PRIVATE KEY", sec1(p256)), true},
+		"SEC 1 behind parameters":   {block("EC PARAMETERS", []byte{6, 8, 42, 134, 72, 206, 61, 3, 1, 7}) + block("EC PRIVATE KEY", sec1(p256)), true},
+		"PKCS #1":                   {block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(large)), true},
+		"with words around":         {"Made on a Tuesday.\n" + block("PRIVATE KEY", pkcs8(large)) + "\n# end\n", true},
+		"RSA of 1024 bits":          {block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(small)), false},
+		"P-384":                     {block("PRIVATE KEY", pkcs8(p384)), false},
+		"for key exchange":          {block("PRIVATE KEY", pkcs8(exchange)), false},
+		"public":                    {block("PUBLIC KEY", public), false},
+		"encrypted":                 {block("ENCRYPTED PRIVATE KEY", pkcs8(p256)[:40]), false},
+		"cut off":                   {block("PRIVATE KEY", pkcs8(p256))[:100], false},
+		"DER":                       {string(pkcs8(p256)), false},
+		"empty":                     {"", false},
+		"a block of something else": {block("PRIVATE KEY", []byte("hunter2")), false},
+	} {
+		folder := t.TempDir()
+		if err := os.WriteFile(filepath.Join(folder, "key.pem"), []byte(tc.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		i, err := NewIssuer(Options{Folder: folder, Issuer: "issuer", Audience: "audience", TTL: 15 * time.Minute})
+		if (err == nil) != tc.ok {
+			t.Errorf("a key %s: %v; want it taken: %t", name, err, tc.ok)
+		}
+		if err == nil {
+			if _, _, err := i.Verify(sign(t, i)); err != nil {
+				t.Errorf("a key %s: %v", name, err)
+			}
+		} else if strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "key.pem") {
+			t.Errorf("a key %s: %v; want the file's name and nothing of what it holds", name, err)
+		}
+	}
+	empty := t.TempDir()
+	for _, folder := range []string{empty, filepath.Join(empty, "none")} {
+		if _, err := NewIssuer(Options{Folder: folder}); err == nil {
+			t.Errorf("NewIssuer took the folder %s, which holds no key", folder)
+		}
+	}
+	if _, _, err := NewKey(empty, "HS256"); err == nil {
+		t.Error("NewKey made a key of HS256")
+	}
+}
+
+// A watched issuer has told what it does.
+type watched struct {
+	*Issuer
+	hurry chan os.Signal
+	mu    sync.Mutex
+	told  []string
+	fails int // how many more times telling fails
+}
+
+func watch(t *testing.T, folder string) *watched {
+	w := &watched{hurry: make(chan os.Signal)}
+	w.Issuer = newIssuer(t, func(o *Options) { o.Folder = folder })
+	go w.Watch(t.Context(), w.hurry, func(_ context.Context, signing string, published []string) error {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.fails > 0 {
+			w.fails--
+			return errors.New("down")
+		}
+		w.told = append(w.told, fmt.Sprint(signing, published))
+		return nil
+	})
+	synctest.Wait()
+	return w
+}
+
+func (w *watched) want(t *testing.T, signing string, published ...string) {
+	t.Helper()
+	if got := kid(t, sign(t, w.Issuer)); got != signing {
+		t.Errorf("signed by %s; want %s", got, signing)
+	}
+	var set struct{ Keys []struct{ Kid string } }
+	text, _, _ := w.Published()
+	if err := json.Unmarshal(text, &set); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, k := range set.Keys {
+		got = append(got, k.Kid)
+	}
+	if !slices.Equal(got, published) {
+		t.Errorf("published %v; want %v, the newest first", got, published)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if last := w.told[len(w.told)-1]; last != fmt.Sprint(signing, published) {
+		t.Errorf("told of %s; want %s %v", last, signing, published)
+	}
+}
+
+func TestRotation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		folder := t.TempDir()
+		pathA, a := makeKey(t, folder, "EdDSA")
+		w := watch(t, folder)
+		w.want(t, a, a) // the only key signs at once
+		time.Sleep(time.Hour)
+
+		w.mu.Lock()
+		w.fails = 2
+		w.mu.Unlock()
+		_, b := makeKey(t, folder, "ES256")
+		time.Sleep(3500 * time.Millisecond)
+		w.want(t, a, b, a) // published first
+		time.Sleep(10*time.Minute - 5*time.Second)
+		w.want(t, a, b, a)
+		time.Sleep(5 * time.Second)
+		w.want(t, b, b, a)
+		byA, _, _ := w.Sign(user, session, uuid.Must(uuid.NewV7()), time.Now().Add(-time.Minute)) // of when a signed
+		if _, _, err := w.Verify(byA); kid(t, byA) != a || err != nil {
+			t.Errorf("a token by %s: %v; want one by %s, which is still good", kid(t, byA), err, a)
+		}
+		if err := os.Remove(pathA); err != nil {
+			t.Fatal(err)
+		}
+		w.hurry <- syscall.SIGHUP
+		synctest.Wait()
+		w.want(t, b, b)
+		if _, _, err := w.Verify(byA); !errors.Is(err, ErrInvalid) {
+			t.Errorf("a token by a key that is gone: %v; want ErrInvalid", err)
+		}
+		if len(w.told) != 4 {
+			t.Errorf("told of %v; want the start, the new key, its turn, the end of the old one", w.told)
+		}
+	})
+}
+
+// TestFaultyFolder holds that nothing that happens to the folder takes a key away, but its removal.
+func TestFaultyFolder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		folder := t.TempDir()
+		_, a := makeKey(t, folder, "EdDSA")
+		w := watch(t, folder)
+		half := filepath.Join(folder, "half.pem")
+		if err := os.WriteFile(half, []byte("-----BEGIN PRIVATE KEY-----\nMC4"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, b := makeKey(t, folder, "EdDSA")
+		time.Sleep(3500 * time.Millisecond)
+		w.want(t, a, a)
+		if err := os.Remove(half); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"notes.txt", ".hidden.pem"} {
+			if err := os.WriteFile(filepath.Join(folder, name), []byte("no key"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Mkdir(filepath.Join(folder, "folder.pem"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2500 * time.Millisecond)
+		if got := len(w.keys.Load().keys); got != 2 || w.keys.Load().byID(b) == nil {
+			t.Errorf("%d keys; want both", got)
+		}
+		moved := folder + ".away"
+		if err := os.Rename(folder, moved); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2500 * time.Millisecond)
+		if err := os.Mkdir(folder, 0o700); err != nil { // empty
+			t.Fatal(err)
+		}
+		time.Sleep(2500 * time.Millisecond)
+		if got := len(w.keys.Load().keys); got != 2 {
+			t.Errorf("%d keys after the folder was emptied; want both", got)
+		}
+	})
+}
+
+// TestRestart holds that a start does not put keys off that were published before, and does not hurry those
+// that were published just now.
+func TestRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		folder := t.TempDir()
+		age := func(path string, d time.Duration) {
+			t.Helper()
+			at := time.Now().Add(-d)
+			if err := os.Chtimes(path, at, at); err != nil {
+				t.Fatal(err)
+			}
+		}
+		path, a := makeKey(t, folder, "EdDSA")
+		age(path, time.Hour)
+		time.Sleep(2500 * time.Millisecond)
+		path, b := makeKey(t, folder, "EdDSA")
+		age(path, 20*time.Minute)
+		w := watch(t, folder)
+		w.want(t, b, b, a)
+		age(path, 9*time.Minute)
+		w = watch(t, folder)
+		w.want(t, a, b, a)
+		time.Sleep(time.Minute + 1500*time.Millisecond)
+		w.want(t, b, b, a)
+		time.Sleep(time.Hour)
+		age(path, 0) // a volume may renew the times of all its files
+		time.Sleep(2500 * time.Millisecond)
+		w.want(t, b, b, a)
+	})
+}
+
+// TestSecretAndKeys holds that a change from a secret to keys, and back, keeps the tokens of before.
+func TestSecretAndKeys(t *testing.T) {
+	old := sign(t, newIssuer(t, nil))
+	folder := t.TempDir()
+	_, id := makeKey(t, folder, "EdDSA")
+	both := newIssuer(t, func(o *Options) { o.Folder = folder })
+	if _, _, err := both.Verify(old); err != nil {
+		t.Errorf("a token by the secret: %v", err)
+	}
+	token := sign(t, both)
+	if kid(t, token) != id {
+		t.Errorf("signed by %q; want the key", kid(t, token))
+	}
+	keysAlone := newIssuer(t, func(o *Options) { o.Folder, o.Secret = folder, nil })
+	if _, _, err := keysAlone.Verify(token); err != nil {
+		t.Errorf("a token by the key: %v", err)
+	}
+	if _, _, err := keysAlone.Verify(old); !errors.Is(err, ErrInvalid) {
+		t.Errorf("a token by a secret that is gone: %v; want ErrInvalid", err)
+	}
+}
