@@ -78,7 +78,7 @@ func (k *keys) code(id ChallengeID, p phone.Number, length int) string {
 
 // text is the message. It begins with the code, so that a notification shows it, and fits one segment
 // of 160 GSM 03.38 characters.
-func text(code string, ttl time.Duration) string {
+func text(code string, p Purpose, ttl time.Duration) string {
 	n, unit := int(ttl/time.Second), "second"
 	if ttl%time.Minute == 0 {
 		n, unit = int(ttl/time.Minute), "minute"
@@ -86,7 +86,11 @@ func text(code string, ttl time.Duration) string {
 	if n != 1 {
 		unit += "s"
 	}
-	return fmt.Sprintf("%s is your login code. It works for %d %s. Do not share it with anyone.", code, n, unit)
+	use := "your login code"
+	if p != ForLogin {
+		use = "the code to move an account to this number"
+	}
+	return fmt.Sprintf("%s is %s. It works for %d %s. Do not share it with anyone.", code, use, n, unit)
 }
 
 func mac(key []byte, parts ...[]byte) []byte {

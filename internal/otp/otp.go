@@ -83,6 +83,16 @@ type Policy struct {
 // A ChallengeID identifies one code from its first message to its end. It is no secret.
 type ChallengeID = uuid.UUID
 
+// A Purpose is what a code is for. Each has challenges of its own, so that a code asked for one purpose never
+// works for another. The limits of messages and of wrong tries are a phone's whole.
+type Purpose string
+
+// ForLogin is the purpose of a login.
+const ForLogin Purpose = ""
+
+// ForPhone is the purpose of a user who is logged in and wants the phone for the account.
+func ForPhone(user uuid.UUID) Purpose { return Purpose(user.String()) }
+
 // A Key stands for a phone or an address in a store: a keyed digest of it, in URL-safe characters.
 type Key string
 
@@ -95,7 +105,8 @@ type Receipt string
 // An Opening is a request for a message with a code.
 type Opening struct {
 	Phone, Address Key
-	ID             ChallengeID // used if the phone has no live challenge
+	Purpose        Purpose
+	ID             ChallengeID // used if the phone has no live challenge for the purpose
 	Digest         Digest      // of the code that ID stands for
 	Exempt         bool        // from the limits of messages; the limits of wrong tries remain
 }
@@ -114,7 +125,7 @@ type Match struct {
 	Receipts []Receipt // of the challenge's messages that count against an address
 }
 
-// A CodeStore keeps at most one live challenge for each phone and decides by its own clock. Every
+// A CodeStore keeps at most one live challenge for each phone and purpose and decides by its own clock. Every
 // method is atomic, and each fails with an error that wraps ErrUnavailable when the store cannot be asked.
 type CodeStore interface {
 	// Open opens a challenge, or renews the live one and keeps its code and its wrong tries. Of any
@@ -123,11 +134,14 @@ type CodeStore interface {
 	Open(ctx context.Context, o Opening) (Challenge, error)
 	// Check compares: of any number of simultaneous wrong answers exactly Policy.MaxAttempts are
 	// counted. A right answer uses nothing up. Its errors wrap ErrInvalidCode.
-	Check(ctx context.Context, phone Key, d Digest) (Match, error)
+	Check(ctx context.Context, phone Key, p Purpose, d Digest) (Match, error)
 	// Close ends the challenge, if it is still the phone's, and gives its messages back to the addresses.
-	Close(ctx context.Context, phone Key, m Match) error
+	Close(ctx context.Context, phone Key, p Purpose, m Match) error
 	// GiveBack undoes what a send counted. The challenge stays live.
 	GiveBack(ctx context.Context, o Opening, c Challenge) error
+	// Forget removes the phone's challenge for a login and its wrong tries. The times of its messages stay
+	// for as long as they count.
+	Forget(ctx context.Context, phone Key) error
 }
 
 // A Message is one text message. It prints without its number and its code.

@@ -53,6 +53,7 @@ func New(o Options) (*Service, error) {
 // A Request asks for a message with a code.
 type Request struct {
 	Phone   phone.Number
+	Purpose Purpose
 	Address netip.Addr // the client's
 	Channel string
 	Locale  string
@@ -82,7 +83,7 @@ func (s *Service) Request(ctx context.Context, r Request) (Sent, error) {
 	}
 	opening := Opening{
 		Phone: s.keys.phone(r.Phone), Address: s.keys.address(r.Address),
-		ID: id, Digest: s.keys.digest(r.Phone, code), Exempt: isTest,
+		Purpose: r.Purpose, ID: id, Digest: s.keys.digest(r.Phone, code), Exempt: isTest,
 	}
 	c, err := s.codes.Open(ctx, opening)
 	if err != nil {
@@ -94,7 +95,7 @@ func (s *Service) Request(ctx context.Context, r Request) (Sent, error) {
 		}
 		err := s.sender.Send(ctx, Message{
 			ID: fmt.Sprintf("%s-%d", c.ID, c.Send), To: r.Phone, Channel: r.Channel,
-			Code: code, Text: text(code, s.policy.TTL), Locale: r.Locale,
+			Code: code, Text: text(code, r.Purpose, s.policy.TTL), Locale: r.Locale,
 		})
 		if err != nil {
 			s.giveBack(ctx, opening, c)
@@ -105,32 +106,48 @@ func (s *Service) Request(ctx context.Context, r Request) (Sent, error) {
 	return Sent{ExpiresIn: s.policy.TTL, ResendIn: c.ResendIn, Length: s.policy.Length}, nil
 }
 
+// An Answer is what a person sends back.
+type Answer struct {
+	Phone   phone.Number
+	Code    Code
+	Purpose Purpose
+}
+
 // Verify checks the code and, if it is right, calls redeem with the challenge it answers. The code
 // store only proposes: redeem decides, for it may run more than once for one challenge and must let
 // just one of those runs log in. It returns spent = true when the challenge can log nobody in any
 // more, whether by this run or by an earlier one; while it is false the same code goes on working.
 //
 // The errors are redeem's, ErrUnavailable, and those that wrap ErrInvalidCode.
-func (s *Service) Verify(ctx context.Context, p phone.Number, code Code, redeem func(context.Context, ChallengeID) (spent bool, err error)) error {
-	key := s.keys.phone(p)
-	match, err := s.codes.Check(ctx, key, s.keys.digest(p, code.digits))
+func (s *Service) Verify(ctx context.Context, a Answer, redeem func(context.Context, ChallengeID) (spent bool, err error)) error {
+	key := s.keys.phone(a.Phone)
+	match, err := s.codes.Check(ctx, key, a.Purpose, s.keys.digest(a.Phone, a.Code.digits))
 	if err != nil {
 		if errors.Is(err, ErrInvalidCode) {
-			s.log.InfoContext(ctx, "code refused", "phone", p, "reason", err.Error())
+			s.log.InfoContext(ctx, "code refused", "phone", a.Phone, "reason", err.Error())
 		}
 		return err
 	}
 	spent, err := redeem(ctx, match.ID)
 	if err == nil {
-		s.log.InfoContext(ctx, "code accepted", "phone", p)
+		s.log.InfoContext(ctx, "code accepted", "phone", a.Phone)
+	} else {
+		s.log.InfoContext(ctx, "code not redeemed", "phone", a.Phone, "reason", err.Error())
 	}
 	if spent {
 		// A challenge that stays behind is harmless: redeem refuses it, and it is closed again then.
-		if err := s.codes.Close(context.WithoutCancel(ctx), key, match); err != nil {
-			s.log.WarnContext(ctx, "challenge not closed", "phone", p, "error", err.Error())
+		if err := s.codes.Close(context.WithoutCancel(ctx), key, a.Purpose, match); err != nil {
+			s.log.WarnContext(ctx, "challenge not closed", "phone", a.Phone, "error", err.Error())
 		}
 	}
 	return err
+}
+
+// Forget removes what is kept of a phone, but for the times of its messages: they are what the limits of
+// messages count, under a digest of the number, and are gone when they count no more. Without them a person
+// could have messages sent without end by an account that is made and deleted. Its error is ErrUnavailable.
+func (s *Service) Forget(ctx context.Context, p phone.Number) error {
+	return s.codes.Forget(ctx, s.keys.phone(p))
 }
 
 func (s *Service) giveBack(ctx context.Context, o Opening, c Challenge) {

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"dekamond-otp/internal/otp"
 	"dekamond-otp/internal/phone"
 	"dekamond-otp/internal/redisstore"
@@ -83,7 +85,7 @@ func verify(t *testing.T, s *otp.Service, p phone.Number, text string, spent boo
 	if formatErr != nil {
 		t.Fatalf("ReadCode(%s): %v", text, formatErr)
 	}
-	return s.Verify(t.Context(), p, code, func(context.Context, otp.ChallengeID) (bool, error) { return spent, err })
+	return s.Verify(t.Context(), otp.Answer{Phone: p, Code: code}, func(context.Context, otp.ChallengeID) (bool, error) { return spent, err })
 }
 
 func TestMessage(t *testing.T) {
@@ -166,6 +168,45 @@ func TestGiveBackOutlivesTheRequest(t *testing.T) {
 		if _, err := s.Request(ctx, otp.Request{Phone: iranian, Address: address}); !errors.Is(err, otp.ErrNotDelivered) {
 			t.Fatalf("Request: %v; want ErrNotDelivered", err)
 		}
+	}
+}
+
+func TestPurposes(t *testing.T) {
+	s, box := newService(t, func(o *otp.Options) { o.Policy.Length = 10 })
+	user := uuid.Must(uuid.NewV7())
+	request(t, s, iranian)
+	if _, err := s.Request(t.Context(), otp.Request{Phone: iranian, Purpose: otp.ForPhone(user), Address: address, Channel: "sms"}); err != nil {
+		t.Fatal(err)
+	}
+	login, change := box.messages[0], box.messages[1]
+	if login.Text == change.Text || !strings.Contains(change.Text, "move an account") || len(change.Text) > 160 {
+		t.Errorf("texts %q, %q; want the second to say what it is for", login.Text, change.Text)
+	}
+	try := func(m otp.Message, p otp.Purpose) error {
+		code, err := s.ReadCode(m.Code)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Verify(t.Context(), otp.Answer{Phone: iranian, Code: code, Purpose: p}, func(context.Context, otp.ChallengeID) (bool, error) { return true, nil })
+	}
+	for name, err := range map[string]error{
+		"the code of a login for a change":        try(login, otp.ForPhone(user)),
+		"the code of a change for a login":        try(change, otp.ForLogin),
+		"the code of a change for another's":      try(change, otp.ForPhone(uuid.Must(uuid.NewV7()))),
+		"the code of a login for another's phone": try(login, otp.ForPhone(uuid.Must(uuid.NewV7()))),
+	} {
+		if !errors.Is(err, otp.ErrInvalidCode) {
+			t.Errorf("%s: %v; want ErrInvalidCode", name, err)
+		}
+	}
+	if err := try(change, otp.ForPhone(user)); err != nil {
+		t.Errorf("its own: %v", err)
+	}
+	if err := s.Forget(t.Context(), iranian); err != nil {
+		t.Fatal(err)
+	}
+	if err := try(login, otp.ForLogin); !errors.Is(err, otp.ErrNotLive) {
+		t.Errorf("after Forget: %v; want ErrNotLive", err)
 	}
 }
 

@@ -6,6 +6,7 @@
 // takes its key too; on a cluster the address is asked first and given its send back on a refusal.
 //
 //	otp:{phone}:code    hash  the challenge: id, digest, tries, send, sent, receipts, last   lives Policy.TTL
+//	otp:{phone}:code:…  hash  the same for another purpose than a login
 //	otp:{phone}:sends   list  times of the messages to the phone                             lives the limit's window
 //	otp:{phone}:wrong   list  times of the wrong tries at the phone's codes                  lives a day
 //	otp:{address}:sends list  times of the messages asked for from the address               lives the limit's window

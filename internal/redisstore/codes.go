@@ -68,7 +68,7 @@ func (s *Codes) Open(ctx context.Context, o otp.Opening) (otp.Challenge, error) 
 	if o.Exempt {
 		perPhone, perAddress, resendAfter = otp.Limit{}, otp.Limit{}, 0
 	}
-	keys := []string{codeKey(o.Phone), sendsKey(o.Phone), wrongKey(o.Phone)}
+	keys := []string{codeKey(o.Phone, o.Purpose), sendsKey(o.Phone), wrongKey(o.Phone)}
 	var taken addressReceipt
 	switch {
 	case perAddress.Max == 0:
@@ -120,8 +120,8 @@ func (s *Codes) take(ctx context.Context, key string, l otp.Limit) (addressRecei
 }
 
 // Check implements otp.CodeStore.
-func (s *Codes) Check(ctx context.Context, phone otp.Key, d otp.Digest) (otp.Match, error) {
-	reply, err := s.run(ctx, checkScript, []string{codeKey(phone), wrongKey(phone)},
+func (s *Codes) Check(ctx context.Context, phone otp.Key, p otp.Purpose, d otp.Digest) (otp.Match, error) {
+	reply, err := s.run(ctx, checkScript, []string{codeKey(phone, p), wrongKey(phone)},
 		string(d), s.policy.MaxAttempts, s.policy.DailyAttempts, us(day))
 	if err != nil {
 		return otp.Match{}, err
@@ -143,8 +143,8 @@ func (s *Codes) Check(ctx context.Context, phone otp.Key, d otp.Digest) (otp.Mat
 }
 
 // Close implements otp.CodeStore.
-func (s *Codes) Close(ctx context.Context, phone otp.Key, m otp.Match) error {
-	keys, args := []string{codeKey(phone)}, []any{m.ID.String()}
+func (s *Codes) Close(ctx context.Context, phone otp.Key, p otp.Purpose, m otp.Match) error {
+	keys, args := []string{codeKey(phone, p)}, []any{m.ID.String()}
 	for _, r := range m.Receipts {
 		taken := readReceipt(r)
 		if s.client.cluster {
@@ -163,7 +163,7 @@ func (s *Codes) Close(ctx context.Context, phone otp.Key, m otp.Match) error {
 func (s *Codes) GiveBack(ctx context.Context, o otp.Opening, c otp.Challenge) error {
 	time, address, _ := strings.Cut(string(c.Receipt), " ")
 	taken := readReceipt(otp.Receipt(address))
-	keys := []string{codeKey(o.Phone), sendsKey(o.Phone)}
+	keys := []string{codeKey(o.Phone, o.Purpose), sendsKey(o.Phone)}
 	switch {
 	case taken.key == "":
 	case s.client.cluster:
@@ -175,6 +175,16 @@ func (s *Codes) GiveBack(ctx context.Context, o otp.Opening, c otp.Challenge) er
 	}
 	_, err := s.run(ctx, giveBackScript, keys, c.ID.String(), time)
 	return err
+}
+
+// Forget implements otp.CodeStore.
+func (s *Codes) Forget(ctx context.Context, phone otp.Key) error {
+	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
+	defer cancel()
+	if err := s.client.redis.Del(ctx, codeKey(phone, otp.ForLogin), wrongKey(phone)).Err(); err != nil {
+		return unavailable(err)
+	}
+	return nil
 }
 
 // An addressReceipt is one send in an address's window. The zero addressReceipt is none.
@@ -216,9 +226,16 @@ func (s *Codes) run(ctx context.Context, script *redis.Script, keys []string, ar
 
 func refused(reply []any) bool      { return reply[0].(int64) == 0 }
 func reason(reply []any) error      { return reasons[reply[1].(string)] }
-func codeKey(k otp.Key) string      { return "otp:{" + string(k) + "}:code" }
 func sendsKey(k otp.Key) string     { return "otp:{" + string(k) + "}:sends" }
 func wrongKey(k otp.Key) string     { return "otp:{" + string(k) + "}:wrong" }
 func us(d time.Duration) int64      { return d.Microseconds() }
 func duration(us any) time.Duration { return time.Duration(us.(int64)) * time.Microsecond }
 func unavailable(err error) error   { return fmt.Errorf("%w: redis: %w", otp.ErrUnavailable, err) }
+
+func codeKey(k otp.Key, p otp.Purpose) string {
+	key := "otp:{" + string(k) + "}:code"
+	if p != otp.ForLogin {
+		key += ":" + string(p)
+	}
+	return key
+}

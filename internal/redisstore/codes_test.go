@@ -70,7 +70,7 @@ func age(t *testing.T, c *Client, d time.Duration) {
 		return strconv.FormatInt(n-d.Microseconds(), 10)
 	}
 	for _, key := range keys(t, c) {
-		if strings.HasSuffix(key, ":code") {
+		if strings.Contains(key, ":code") {
 			h, err := c.redis.HGetAll(ctx, key).Result()
 			must(err)
 			receipts := strings.Fields(h["receipts"])

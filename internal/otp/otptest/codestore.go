@@ -53,6 +53,8 @@ func TestCodeStore(t *testing.T, open func(t *testing.T, p otp.Policy) Store) {
 		"test numbers":               testNumbers,
 		"limits off":                 limitsOff,
 		"same opening twice":         sameOpeningTwice,
+		"purposes":                   purposes,
+		"forget":                     forget,
 		"races":                      races,
 		"unavailable":                unavailable,
 	} {
@@ -76,10 +78,11 @@ type story struct {
 	t              *testing.T
 	store          Store
 	phone, address otp.Key
+	purpose        otp.Purpose
 }
 
 func (s *story) opening() otp.Opening {
-	return otp.Opening{Phone: s.phone, Address: s.address, ID: uuid.Must(uuid.NewV7()), Digest: right}
+	return otp.Opening{Phone: s.phone, Address: s.address, Purpose: s.purpose, ID: uuid.Must(uuid.NewV7()), Digest: right}
 }
 
 func (s *story) open() otp.Challenge {
@@ -117,7 +120,7 @@ func (s *story) refusedFor(reason error, want time.Duration) {
 
 func (s *story) check(d otp.Digest, want error) otp.Match {
 	s.t.Helper()
-	m, err := s.store.Check(s.t.Context(), s.phone, d)
+	m, err := s.store.Check(s.t.Context(), s.phone, s.purpose, d)
 	if !errors.Is(err, want) || (want != nil && !errors.Is(err, otp.ErrInvalidCode)) {
 		s.t.Fatalf("Check(%s): %v; want %v", d, err, want)
 	}
@@ -126,7 +129,7 @@ func (s *story) check(d otp.Digest, want error) otp.Match {
 
 func (s *story) close(m otp.Match) {
 	s.t.Helper()
-	if err := s.store.Close(s.t.Context(), s.phone, m); err != nil {
+	if err := s.store.Close(s.t.Context(), s.phone, s.purpose, m); err != nil {
 		s.t.Fatalf("Close: %v", err)
 	}
 }
@@ -375,6 +378,74 @@ func sameOpeningTwice(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 	s.refused(otp.ErrPhoneLimit)
 }
 
+// purposes holds that the codes of one purpose mean nothing to another, and that the limits are the phone's.
+func purposes(t *testing.T, begin func(...func(*otp.Policy)) *story) {
+	s := begin(func(p *otp.Policy) { p.DailyAttempts = policy.MaxAttempts + 1 })
+	user, other := otp.ForPhone(uuid.Must(uuid.NewV7())), otp.ForPhone(uuid.Must(uuid.NewV7()))
+	first := s.open()
+	for _, p := range []otp.Purpose{user, other} {
+		s.purpose = p
+		s.check(right, otp.ErrNotLive)
+	}
+	s.purpose = user
+	second := s.open()
+	if second.ID == first.ID || second.Send != 1 {
+		t.Errorf("the first message of another purpose: %+v; want a challenge of its own", second)
+	}
+	for range policy.MaxAttempts {
+		s.check(wrong, otp.ErrWrong)
+	}
+	s.check(right, otp.ErrBurnt)
+	s.purpose = other
+	s.check(right, otp.ErrNotLive)
+	s.purpose = otp.ForLogin
+	if m := s.check(right, nil); m.ID != first.ID {
+		t.Errorf("match %v; want %v", m.ID, first.ID)
+	}
+	s.purpose = other
+	s.open() // the third message to the phone
+	m := s.check(right, nil)
+	s.check(wrong, otp.ErrWrong)
+	s.check(right, otp.ErrClosed) // the sixth wrong try at it
+	s.close(m)
+	s.check(right, otp.ErrNotLive)
+	s.purpose = otp.ForLogin
+	s.check(right, otp.ErrClosed) // and not closed with the other
+	s.purpose = user
+	s.refused(otp.ErrDailyLimit)
+
+	s = begin(noResendWait)
+	for i := range policy.PerPhone.Max {
+		s.purpose = []otp.Purpose{otp.ForLogin, user, other}[i]
+		s.open()
+	}
+	for _, p := range []otp.Purpose{otp.ForLogin, user, other} {
+		s.purpose = p
+		s.refused(otp.ErrPhoneLimit)
+	}
+}
+
+func forget(t *testing.T, begin func(...func(*otp.Policy)) *story) {
+	s := begin(noResendWait)
+	for range policy.PerPhone.Max {
+		s.open()
+	}
+	s.check(wrong, otp.ErrWrong)
+	for range 2 {
+		if err := s.store.Forget(t.Context(), s.phone); err != nil {
+			t.Fatalf("Forget: %v", err)
+		}
+		s.check(right, otp.ErrNotLive)
+		s.refused(otp.ErrPhoneLimit) // the messages were sent all the same
+	}
+	s.newPhone()
+	s.open()
+	if err := s.store.Forget(t.Context(), otp.Key(rand.Text())); err != nil {
+		t.Fatalf("Forget of an unknown phone: %v", err)
+	}
+	s.check(right, nil)
+}
+
 func races(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 	s := begin(noResendWait)
 	accepted := count(t, 50, func() error {
@@ -395,7 +466,7 @@ func races(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 	if got, refused := accepted[nil], accepted[otp.ErrPhoneLimit]; got != policy.PerPhone.Max || refused != 50-got {
 		t.Errorf("of 50 simultaneous requests for one phone: %v; want %d accepted", accepted, policy.PerPhone.Max)
 	}
-	answers := count(t, 1000, func() error { _, err := s.store.Check(t.Context(), s.phone, wrong); return err })
+	answers := count(t, 1000, func() error { _, err := s.store.Check(t.Context(), s.phone, s.purpose, wrong); return err })
 	if got, burnt := answers[otp.ErrWrong], answers[otp.ErrBurnt]; got != policy.MaxAttempts || burnt != 1000-got {
 		t.Errorf("of 1,000 simultaneous wrong answers: %v; want %d counted", answers, policy.MaxAttempts)
 	}
@@ -436,13 +507,16 @@ func unavailable(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 	if _, err := s.store.Open(ctx, s.opening()); !errors.Is(err, otp.ErrUnavailable) {
 		t.Errorf("Open: %v; want ErrUnavailable", err)
 	}
-	if _, err := s.store.Check(ctx, s.phone, right); !errors.Is(err, otp.ErrUnavailable) || errors.Is(err, otp.ErrInvalidCode) {
+	if _, err := s.store.Check(ctx, s.phone, s.purpose, right); !errors.Is(err, otp.ErrUnavailable) || errors.Is(err, otp.ErrInvalidCode) {
 		t.Errorf("Check: %v; want ErrUnavailable", err)
 	}
-	if err := s.store.Close(ctx, s.phone, otp.Match{}); !errors.Is(err, otp.ErrUnavailable) {
+	if err := s.store.Close(ctx, s.phone, s.purpose, otp.Match{}); !errors.Is(err, otp.ErrUnavailable) {
 		t.Errorf("Close: %v; want ErrUnavailable", err)
 	}
 	if err := s.store.GiveBack(ctx, s.opening(), otp.Challenge{}); !errors.Is(err, otp.ErrUnavailable) {
 		t.Errorf("GiveBack: %v; want ErrUnavailable", err)
+	}
+	if err := s.store.Forget(ctx, s.phone); !errors.Is(err, otp.ErrUnavailable) {
+		t.Errorf("Forget: %v; want ErrUnavailable", err)
 	}
 }
