@@ -37,8 +37,11 @@ type Config struct {
 	OTPLimitIP       Limit
 	OTPTestNumbers   map[string]string // E.164 number to its fixed code of OTPLength digits
 	SignupLogsIn     bool
+	DormantAfter     time.Duration // up to 87600h; 0 = off
 
-	JWTSecret   Secret // at least 32 bytes; zero in development: make one
+	JWTSecret   Secret        // at least 32 bytes, none that is known; zero in development without JWTKeys: make one
+	JWTKeys     string        // a folder; empty: JWTSecret signs
+	JWTKeyGrace time.Duration // 0 to 24h
 	JWTIssuer   string
 	JWTAudience string
 	AccessTTL   time.Duration // 1m to 24h
@@ -50,7 +53,8 @@ type Config struct {
 	SMSWebhookURL    Secret   // http:// or https://; set if SMSProviders has webhook
 	SMSWebhookSecret Secret   // in production set if SMSProviders has webhook; after whsec_ comes base64
 
-	AdminAPIKey    Secret         // at least 32 bytes; zero: no admin calls
+	AdminAPIKey    []Secret       // at least 32 bytes each; none: no admin calls
+	AuditTTL       time.Duration  // 1h to 87600h
 	TrustedProxies []netip.Prefix // masked; a single address is a prefix of its whole length
 	CORSOrigins    []string       // scheme://host[:port] in lower case, or "*" alone for all
 
@@ -103,8 +107,11 @@ func Load(getenv func(string) string) (*Config, error) {
 		OTPLimitIP:       read(r, "OTP_LIMIT_IP", "30/10m", or("off", Limit{}, limit)),
 		OTPTestNumbers:   read(r, "OTP_TEST_NUMBERS", "", testNumbers),
 		SignupLogsIn:     read(r, "SIGNUP_LOGS_IN", "true", yesNo),
+		DormantAfter:     read(r, "DORMANT_AFTER", "off", or("off", 0, seconds("1s", "87600h"))),
 
-		JWTSecret:   read(r, "JWT_SECRET", "", secret(long)),
+		JWTSecret:   read(r, "JWT_SECRET", "", secret(strong)),
+		JWTKeys:     r.text("JWT_KEYS", ""),
+		JWTKeyGrace: read(r, "JWT_KEY_GRACE", "10m", seconds("0s", "24h")),
 		JWTIssuer:   r.text("JWT_ISSUER", "dekamond-otp"),
 		JWTAudience: r.text("JWT_AUDIENCE", "dekamond-otp"),
 		AccessTTL:   read(r, "ACCESS_TTL", "15m", seconds("1m", "24h")),
@@ -116,7 +123,8 @@ func Load(getenv func(string) string) (*Config, error) {
 		SMSWebhookURL:    read(r, "SMS_WEBHOOK_URL", "", secret(httpURL)),
 		SMSWebhookSecret: read(r, "SMS_WEBHOOK_SECRET", "", secret(webhookSecret)),
 
-		AdminAPIKey:    read(r, "ADMIN_API_KEY", "", secret(long)),
+		AdminAPIKey:    read(r, "ADMIN_API_KEY", "", list(secret(long))),
+		AuditTTL:       read(r, "AUDIT_TTL", "2160h", seconds("1h", "87600h")),
 		TrustedProxies: read(r, "TRUSTED_PROXIES", "", list(prefix)),
 		CORSOrigins:    read(r, "CORS_ORIGINS", "", or("*", []string{"*"}, list(origin))),
 
@@ -141,14 +149,14 @@ func (r *reader) rules(c *Config) {
 	for _, code := range c.OTPTestNumbers {
 		r.check(len(code) == c.OTPLength, "must have codes of OTP_LENGTH digits", "OTP_TEST_NUMBERS", "OTP_LENGTH")
 	}
-	r.check(r.text("JWT_KEYS", "") == "", "is not supported by this version, use JWT_SECRET", "JWT_KEYS")
 	r.check(c.OTPSecret.IsZero() || c.OTPSecret.Reveal() != c.JWTSecret.Reveal(), "must not be the same as OTP_SECRET", "JWT_SECRET")
 	r.check(c.RefreshTTL >= c.AccessTTL, "must not be shorter than ACCESS_TTL", "REFRESH_TTL")
 	r.check(!webhook || !c.SMSWebhookURL.IsZero(), "must be set for the webhook in SMS_PROVIDERS", "SMS_WEBHOOK_URL")
 	if c.Production {
-		for _, name := range []string{"DATABASE_URL", "REDIS_URL", "OTP_SECRET", "JWT_SECRET", "SMS_REGIONS", "SMS_PROVIDERS"} {
+		for _, name := range []string{"DATABASE_URL", "REDIS_URL", "OTP_SECRET", "SMS_REGIONS", "SMS_PROVIDERS"} {
 			r.check(r.text(name, "") != "", "must be set in production", name)
 		}
+		r.check(r.text("JWT_SECRET", "")+c.JWTKeys != "", "must be set in production, or JWT_KEYS", "JWT_SECRET")
 		r.check(!slices.Equal(c.SMSProviders, []string{"console"}), "must not be console alone in production", "SMS_PROVIDERS")
 		r.check(!webhook || !c.SMSWebhookSecret.IsZero(), "must be set in production for the webhook in SMS_PROVIDERS", "SMS_WEBHOOK_SECRET")
 	}

@@ -17,7 +17,7 @@ var production = map[string]string{
 	"DATABASE_URL":       "postgres://otp:pw@db:5432/otp",
 	"REDIS_URL":          "redis://:pw@redis:6379/0",
 	"OTP_SECRET":         strings.Repeat("otp1", 8),
-	"JWT_SECRET":         strings.Repeat("jwt2", 8),
+	"JWT_SECRET":         "wK8h3oPzT1v7RmQ5yLxE2bNcF9dGjS4u",
 	"SMS_REGIONS":        "IR,DE",
 	"SMS_PROVIDERS":      "webhook",
 	"SMS_WEBHOOK_URL":    "https://sms.example.com/send",
@@ -52,7 +52,8 @@ func TestDevelopmentDefaults(t *testing.T) {
 		RedisURL: NewSecret("embedded"), RedisMode: "single",
 		OTPLength: 6, OTPTTL: 2 * time.Minute, OTPMaxAttempts: 5, OTPResendAfter: 30 * time.Second, OTPDailyAttempts: 30,
 		OTPLimitPhone: Limit{3, 10 * time.Minute}, OTPLimitIP: Limit{30, 10 * time.Minute}, SignupLogsIn: true,
-		JWTIssuer: "dekamond-otp", JWTAudience: "dekamond-otp", AccessTTL: 15 * time.Minute, RefreshTTL: 720 * time.Hour,
+		JWTKeyGrace: 10 * time.Minute, JWTIssuer: "dekamond-otp", JWTAudience: "dekamond-otp",
+		AccessTTL: 15 * time.Minute, RefreshTTL: 720 * time.Hour, AuditTTL: 2160 * time.Hour,
 		SMSRegions: []string{"*"}, SMSProviders: []string{"console"},
 		LogLevel: slog.LevelInfo, LogFormat: "text",
 	}
@@ -111,6 +112,14 @@ func TestValues(t *testing.T) {
 		{"OTP_LIMIT_IP=off", func(c *Config) any { return c.OTPLimitIP }, Limit{}},
 		{"OTP_TEST_NUMBERS=+15550001111:123456, +15550002222:000000", func(c *Config) any { return c.OTPTestNumbers }, map[string]string{"+15550001111": "123456", "+15550002222": "000000"}},
 		{"SIGNUP_LOGS_IN=false", func(c *Config) any { return c.SignupLogsIn }, false},
+		{"DORMANT_AFTER=4320h", func(c *Config) any { return c.DormantAfter }, 4320 * time.Hour},
+		{"DORMANT_AFTER=off", func(c *Config) any { return c.DormantAfter }, time.Duration(0)},
+		{"JWT_KEYS=/etc/otp/keys", func(c *Config) any { return c.JWTKeys }, "/etc/otp/keys"},
+		{"JWT_KEY_GRACE=0", func(c *Config) any { return c.JWTKeyGrace }, time.Duration(0)},
+		{"JWT_SECRET=" + secret64[:32], func(c *Config) any { return c.JWTSecret.Reveal() }, secret64[:32]},
+		{"AUDIT_TTL=1h", func(c *Config) any { return c.AuditTTL }, time.Hour},
+		{"ADMIN_API_KEY=" + secret64[:32], func(c *Config) any { return revealAll(c.AdminAPIKey) }, secret64[:32]},
+		{"ADMIN_API_KEY=" + secret64[:32] + " , " + secret64[32:], func(c *Config) any { return revealAll(c.AdminAPIKey) }, secret64[:32] + " " + secret64[32:]},
 		{"DEFAULT_REGION=ir", func(c *Config) any { return c.DefaultRegion }, "IR"},
 		{"SMS_REGIONS=ir, De", func(c *Config) any { return c.SMSRegions }, []string{"IR", "DE"}},
 		{"SMS_WEBHOOK_SECRET=any text", func(c *Config) any { return c.SMSWebhookSecret.Reveal() }, "any text"},
@@ -130,6 +139,47 @@ func TestValues(t *testing.T) {
 	}
 }
 
+const secret64 = "hJ7vQ2mXc9RtW4zKpL6yBnF3sDgE8uAaN5wCxM1kTbYqVrZoHiUjOlGdSfPeI0Xt"
+
+func revealAll(secrets []Secret) string {
+	var texts []string
+	for _, s := range secrets {
+		texts = append(texts, s.Reveal())
+	}
+	return strings.Join(texts, " ")
+}
+
+func TestWeakSecrets(t *testing.T) {
+	for _, weak := range append([]string{
+		strings.Repeat("a", 32), strings.Repeat("a", 100), strings.Repeat("ab", 20), strings.Repeat("secret", 6), strings.Repeat("secret", 6) + "sec",
+		strings.Repeat("0123456789abcdef", 2), strings.Repeat("changeme", 4), strings.ToUpper(known[0]),
+		"your-super-secret-jwt-token-with-at-least-32-characters-long", "your_jwt_secret_of_32_characters_or_more",
+		"please-change-me-please-change-me-now", "a long secret, so CHANGE ME before use", "do-not-use-this-secret-in-production!",
+	}, known...) {
+		if _, err := Load(with(nil, "JWT_SECRET="+weak)); err == nil || !strings.HasPrefix(err.Error(), "JWT_SECRET: must ") || strings.Contains(err.Error(), weak) {
+			t.Errorf("JWT_SECRET=%s: %v; want it refused", weak, err)
+		}
+	}
+	for _, k := range known {
+		if k != strings.ToLower(k) || len(k) < 32 {
+			t.Errorf("%s is never compared", k)
+		}
+	}
+	for _, good := range []string{secret64, secret64[:32], "correct horse battery staple, or so", "a-jwt-secret-of-more-than-32-bytes", strings.Repeat(secret64[:17], 2)} {
+		if _, err := Load(with(nil, "JWT_SECRET="+good)); err != nil {
+			t.Errorf("JWT_SECRET=%s: %v; want it taken", good, err)
+		}
+	}
+}
+
+func TestKeysInProduction(t *testing.T) {
+	c := mustLoad(t, with(production, "JWT_SECRET=", "JWT_KEYS=keys"))
+	if c.JWTKeys != "keys" || !c.JWTSecret.IsZero() {
+		t.Errorf("JWTKeys, JWTSecret = %q, %v", c.JWTKeys, c.JWTSecret)
+	}
+	mustLoad(t, with(production, "JWT_KEYS=keys")) // beside the secret
+}
+
 func TestSeveralRedisHosts(t *testing.T) {
 	const hosts = "REDIS_URL=redis://u:pw@a:6379,b:6379,[::1]:6379"
 	mustLoad(t, with(nil, hosts, "REDIS_MODE=cluster"))
@@ -140,7 +190,7 @@ func TestSeveralRedisHosts(t *testing.T) {
 }
 
 func TestFaults(t *testing.T) {
-	long := strings.Repeat("9f", 16)
+	long := secret64[:32]
 	for _, tc := range []struct {
 		base     map[string]string
 		settings string // separated by a bar
@@ -183,7 +233,11 @@ func TestFaults(t *testing.T) {
 		{nil, "SIGNUP_LOGS_IN=2", "SIGNUP_LOGS_IN: must be true or false"},
 		{nil, "JWT_SECRET=" + long[1:], "JWT_SECRET: must be at least 32 bytes long"},
 		{nil, "JWT_SECRET=" + long + "|OTP_SECRET=" + long, "JWT_SECRET: must not be the same as OTP_SECRET"},
-		{nil, "JWT_KEYS=/etc/keys", "JWT_KEYS: is not supported by this version, use JWT_SECRET"},
+		{nil, "JWT_SECRET=" + strings.Repeat("9f", 16), "JWT_SECRET: must not repeat a part of itself"},
+		{nil, "JWT_SECRET=a-string-secret-at-least-256-bits-long", "JWT_SECRET: must be a secret of your own, such as openssl rand -base64 48 makes"},
+		{nil, "JWT_KEY_GRACE=25h", "JWT_KEY_GRACE: must be a duration from 0s to 24h in whole seconds"},
+		{nil, "DORMANT_AFTER=0", "DORMANT_AFTER: must be a duration from 1s to 87600h in whole seconds, or off"},
+		{nil, "AUDIT_TTL=59m", "AUDIT_TTL: must be a duration from 1h to 87600h in whole seconds"},
 		{nil, "ACCESS_TTL=25h", "ACCESS_TTL: must be a duration from 1m to 24h in whole seconds"},
 		{nil, "REFRESH_TTL=8761h", "REFRESH_TTL: must be a duration from 1m to 8760h in whole seconds"},
 		{nil, "REFRESH_TTL=14m", "REFRESH_TTL: must not be shorter than ACCESS_TTL"},
@@ -200,7 +254,8 @@ func TestFaults(t *testing.T) {
 		{nil, "SMS_WEBHOOK_URL=http://u:hunter2@%zz", "SMS_WEBHOOK_URL: must be a URL of http or https"},
 		{nil, "SMS_WEBHOOK_SECRET=whsec_c2hvcnQ=", "SMS_WEBHOOK_SECRET: must be base64 of 24 to 64 bytes after whsec_"},
 		{nil, "SMS_WEBHOOK_SECRET=whsec_" + long + "?", "SMS_WEBHOOK_SECRET: must be base64 of 24 to 64 bytes after whsec_"},
-		{nil, "ADMIN_API_KEY=" + long[1:], "ADMIN_API_KEY: must be at least 32 bytes long"},
+		{nil, "ADMIN_API_KEY=" + long[1:], "ADMIN_API_KEY: each must be at least 32 bytes long"},
+		{nil, "ADMIN_API_KEY=" + long + "," + long[1:], "ADMIN_API_KEY: each must be at least 32 bytes long"},
 		{nil, "TRUSTED_PROXIES=10.0.0.0/33", "TRUSTED_PROXIES: each must be a CIDR or an address"},
 		{nil, "TRUSTED_PROXIES=fe80::1%eth0", "TRUSTED_PROXIES: each must be a CIDR or an address"},
 		{nil, "TRUSTED_PROXIES=::ffff:10.0.0.1", "TRUSTED_PROXIES: each must be a CIDR or an address"},
@@ -215,7 +270,7 @@ func TestFaults(t *testing.T) {
 		{production, "REDIS_URL=", "REDIS_URL: must be set in production"},
 		{production, "OTP_SECRET=", "OTP_SECRET: must be set in production"},
 		{production, "OTP_SECRET=" + long[1:], "OTP_SECRET: must be at least 32 bytes long"},
-		{production, "JWT_SECRET=", "JWT_SECRET: must be set in production"},
+		{production, "JWT_SECRET=", "JWT_SECRET: must be set in production, or JWT_KEYS"},
 		{production, "SMS_REGIONS=", "SMS_REGIONS: must be set in production"},
 		{production, "SMS_PROVIDERS=", "SMS_PROVIDERS: must be set in production"},
 		{production, "SMS_PROVIDERS=console", "SMS_PROVIDERS: must not be console alone in production"},
@@ -248,9 +303,9 @@ REFRESH_TTL: must not be shorter than ACCESS_TTL
 DATABASE_URL: must be set in production
 REDIS_URL: must be set in production
 OTP_SECRET: must be set in production
-JWT_SECRET: must be set in production
 SMS_REGIONS: must be set in production
-SMS_PROVIDERS: must be set in production`
+SMS_PROVIDERS: must be set in production
+JWT_SECRET: must be set in production, or JWT_KEYS`
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}

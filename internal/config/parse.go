@@ -202,6 +202,45 @@ func long(s string) (string, error) {
 	return s, must(len(s) >= 32, "be at least 32 bytes long")
 }
 
+// longestRepeat is the length in bytes of a part that makes up a whole secret and is not enough for one.
+const longestRepeat = 16
+
+// placeholder is how documentation asks for a secret of one's own.
+var placeholder = regexp.MustCompile(`(?i)^your|change.?(me|it|this)|in.?production`)
+
+// strong refuses secrets that are long and yet found by guessing: a part that is repeated, a placeholder
+// that was left, and what is in everybody's list.
+func strong(s string) (string, error) {
+	if _, err := long(s); err != nil {
+		return s, err
+	}
+	for part := 1; part <= longestRepeat; part++ {
+		if strings.HasPrefix(s, s[part:]) {
+			return s, must(false, "not repeat a part of itself")
+		}
+	}
+	known := slices.Contains(known, strings.ToLower(s)) || placeholder.MatchString(s)
+	return s, must(!known, "be a secret of your own, such as openssl rand -base64 48 makes")
+}
+
+// known are secrets of 32 bytes and more, in lower case, that documentation and tutorials have for tokens,
+// and that are found in the settings of many services.
+var known = []string{
+	"a-string-secret-at-least-256-bits-long",                                  // jwt.io
+	"a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long", // jwt.io
+	"404e635266556a586e3272357538782f413f4428472b4b6250645367566b5970",
+	"586e3272357538782f413f4428472b4b6250655368566b597033733676397924",
+	"3cfa76ef14937c1c0ea519f8fc057a80fcd04a7420f8e8bcd0a7567c272e007b",
+	"09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
+	"my-32-character-ultra-secure-and-ultra-long-secret",
+	"this is my custom secret key for authentication",
+	"this is my custom secret key for authnetication",
+	"secretkeysecretkeysecretkeysecretkeysecretkey123",
+	"abcdefghijklmnopqrstuvwxyz0123456789",
+	"abcdefghijklmnopqrstuvwxyz123456",
+	"0123456789abcdefghijklmnopqrstuvwxyz",
+}
+
 // webhookSecret holds a whsec_ secret to the Standard Webhooks specification; any other is used as it is.
 func webhookSecret(s string) (string, error) {
 	text, standard := strings.CutPrefix(s, "whsec_")
