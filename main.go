@@ -18,6 +18,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -46,6 +47,7 @@ usage: dekamond-otp [command]
 
   serve        answer requests (default)
   migrate      bring the database up to date and exit
+  keys new     make a signing key in the folder JWT_KEYS: EdDSA, or as in: keys new ES256, keys new RS256
   healthcheck  ask the service on HTTP_ADDR whether it lives
   version      print the version
   help         print this
@@ -80,6 +82,9 @@ func main() {
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) (err error) {
 	command := cmp.Or(strings.Join(args, " "), "serve")
+	if algorithm, ok := strings.CutPrefix(command, "keys new"); ok {
+		return newKey(getenv, strings.TrimSpace(algorithm), stdout)
+	}
 	switch command {
 	case "help", "-h", "--help":
 		_, err := io.WriteString(stdout, usage)
@@ -139,22 +144,36 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return err
 	}
 	tokens, err := token.NewIssuer(token.Options{
-		Secret: []byte(c.JWTSecret.Reveal()), Issuer: c.JWTIssuer, Audience: c.JWTAudience, TTL: c.AccessTTL,
+		Secret: []byte(c.JWTSecret.Reveal()), Folder: c.JWTKeys, Grace: c.JWTKeyGrace,
+		Issuer: c.JWTIssuer, Audience: c.JWTAudience, TTL: c.AccessTTL, Log: log,
 	})
 	if err != nil {
-		return err
+		return config.Faults{{Variable: "JWT_KEYS", Problem: err.Error()}}
 	}
+	users := account.New(account.Options{
+		Store: accounts, Signer: tokens, Log: log, RefreshTTL: c.RefreshTTL, SignupLogsIn: c.SignupLogsIn,
+		DormantAfter: c.DormantAfter, AuditTTL: c.AuditTTL,
+	})
 	server := httpapi.New(httpapi.Options{
 		OTP:            codes,
-		Accounts:       account.New(account.Options{Store: accounts, Signer: tokens, RefreshTTL: c.RefreshTTL, SignupLogsIn: c.SignupLogsIn}),
+		Accounts:       users,
 		Tokens:         tokens,
 		Numbers:        phone.NewParser(c.DefaultRegion, slices.Collect(maps.Keys(c.OTPTestNumbers))...),
 		Log:            log,
 		Checks:         []httpapi.Check{{Name: "database", Ping: accounts.Ping}, {Name: "redis", Ping: redis.Ping}},
-		AdminKey:       c.AdminAPIKey.Reveal(),
+		AdminKeys:      reveal(c.AdminAPIKey),
 		TrustedProxies: c.TrustedProxies,
 		CORSOrigins:    c.CORSOrigins,
 	})
+
+	ctx, cancel := context.WithCancel(ctx)
+	var background sync.WaitGroup
+	defer background.Wait()
+	defer cancel()
+	hurry := make(chan os.Signal, 1)
+	signal.Notify(hurry, syscall.SIGHUP)
+	background.Go(func() { tokens.Watch(ctx, hurry, users.RecordKeys) })
+	background.Go(func() { users.Housekeep(ctx) })
 
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.HTTPAddr)
 	if err != nil {
@@ -169,8 +188,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	case <-ctx.Done():
 	}
 	log.Info("stopping")
-	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
-	defer cancel()
+	drain, stop := context.WithTimeout(context.Background(), drainTimeout)
+	defer stop()
 	if err := server.Shutdown(drain); err != nil {
 		return fmt.Errorf("stopped with requests in flight: %w", err)
 	}
@@ -251,9 +270,34 @@ func makeSecrets(c *config.Config) (err error) {
 			return err
 		}
 	}
-	if c.JWTSecret.IsZero() {
+	if c.JWTSecret.IsZero() && c.JWTKeys == "" {
 		c.JWTSecret, err = config.Kept("data/jwt_secret")
 	}
+	return err
+}
+
+func reveal(secrets []config.Secret) (texts []string) {
+	for _, s := range secrets {
+		texts = append(texts, s.Reveal())
+	}
+	return texts
+}
+
+// newKey makes a signing key. It needs no other setting than the folder.
+func newKey(getenv func(string) string, algorithm string, stdout io.Writer) error {
+	folder := strings.TrimSpace(getenv("JWT_KEYS"))
+	if folder == "" {
+		return config.Faults{{Variable: "JWT_KEYS", Problem: "must be set to the folder of the keys"}}
+	}
+	known := slices.IndexFunc(token.Algorithms, func(a string) bool { return algorithm == "" || strings.EqualFold(a, algorithm) })
+	if known < 0 {
+		return errUsage
+	}
+	path, id, err := token.NewKey(folder, token.Algorithms[known])
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(stdout, "%s\nkid %s\n", path, id)
 	return err
 }
 

@@ -39,9 +39,10 @@ const (
 	maxBody       = 2 << 10
 )
 
-// A Verifier checks access tokens.
-type Verifier interface {
+// Tokens checks access tokens and publishes the keys, if there are public ones, that others check them with.
+type Tokens interface {
 	Verify(token string) (user, session uuid.UUID, err error)
+	Published() (keySet []byte, maxAge time.Duration, ok bool)
 }
 
 // A Check is a dependency that has to answer before the service is ready.
@@ -54,11 +55,11 @@ type Check struct {
 type Options struct {
 	OTP            *otp.Service
 	Accounts       *account.Service
-	Tokens         Verifier
+	Tokens         Tokens
 	Numbers        *phone.Parser
 	Log            *slog.Logger
 	Checks         []Check
-	AdminKey       string         // empty: there are no admin calls
+	AdminKeys      []string       // none: there are no admin calls
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
 	CORSOrigins    []string       // scheme://host[:port], or "*"
 }
@@ -66,14 +67,17 @@ type Options struct {
 // A Server answers HTTP requests.
 type Server struct {
 	Options
-	app          *fiber.App
-	adminKeyHash [sha256.Size]byte
-	stopping     atomic.Bool
+	app       *fiber.App
+	adminKeys []adminKey
+	stopping  atomic.Bool
 }
 
 // New gives a server.
 func New(o Options) *Server {
-	s := &Server{Options: o, adminKeyHash: sha256.Sum256([]byte(o.AdminKey))}
+	s := &Server{Options: o}
+	for _, k := range o.AdminKeys {
+		s.adminKeys = append(s.adminKeys, sha256.Sum256([]byte(k)))
+	}
 	s.app = fiber.New(fiber.Config{
 		DisableStartupMessage: true, CaseSensitive: true, StrictRouting: true, DisablePreParseMultipartForm: true,
 		ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
@@ -82,17 +86,30 @@ func New(o Options) *Server {
 	s.app.Use(s.around)
 	if len(o.CORSOrigins) > 0 {
 		s.app.Use(cors.New(cors.Config{
-			AllowOrigins: strings.Join(o.CORSOrigins, ","), AllowMethods: "GET,POST",
+			AllowOrigins: strings.Join(o.CORSOrigins, ","), AllowMethods: "GET,POST,PATCH,DELETE",
 			AllowHeaders: "Authorization,Content-Type", ExposeHeaders: "Retry-After,X-Request-ID", MaxAge: 600,
 		}))
 	}
 	s.app.Post("/otp/request", s.request)
 	s.app.Post("/otp/verify", s.verify)
+	s.app.Post("/token/refresh", s.refresh)
+	s.app.Post("/logout", s.logout)
 	s.app.Get("/me", s.me)
-	if o.AdminKey != "" {
+	s.app.Delete("/me", s.deleteMe)
+	s.app.Get("/me/sessions", s.mySessions)
+	s.app.Delete("/me/sessions/:id", s.endMySession)
+	s.app.Post("/me/phone/request", s.requestPhone)
+	s.app.Post("/me/phone/verify", s.verifyPhone)
+	if len(s.adminKeys) > 0 {
 		s.app.Get("/users", s.admin, s.users)
 		s.app.Get("/users/:id", s.admin, s.user)
+		s.app.Patch("/users/:id", s.admin, s.patchUser)
+		s.app.Delete("/users/:id", s.admin, s.deleteUser)
+		s.app.Get("/users/:id/sessions", s.admin, s.userSessions)
+		s.app.Delete("/users/:id/sessions", s.admin, s.endUserSessions)
+		s.app.Get("/audit", s.admin, s.audit)
 	}
+	s.app.Get("/.well-known/jwks.json", s.keySet)
 	s.app.Get("/healthz", func(c *fiber.Ctx) error { return c.JSON(fiber.Map{"status": "ok"}) })
 	s.app.Get("/readyz", s.ready)
 	s.app.Get("/openapi.yaml", s.document)
@@ -122,7 +139,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // A key is a value's name in a request's context.
 type key int
 
-const requestID key = iota
+const (
+	requestID key = iota
+	adminName
+)
 
 // around stands around every handler: it gives the request an identifier, a deadline and the headers of
 // every answer, turns errors and panics into answers, and writes the access log.

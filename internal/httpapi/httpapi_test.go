@@ -38,7 +38,7 @@ func TestPanic(t *testing.T) {
 		if strings.Contains(string(text), "nil pointer") || strings.Contains(string(text), ".go") {
 			t.Errorf("the answer shows the inside: %s", text)
 		}
-		if !strings.Contains(log.String(), "handlers.go") || !strings.Contains(log.String(), `"request_id":"`+p.RequestID) {
+		if !strings.Contains(log.String(), "login.go") || !strings.Contains(log.String(), `"request_id":"`+p.RequestID) {
 			t.Errorf("the log has no stack, or not the request_id of %s: %s", text, log.String())
 		}
 	}

@@ -30,7 +30,27 @@ func (f *field) UnmarshalJSON(value []byte) error {
 	return nil
 }
 
-// decode reads exactly one JSON object in UTF-8, without duplicate names, into a struct of fields. Names
+// A flag is a field that is true or false.
+type flag struct{ value, isBool bool }
+
+// UnmarshalJSON never fails.
+func (f *flag) UnmarshalJSON(value []byte) error {
+	f.isBool = json.Unmarshal(value, &f.value) == nil && jsontext.Value(value).Kind() != 'n'
+	return nil
+}
+
+// readSwitch reads a parameter that is true or false; without it, it is false.
+func readSwitch(c *fiber.Ctx, name string) (bool, error) {
+	switch c.Query(name) {
+	case "", "false":
+		return false, nil
+	case "true":
+		return true, nil
+	}
+	return false, errField
+}
+
+// decode reads exactly one JSON object in UTF-8, without duplicate names, into a struct of fields and flags. Names
 // are case-sensitive; those that the struct does not have are ignored. Its only error is errJSON.
 func decode(body []byte, into any) error {
 	if jsontext.Value(body).Kind() != '{' || json.Unmarshal(body, into) != nil {

@@ -56,6 +56,8 @@ var problems = []struct {
 	{errNotReady, problem{503, "unavailable", "The service is not ready.", "The checks say what does not answer."}},
 	{errAdminKey, problem{401, "invalid_admin_key", "The admin key is not valid.", "Send it as Authorization: Bearer <key> or X-API-Key: <key>."}},
 	{token.ErrInvalid, problem{401, "invalid_token", "The access token is not valid.", "Log in again, or get a new one."}},
+	{account.ErrRefreshToken, problem{401, "invalid_refresh_token", "The refresh token is not valid.", "Log in again."}},
+	{account.ErrTaken, invalidCode}, // nobody learns whose number is known
 	{account.ErrBanned, problem{403, "banned", "This account is banned.", "It cannot be logged in to."}},
 	{account.ErrNotFound, notFound},
 	{account.ErrSpent, invalidCode},
