@@ -281,11 +281,11 @@ func run(t *testing.T, dir string, env []string, args ...string) (status int, ou
 }
 
 func TestFaultySettings(t *testing.T) {
-	status, _, log := run(t, t.TempDir(), []string{"APP_ENV=production", "OTP_SECRET=hunter2", "OTP_TTL=1h", "SMS_PROVIDERS=pigeon", "JWT_KEYS=keys"})
+	status, _, log := run(t, t.TempDir(), []string{"APP_ENV=production", "OTP_SECRET=hunter2", "OTP_TTL=1h", "SMS_PROVIDERS=pigeon", "JWT_KEY_GRACE=x"})
 	if status != 2 || strings.Contains(log, "hunter2") || strings.Contains(log, "pigeon") {
 		t.Errorf("status %d, %s; want 2 and no values", status, log)
 	}
-	for _, name := range []string{"DATABASE_URL", "REDIS_URL", "OTP_SECRET", "OTP_TTL", "JWT_SECRET", "JWT_KEYS", "SMS_REGIONS", "SMS_PROVIDERS"} {
+	for _, name := range []string{"DATABASE_URL", "REDIS_URL", "OTP_SECRET", "OTP_TTL", "JWT_SECRET", "JWT_KEY_GRACE", "SMS_REGIONS", "SMS_PROVIDERS"} {
 		if !strings.Contains(log, name+": ") {
 			t.Errorf("%s is not named:\n%s", name, log)
 		}

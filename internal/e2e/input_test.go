@@ -123,6 +123,9 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 		{"GET", "/otp/request", 405, "method_not_allowed", "POST"},
 		{"PROPFIND", "/otp/verify", 405, "method_not_allowed", "POST"},
 		{"OPTIONS", "/otp/verify", 405, "method_not_allowed", "POST"},
+		{"PUT", "/me", 405, "method_not_allowed", "GET, HEAD, DELETE"},
+		{"GET", "/token/refresh", 405, "method_not_allowed", "POST"},
+		{"GET", "/logout", 405, "method_not_allowed", "POST"},
 		{"DELETE", "/healthz", 405, "method_not_allowed", "GET, HEAD"},
 		{"POST", "/otp/Request", 404, "not_found", ""},
 		{"POST", "/otp/request/", 404, "not_found", ""},
@@ -213,6 +216,11 @@ func TestCORS(t *testing.T) {
 	s := start(t, nil, "CORS_ORIGINS=https://app.example.com")
 	for origin, want := range map[string]string{"https://app.example.com": "https://app.example.com", "https://evil.example.com": ""} {
 		preflight := s.call("OPTIONS", "/otp/verify", "", "Origin: "+origin, "Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type")
+		for _, method := range []string{"GET", "POST", "PATCH", "DELETE"} {
+			if allowed := preflight.header.Get("Access-Control-Allow-Methods"); !strings.Contains(allowed, method) {
+				t.Errorf("preflight allows %s; want %s too", allowed, method)
+			}
+		}
 		answer := s.verify(phone, "000000", "Origin: "+origin)
 		if got := preflight.header.Get("Access-Control-Allow-Origin"); got != want {
 			t.Errorf("preflight from %s allows %q; want %q", origin, got, want)

@@ -1,9 +1,12 @@
 package e2e
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -271,22 +274,174 @@ func TestAdmin(t *testing.T) {
 	s.want(s.call("GET", "/users", "", "Authorization: Bearer "), 404, "not_found")
 }
 
-// TestRedisHoldsNothingThatLogsIn reads all of Redis as a thief of its dump would.
-func TestRedisHoldsNothingThatLogsIn(t *testing.T) {
-	stores := real(t)
-	s := start(t, stores)
-	code := s.code(phone)
-	s.verify(phone, wrongCode(code))
+func redisOf(t *testing.T, stores []string) *redis.Client {
+	t.Helper()
 	_, url, _ := strings.Cut(stores[1], "=")
 	o, err := redis.ParseURL(url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := redis.NewClient(o)
-	defer r.Close()
-	keys, err := r.Keys(t.Context(), "*").Result()
-	if err != nil || len(keys) != 4 {
-		t.Fatalf("keys %v, %v; want the four of package redisstore", keys, err)
+	t.Cleanup(func() { r.Close() })
+	return r
+}
+
+func redisKeys(t *testing.T, stores []string) []string {
+	t.Helper()
+	keys, err := redisOf(t, stores).Keys(t.Context(), "*").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
+func TestAdminActs(t *testing.T) {
+	const second = "another-admin-key-of-more-than-32-bytes"
+	modes(t, func(t *testing.T, stores []string) {
+		s := start(t, stores, append(patient, "ADMIN_API_KEY="+adminKey+", "+second)...)
+		a, b := s.login(phone), s.login(phone)
+		user := a.text("user", "id")
+		path := "/users/" + user
+		for _, key := range []string{adminKey, second} {
+			s.want(s.call("GET", path, "", "X-API-Key: "+key), 200, "")
+		}
+		for _, key := range []string{adminKey + ", " + second, adminKey + "," + second, adminKey[:32], second + " x"} {
+			s.want(s.call("GET", path, "", "X-API-Key: "+key), 401, "invalid_admin_key")
+		}
+		for _, c := range [][2]string{{"GET", path}, {"PATCH", path}, {"DELETE", path}, {"GET", path + "/sessions"}, {"DELETE", path + "/sessions"}, {"GET", "/audit"}} {
+			s.want(s.call(c[0], c[1], "", bearer(a)), 401, "invalid_admin_key")
+		}
+
+		sessions := s.want(s.call("GET", path+"/sessions", "", admin), 200, "")
+		if list := sessions.field("sessions").([]any); len(list) != 2 || strings.Contains(sessions.body, "current") {
+			t.Errorf("sessions: %s; want two", sessions.body)
+		}
+		s.want(s.call("DELETE", path+"/sessions", "", admin), 204, "")
+		for _, dead := range []answer{a, b} {
+			s.want(s.call("GET", "/me", "", bearer(dead)), 401, "invalid_token")
+			s.want(s.refresh(dead.text("refresh_token")), 401, "invalid_refresh_token")
+		}
+
+		a = s.login(phone)
+		for _, body := range []string{`{}`, `{"banned":null}`, `{"banned":"true"}`, `{"banned":1}`, `{"Banned":true}`} {
+			s.want(s.call("PATCH", path, body, admin), 422, "invalid_field")
+		}
+		s.want(s.call("PATCH", path, `true`, admin), 400, "invalid_json")
+		banned := s.want(s.call("PATCH", path, `{"banned":true}`, "X-API-Key: "+second), 200, "")
+		if banned.field("banned") != true || banned.text("banned_at") == "" || banned.text("id") != user {
+			t.Errorf("ban: %s; want the banned user", banned.body)
+		}
+		s.want(s.call("GET", "/me", "", bearer(a)), 401, "invalid_token")
+		s.want(s.refresh(a.text("refresh_token")), 401, "invalid_refresh_token")
+		code := s.code(phone) // a banned phone gets codes,
+		s.want(s.verify(phone, wrongCode(code)), 401, "")
+		s.want(s.verify(phone, code), 403, "banned") // and learns of the ban when it has proved the number
+		s.want(s.verify(phone, code), 401, "")
+		if list := s.want(s.call("GET", "/users", "", admin), 200, "").field("users").([]any); list[0].(map[string]any)["banned"] != true {
+			t.Errorf("users: %v; want the ban to show", list)
+		}
+		free := s.want(s.call("PATCH", path, `{"banned":false}`, admin), 200, "")
+		if free.field("banned") != false || free.field("banned_at") != nil {
+			t.Errorf("unban: %s; want the user, free", free.body)
+		}
+		s.want(s.call("PATCH", path, `{"banned":false}`, admin), 200, "")
+		s.want(s.call("GET", "/me", "", bearer(a)), 401, "invalid_token")
+		a = s.login(phone)
+		s.want(s.call("DELETE", path, "", admin), 204, "")
+		s.want(s.refresh(a.text("refresh_token")), 401, "invalid_refresh_token")
+		for _, c := range [][3]string{
+			{"GET", path, ""},
+			{"PATCH", path, `{"banned":true}`},
+			{"DELETE", path, ""},
+			{"GET", path + "/sessions", ""},
+			{"DELETE", path + "/sessions", ""},
+			{"PATCH", "/users/x", `{"banned":true}`},
+			{"DELETE", "/users/x", ""},
+			{"GET", "/users/x/sessions", ""},
+			{"DELETE", "/users/x/sessions", ""},
+		} {
+			s.want(s.call(c[0], c[1], c[2], admin), 404, "not_found")
+		}
+		s.happened("user_id="+user, "delete", "login", "unban", "ban", "login", "logout", "login", "signup")
+
+		page := s.want(s.call("GET", "/audit?action=ban", "", admin), 200, "")
+		event := page.field("events").([]any)[0].(map[string]any)
+		key := sha256.Sum256([]byte(second))
+		if event["actor"] != "admin" || event["user_id"] != user || event["session_id"] != nil || event["ip"] != "127.0.0.1" ||
+			event["user_agent"] != "Go-http-client/1.1" || event["detail"].(map[string]any)["key"] != hex.EncodeToString(key[:4]) {
+			t.Errorf("the ban in the audit: %v; want who, whom and from where", event)
+		}
+		if at, err := time.Parse(time.RFC3339, event["at"].(string)); err != nil || time.Since(at) > time.Minute {
+			t.Errorf("the ban in the audit: %v; want it now", event)
+		}
+	})
+}
+
+func TestAudit(t *testing.T) {
+	modes(t, func(t *testing.T, stores []string) {
+		s := start(t, stores, patient...)
+		const agent = "User-Agent: an app\tof \"mine\""
+		a := s.login(phone, agent)
+		s.login("+989121234568")
+		time.Sleep(10 * time.Millisecond)
+		between := time.Now()
+		time.Sleep(10 * time.Millisecond)
+		s.login(phone)
+		s.want(s.call("POST", "/logout", "", bearer(a), agent), 204, "")
+		user := a.text("user", "id")
+		tehran := url.QueryEscape(between.In(time.FixedZone("", 12600)).Format(time.RFC3339Nano))
+		s.happened("", "logout", "login", "signup", "signup")
+		s.happened("user_id="+user, "logout", "login", "signup")
+		s.happened("action=signup", "signup", "signup")
+		s.happened("user_id="+user+"&action=signup", "signup")
+		s.happened("from="+tehran, "logout", "login")
+		s.happened("from="+strings.ReplaceAll(tehran, "%2B", "+"), "logout", "login")
+		s.happened("to="+tehran, "signup", "signup")
+		s.happened("from=" + tehran + "&to=" + tehran)
+		var got []string
+		for path := "/audit?limit=3"; ; {
+			page := s.want(s.call("GET", path, "", admin), 200, "")
+			for _, e := range page.field("events").([]any) {
+				got = append(got, e.(map[string]any)["id"].(string))
+			}
+			next := page.field("next_cursor")
+			if next == nil {
+				break
+			}
+			path = "/audit?limit=3&cursor=" + next.(string)
+		}
+		if len(got) != 4 || !slices.IsSortedFunc(got, func(a, b string) int { return strings.Compare(b, a) }) {
+			t.Errorf("pages: %v; want four events, the newest first", got)
+		}
+		for _, query := range []string{"user_id=x", "action=x", "action=SIGNUP", "from=x", "from=1", "to=2026-11-24", "cursor=x", "limit=0", "limit=101"} {
+			s.want(s.call("GET", "/audit?"+query, "", admin), 422, "invalid_field")
+		}
+		page := s.want(s.call("GET", "/audit?limit=1", "", admin), 200, "")
+		event := page.field("events").([]any)[0].(map[string]any)
+		if event["actor"] != "user" || event["user_agent"] != "an appof \"mine\"" || event["ip"] != "127.0.0.1" || len(event["detail"].(map[string]any)) != 0 {
+			t.Errorf("the logout in the audit: %v", event)
+		}
+		all := s.want(s.call("GET", "/audit", "", admin), 200, "").body
+		for _, secret := range []string{"912123456", a.text("access_token"), a.text("refresh_token")} {
+			if strings.Contains(all, secret) {
+				t.Errorf("the audit holds %s: %s", secret, all)
+			}
+		}
+	})
+	s := start(t, nil)
+	s.want(s.call("GET", "/audit", "", "X-API-Key: "), 404, "not_found")
+}
+
+// TestRedisHoldsNothingThatLogsIn reads all of Redis as a thief of its dump would.
+func TestRedisHoldsNothingThatLogsIn(t *testing.T) {
+	stores := real(t)
+	s := start(t, stores)
+	code := s.code(phone)
+	s.verify(phone, wrongCode(code))
+	r := redisOf(t, stores)
+	keys := redisKeys(t, stores)
+	if len(keys) != 4 {
+		t.Fatalf("keys %v; want the four of package redisstore", keys)
 	}
 	for _, key := range keys {
 		var values string

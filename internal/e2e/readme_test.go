@@ -1,0 +1,117 @@
+package e2e
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	_ "github.com/MicahParks/keyfunc/v3" // what README.md's program in Go imports
+)
+
+// The programs of README.md that check tokens, by their language.
+var programs = map[string]func(t *testing.T, dir, text string) *exec.Cmd{
+	"go": func(t *testing.T, dir, text string) *exec.Cmd {
+		file, program := filepath.Join(dir, "main.go"), filepath.Join(dir, "program")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.Command("go", "build", "-o", program, file).CombinedOutput(); err != nil {
+			t.Fatalf("go build: %v\n%s", err, out)
+		}
+		return exec.Command(program)
+	},
+	"js": func(t *testing.T, dir, text string) *exec.Cmd {
+		if err := os.WriteFile(filepath.Join(dir, "main.mjs"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		install := exec.Command("npm", "install", "--no-audit", "--no-fund", "--no-save", "jose@"+joseVersion)
+		install.Dir = dir
+		if out, err := install.CombinedOutput(); err != nil {
+			t.Fatalf("npm install: %v\n%s", err, out)
+		}
+		node := exec.Command("node", "main.mjs")
+		node.Dir = dir
+		return node
+	},
+}
+
+// joseVersion is one that the Node of Debian 12 runs as well.
+const joseVersion = "5.10.0"
+
+func TestProgramsOfReadme(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for language, prepare := range programs {
+		t.Run(language, func(t *testing.T) {
+			t.Parallel()
+			block := regexp.MustCompile("(?s)```" + language + "\n(.*?)```").FindSubmatch(readme)
+			if block == nil {
+				t.Fatal("README.md has no such program")
+			}
+			folder := t.TempDir()
+			newKey(t, folder, "EdDSA")
+			s := start(t, nil, append(patient, "JWT_KEYS="+folder, "JWT_KEY_GRACE=2s")...)
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			address := l.Addr().String()
+			l.Close()
+			_, port, _ := net.SplitHostPort(address)
+			text := strings.ReplaceAll(string(block[1]), "http://127.0.0.1:1628", s.url)
+			text = strings.NewReplacer("127.0.0.1:8081", address, "8081", port, "5 * time.Minute", "time.Second", "300_000", "1000").Replace(text)
+
+			program := prepare(t, t.TempDir(), text)
+			output := newOutput(t)
+			program.Stdout, program.Stderr = output.File, output.File
+			if err := program.Start(); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = program.Process.Kill(); _ = program.Wait() })
+			orders := func(token string) (status int, body string) {
+				r, err := http.NewRequest("GET", "http://"+address+"/orders", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.Header.Set("Authorization", "Bearer "+token)
+				response, err := client.Do(r)
+				if err != nil {
+					return 0, err.Error()
+				}
+				defer response.Body.Close()
+				answer, _ := io.ReadAll(response.Body)
+				return response.StatusCode, string(answer)
+			}
+			eventually(t, "the program answers", func() bool { status, _ := orders(""); return status != 0 })
+
+			login := s.login(phone)
+			user := login.text("user", "id")
+			token := login.text("access_token")
+			if status, body := orders(token); status != 200 || body != "the orders of "+user+"\n" {
+				t.Fatalf("with a token: %d %s; want 200 and the user\n%s", status, body, output.String())
+			}
+			parts := strings.Split(token, ".")
+			for name, forged := range map[string]string{
+				"none": "", "no token": "x", "a refresh token": login.text("refresh_token"), "without signature": parts[0] + "." + parts[1] + ".",
+				"of another service": start(t, nil, "JWT_ISSUER=other", "JWT_KEYS="+folder).login(phone).text("access_token"),
+				"for another":        start(t, nil, "JWT_AUDIENCE=other", "JWT_KEYS="+folder).login(phone).text("access_token"),
+				"by a secret":        start(t, nil, "JWT_SECRET="+jwtSecret).login(phone).text("access_token"),
+			} {
+				if status, body := orders(forged); status != 401 || body != "log in first\n" {
+					t.Errorf("with a token %s: %d %s; want 401", name, status, body)
+				}
+			}
+			_, next := newKey(t, folder, "ES256")
+			eventually(t, "the new key signs", func() bool { login = s.refresh(login.text("refresh_token")); return signedBy(login) == next })
+			eventually(t, "the program takes the new key", func() bool { status, _ := orders(login.text("access_token")); return status == 200 })
+		})
+	}
+}
