@@ -103,12 +103,18 @@ func bench(ctx context.Context) (err error) {
 	}
 	defer stopYard()
 
-	var results [2][2][]float64 // of yardstick and service, of request and verify: logins a second
+	calls := []call{
+		{"request", "POST", "/otp/request", func(p *person) string { return fmt.Sprintf(`{"phone":"%s"}`, p.phone) }},
+		{"verify", "POST", "/otp/verify", func(p *person) string { return fmt.Sprintf(`{"phone":"%s","code":"%s"}`, p.phone, inbox.code(p.phone)) }},
+		{"me", "GET", "/me", func(*person) string { return "" }},
+		{"refresh", "POST", "/token/refresh", func(p *person) string { return fmt.Sprintf(`{"refresh_token":"%s"}`, p.Refresh) }},
+	}
+	var results [2][4][]float64 // of yardstick and service, of each call: calls a second
 	for range *rounds {
 		for i, base := range []string{yard, service} {
-			phones := newPhones()
-			for j, body := range []func(string) string{requestBody, inbox.verifyBody} {
-				rate, err := load(base+[]string{"/otp/request", "/otp/verify"}[j], phones, body)
+			people := newPeople()
+			for j, c := range calls {
+				rate, err := load(base, c, people)
 				if err != nil {
 					return err
 				}
@@ -117,13 +123,13 @@ func bench(ctx context.Context) (err error) {
 		}
 	}
 	fmt.Printf("%d clients, %d rounds of %d logins\n%-9s %12s %12s   %s\n", *clients, *rounds, *logins, "", "yardstick/s", "service/s", "service : yardstick, median (least to most)")
-	for j, name := range []string{"request", "verify"} {
+	for j, c := range calls {
 		var ratios []float64
 		for k := range *rounds {
 			ratios = append(ratios, results[1][j][k]/results[0][j][k])
 		}
 		slices.Sort(ratios)
-		fmt.Printf("%-9s %12.0f %12.0f   %.2f (%.2f to %.2f)\n", name, median(results[0][j]), median(results[1][j]), median(ratios), ratios[0], ratios[len(ratios)-1])
+		fmt.Printf("%-9s %12.0f %12.0f   %.2f (%.2f to %.2f)\n", c.name, median(results[0][j]), median(results[1][j]), median(ratios), ratios[0], ratios[len(ratios)-1])
 	}
 	return nil
 }
@@ -170,17 +176,22 @@ func start(dir string, env []string, binary string, args ...string) (base string
 	return "", nil, fmt.Errorf("%s does not start: %s", binary, text)
 }
 
-var lastPhone atomic.Int64
-
-func newPhones() []string {
-	phones := make([]string, *logins)
-	for i := range phones {
-		phones[i] = fmt.Sprintf("+98912%07d", 1_000_000+lastPhone.Add(1))
-	}
-	return phones
+// A person logs in with a phone and then has tokens.
+type person struct {
+	phone   string
+	Access  string `json:"access_token"`
+	Refresh string `json:"refresh_token"`
 }
 
-func requestBody(phone string) string { return `{"phone":"` + phone + `"}` }
+var lastPhone atomic.Int64
+
+func newPeople() []*person {
+	people := make([]*person, *logins)
+	for i := range people {
+		people[i] = &person{phone: fmt.Sprintf("+98912%07d", 1_000_000+lastPhone.Add(1))}
+	}
+	return people
+}
 
 // An inbox is a webhook that keeps the code of each phone.
 type inbox struct {
@@ -199,17 +210,44 @@ func newInbox() *inbox {
 	return i
 }
 
-func (i *inbox) verifyBody(phone string) string {
-	code, _ := i.codes.Load(phone)
-	return fmt.Sprintf(`{"phone":"%s","code":"%s"}`, phone, code)
+func (i *inbox) code(phone string) any { code, _ := i.codes.Load(phone); return code }
+
+// A call is what every person does in turn.
+type call struct {
+	name, method, path string
+	body               func(*person) string
 }
 
-// load posts a body for each phone and gives the answers a second. Each must be a 2xx.
-func load(url string, phones []string, body func(string) string) (rate float64, err error) {
+func (c call) do(client *http.Client, base string, p *person) error {
+	r, err := http.NewRequest(c.method, base+c.path, strings.NewReader(c.body(p)))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if p.Access != "" {
+		r.Header.Set("Authorization", "Bearer "+p.Access)
+	}
+	response, err := client.Do(r)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return err
+	}
+	if response.StatusCode/100 != 2 {
+		return fmt.Errorf("%s: %d %s", c.path, response.StatusCode, text)
+	}
+	return json.Unmarshal(text, p)
+}
+
+// load makes the call once for each person and gives the answers a second. Each must be a 2xx.
+func load(base string, c call, people []*person) (rate float64, err error) {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: *clients}, Timeout: 10 * time.Second}
 	defer client.CloseIdleConnections()
-	work := make(chan string, len(phones))
-	for _, p := range phones {
+	work := make(chan *person, len(people))
+	for _, p := range people {
 		work <- p
 	}
 	close(work)
@@ -219,20 +257,12 @@ func load(url string, phones []string, body func(string) string) (rate float64, 
 	for i := range *clients {
 		wg.Go(func() {
 			for p := range work {
-				response, err := client.Post(url, "application/json", strings.NewReader(body(p)))
-				if err != nil {
-					errs[i] = err
-					return
-				}
-				text, _ := io.ReadAll(response.Body)
-				response.Body.Close()
-				if response.StatusCode/100 != 2 {
-					errs[i] = fmt.Errorf("%s: %d %s", url, response.StatusCode, text)
+				if errs[i] = c.do(client, base, p); errs[i] != nil {
 					return
 				}
 			}
 		})
 	}
 	wg.Wait()
-	return float64(len(phones)) / time.Since(began).Seconds(), errors.Join(errs...)
+	return float64(len(people)) / time.Since(began).Seconds(), errors.Join(errs...)
 }
