@@ -129,10 +129,8 @@ func (s *Service) Events(ctx context.Context, p EventPage) (events []Event, more
 	limit := p.Limit
 	p.Limit++
 	events, err = s.store.Events(ctx, p)
-	if len(events) > limit {
-		return events[:limit], true, err
-	}
-	return events, false, err
+	events, more = cut(events, limit)
+	return events, more, err
 }
 
 // RecordKeys records which keys are published and which of them signs, unless that is known already: of

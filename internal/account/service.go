@@ -114,10 +114,13 @@ func (s *Service) List(ctx context.Context, p Page) (users []User, more bool, er
 	limit := p.Limit
 	p.Limit++
 	users, err = s.store.List(ctx, p)
-	if len(users) > limit {
-		return users[:limit], true, err
-	}
-	return users, false, err
+	users, more = cut(users, limit)
+	return users, more, err
+}
+
+// cut leaves what a page may have, and tells whether there was more.
+func cut[T any](found []T, limit int) (page []T, more bool) {
+	return found[:min(len(found), limit)], len(found) > limit
 }
 
 // maxSessions is how many sessions are shown. They are the last used ones, so that the present one is there.

@@ -224,45 +224,49 @@ func (s *service) atOnce(n int, call func(i int) answer) map[int]int {
 	return got
 }
 
+// pages goes through a list to its end and gives the identifiers in it.
+func (s *service) pages(path, list string) (ids []string) {
+	s.t.Helper()
+	for next := path; ; {
+		page := s.want(s.call("GET", next, "", admin), 200, "")
+		for _, entry := range page.field(list).([]any) {
+			ids = append(ids, entry.(map[string]any)["id"].(string))
+		}
+		cursor, more := page.field("next_cursor").(string)
+		if !more {
+			return ids
+		}
+		next = path + "&cursor=" + cursor
+	}
+}
+
 func TestAdmin(t *testing.T) {
 	modes(t, func(t *testing.T, stores []string) {
 		s := start(t, stores, "ADMIN_API_KEY="+adminKey, "OTP_LIMIT_IP=off", "DEFAULT_REGION=IR")
-		const key = "Authorization: Bearer " + adminKey
 		var ids []string
 		for i := range 5 {
 			p := fmt.Sprintf("+98912000000%d", i)
 			ids = append(ids, s.want(s.verify(p, s.code(p)), 201, "").text("user", "id"))
 		}
 		slices.Reverse(ids)
-		var got []string
-		for path := "/users?limit=2"; ; {
-			page := s.want(s.call("GET", path, "", key), 200, "")
-			for _, u := range page.field("users").([]any) {
-				got = append(got, u.(map[string]any)["id"].(string))
-			}
-			next := page.field("next_cursor")
-			if next == nil {
-				break
-			}
-			path = "/users?limit=2&cursor=" + next.(string)
-		}
+		got := s.pages("/users?limit=2", "users")
 		if !slices.Equal(got, ids) {
 			t.Errorf("users %v; want %v, the newest first", got, ids)
 		}
 		for q, want := range map[string]int{"%2B98912": 5, "+98912": 5, "0912": 5, "%DB%B0%DB%B9": 5, "%2B989120000003": 1, "09120000003": 1, "%2B98913": 0, "": 5} {
-			a := s.want(s.call("GET", "/users?q="+q, "", key), 200, "")
+			a := s.want(s.call("GET", "/users?q="+q, "", admin), 200, "")
 			if list := a.field("users").([]any); len(list) != want {
 				t.Errorf("q=%s: %d users; want %d", q, len(list), want)
 			}
 		}
 		for _, query := range []string{"limit=0", "limit=101", "limit=x", "limit=1e1", "limit=-1", "cursor=x", "cursor=" + strings.Repeat("0", 36), "q=x", "q=%25", "q=%00", "q=' or 1=1"} {
-			s.want(s.call("GET", "/users?"+strings.ReplaceAll(query, " ", "%20"), "", key), 422, "invalid_field")
+			s.want(s.call("GET", "/users?"+strings.ReplaceAll(query, " ", "%20"), "", admin), 422, "invalid_field")
 		}
 		if one := s.want(s.call("GET", "/users/"+ids[1], "", "X-API-Key: "+adminKey), 200, ""); one.text("phone") != "+989120000003" {
 			t.Errorf("user: %s", one.body)
 		}
 		for _, id := range []string{"x", "01890a5d-ac96-774b-bcce-b302099a8057", "%00", "{" + ids[0] + "}", ids[0] + "%27"} {
-			s.want(s.call("GET", "/users/"+id, "", key), 404, "not_found")
+			s.want(s.call("GET", "/users/"+id, "", admin), 404, "not_found")
 		}
 		for _, header := range []string{"", "X-API-Key: ", "X-API-Key: " + adminKey + "x", "Authorization: Bearer x", "Authorization: Basic " + adminKey} {
 			s.want(s.call("GET", "/users", "", header), 401, "invalid_admin_key")
@@ -398,18 +402,7 @@ func TestAudit(t *testing.T) {
 		s.happened("from="+strings.ReplaceAll(tehran, "%2B", "+"), "logout", "login")
 		s.happened("to="+tehran, "signup", "signup")
 		s.happened("from=" + tehran + "&to=" + tehran)
-		var got []string
-		for path := "/audit?limit=3"; ; {
-			page := s.want(s.call("GET", path, "", admin), 200, "")
-			for _, e := range page.field("events").([]any) {
-				got = append(got, e.(map[string]any)["id"].(string))
-			}
-			next := page.field("next_cursor")
-			if next == nil {
-				break
-			}
-			path = "/audit?limit=3&cursor=" + next.(string)
-		}
+		got := s.pages("/audit?limit=3", "events")
 		if len(got) != 4 || !slices.IsSortedFunc(got, func(a, b string) int { return strings.Compare(b, a) }) {
 			t.Errorf("pages: %v; want four events, the newest first", got)
 		}
