@@ -291,7 +291,7 @@ func newKey(getenv func(string) string, algorithm string, stdout io.Writer) erro
 	}
 	known := slices.IndexFunc(token.Algorithms, func(a string) bool { return algorithm == "" || strings.EqualFold(a, algorithm) })
 	if known < 0 {
-		return errUsage
+		return fmt.Errorf("keys new makes keys for %s: %w", strings.Join(token.Algorithms, ", "), errUsage)
 	}
 	path, id, err := token.NewKey(folder, token.Algorithms[known])
 	if err != nil {

@@ -110,7 +110,7 @@ func Load(getenv func(string) string) (*Config, error) {
 		DormantAfter:     read(r, "DORMANT_AFTER", "off", or("off", 0, seconds("1s", "87600h"))),
 
 		JWTSecret:   read(r, "JWT_SECRET", "", secret(strong)),
-		JWTKeys:     r.text("JWT_KEYS", ""),
+		JWTKeys:     read(r, "JWT_KEYS", "", folder),
 		JWTKeyGrace: read(r, "JWT_KEY_GRACE", "10m", seconds("0s", "24h")),
 		JWTIssuer:   r.text("JWT_ISSUER", "dekamond-otp"),
 		JWTAudience: r.text("JWT_AUDIENCE", "dekamond-otp"),
@@ -156,8 +156,8 @@ func (r *reader) rules(c *Config) {
 		for _, name := range []string{"DATABASE_URL", "REDIS_URL", "OTP_SECRET", "SMS_REGIONS", "SMS_PROVIDERS"} {
 			r.check(r.text(name, "") != "", "must be set in production", name)
 		}
-		r.check(r.text("JWT_SECRET", "")+c.JWTKeys != "", "must be set in production, or JWT_KEYS", "JWT_SECRET")
-		r.check(!slices.Equal(c.SMSProviders, []string{"console"}), "must not be console alone in production", "SMS_PROVIDERS")
+		r.check(r.text("JWT_SECRET", "")+r.text("JWT_KEYS", "") != "", "must be set in production, or JWT_KEYS", "JWT_SECRET")
+		r.check(len(c.SMSProviders) == 0 || c.SMSProviders[0] != "console", "must not be console, alone or first, in production", "SMS_PROVIDERS")
 		r.check(!webhook || !c.SMSWebhookSecret.IsZero(), "must be set in production for the webhook in SMS_PROVIDERS", "SMS_WEBHOOK_SECRET")
 	}
 }

@@ -114,7 +114,6 @@ func TestValues(t *testing.T) {
 		{"SIGNUP_LOGS_IN=false", func(c *Config) any { return c.SignupLogsIn }, false},
 		{"DORMANT_AFTER=4320h", func(c *Config) any { return c.DormantAfter }, 4320 * time.Hour},
 		{"DORMANT_AFTER=off", func(c *Config) any { return c.DormantAfter }, time.Duration(0)},
-		{"JWT_KEYS=/etc/otp/keys", func(c *Config) any { return c.JWTKeys }, "/etc/otp/keys"},
 		{"JWT_KEY_GRACE=0", func(c *Config) any { return c.JWTKeyGrace }, time.Duration(0)},
 		{"JWT_SECRET=" + secret64[:32], func(c *Config) any { return c.JWTSecret.Reveal() }, secret64[:32]},
 		{"AUDIT_TTL=1h", func(c *Config) any { return c.AuditTTL }, time.Hour},
@@ -173,11 +172,12 @@ func TestWeakSecrets(t *testing.T) {
 }
 
 func TestKeysInProduction(t *testing.T) {
-	c := mustLoad(t, with(production, "JWT_SECRET=", "JWT_KEYS=keys"))
-	if c.JWTKeys != "keys" || !c.JWTSecret.IsZero() {
+	folder := t.TempDir()
+	c := mustLoad(t, with(production, "JWT_SECRET=", "JWT_KEYS="+folder))
+	if c.JWTKeys != folder || !c.JWTSecret.IsZero() {
 		t.Errorf("JWTKeys, JWTSecret = %q, %v", c.JWTKeys, c.JWTSecret)
 	}
-	mustLoad(t, with(production, "JWT_KEYS=keys")) // beside the secret
+	mustLoad(t, with(production, "JWT_KEYS="+folder)) // beside the secret
 }
 
 func TestSeveralRedisHosts(t *testing.T) {
@@ -235,6 +235,8 @@ func TestFaults(t *testing.T) {
 		{nil, "JWT_SECRET=" + long + "|OTP_SECRET=" + long, "JWT_SECRET: must not be the same as OTP_SECRET"},
 		{nil, "JWT_SECRET=" + strings.Repeat("9f", 16), "JWT_SECRET: must not repeat a part of itself"},
 		{nil, "JWT_SECRET=a-string-secret-at-least-256-bits-long", "JWT_SECRET: must be a secret of your own, such as openssl rand -base64 48 makes"},
+		{nil, "JWT_KEYS=config.go", "JWT_KEYS: must be a folder that is there"},
+		{production, "JWT_SECRET=|JWT_KEYS=no-such-folder", "JWT_KEYS: must be a folder that is there"},
 		{nil, "JWT_KEY_GRACE=25h", "JWT_KEY_GRACE: must be a duration from 0s to 24h in whole seconds"},
 		{nil, "DORMANT_AFTER=0", "DORMANT_AFTER: must be a duration from 1s to 87600h in whole seconds, or off"},
 		{nil, "AUDIT_TTL=59m", "AUDIT_TTL: must be a duration from 1h to 87600h in whole seconds"},
@@ -273,7 +275,8 @@ func TestFaults(t *testing.T) {
 		{production, "JWT_SECRET=", "JWT_SECRET: must be set in production, or JWT_KEYS"},
 		{production, "SMS_REGIONS=", "SMS_REGIONS: must be set in production"},
 		{production, "SMS_PROVIDERS=", "SMS_PROVIDERS: must be set in production"},
-		{production, "SMS_PROVIDERS=console", "SMS_PROVIDERS: must not be console alone in production"},
+		{production, "SMS_PROVIDERS=console", "SMS_PROVIDERS: must not be console, alone or first, in production"},
+		{production, "SMS_PROVIDERS=console,webhook", "SMS_PROVIDERS: must not be console, alone or first, in production"},
 		{production, "SMS_WEBHOOK_URL=", "SMS_WEBHOOK_URL: must be set for the webhook in SMS_PROVIDERS"},
 		{production, "SMS_WEBHOOK_SECRET=", "SMS_WEBHOOK_SECRET: must be set in production for the webhook in SMS_PROVIDERS"},
 	} {

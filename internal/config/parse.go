@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -200,6 +201,11 @@ func redisHosts(s string) (n int) {
 
 func long(s string) (string, error) {
 	return s, must(len(s) >= 32, "be at least 32 bytes long")
+}
+
+func folder(s string) (string, error) {
+	info, err := os.Stat(s)
+	return s, must(err == nil && info.IsDir(), "be a folder that is there")
 }
 
 // longestRepeat is the length in bytes of a part that makes up a whole secret and is not enough for one.

@@ -245,7 +245,9 @@ func TestLogout(t *testing.T) {
 		s.want(s.call("POST", "/logout?everywhere=true", "", bearer(a)), 401, "invalid_token")
 		s.want(s.refresh(a.text("refresh_token")), 401, "invalid_refresh_token")
 		s.want(s.call("GET", "/me", "", bearer(b)), 200, "")
-		s.want(s.call("POST", "/logout?everywhere=perhaps", "", bearer(b)), 422, "invalid_field")
+		for _, value := range []string{"", "=", "=1", "=TRUE", "=perhaps"} {
+			s.want(s.call("POST", "/logout?everywhere"+value, "", bearer(b)), 422, "invalid_field")
+		}
 		s.want(s.call("POST", "/logout", ""), 401, "invalid_token")
 		s.want(s.call("POST", "/logout?everywhere=true", "", bearer(b)), 204, "")
 		for _, dead := range []answer{b, c} {

@@ -41,13 +41,14 @@ func (f *flag) UnmarshalJSON(value []byte) error {
 
 // readSwitch reads a parameter that is true or false; without it, it is false.
 func readSwitch(c *fiber.Ctx, name string) (bool, error) {
-	switch c.Query(name) {
-	case "", "false":
+	if !c.Context().QueryArgs().Has(name) {
 		return false, nil
-	case "true":
-		return true, nil
 	}
-	return false, errField
+	value := c.Query(name)
+	if value != "true" && value != "false" {
+		return false, errField
+	}
+	return value == "true", nil
 }
 
 // decode reads exactly one JSON object in UTF-8, without duplicate names, into a struct of fields and flags. Names

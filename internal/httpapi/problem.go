@@ -36,7 +36,7 @@ type problem struct {
 
 var (
 	invalidCode = problem{401, "invalid_code", "The code is not valid.", "It is wrong, expired, used, or was never sent. Ask for a new one after some wrong tries."}
-	notFound    = problem{404, "not_found", "There is nothing here.", "See /openapi.yaml for what there is."}
+	notFound    = problem{404, "not_found", "There is nothing here.", "No such path, user or session. See /openapi.yaml for the paths."}
 	unavailable = problem{503, "unavailable", "The service is not available.", "Nothing was used up. Try again in a moment."}
 	internal    = problem{500, "internal_error", "Something went wrong.", "The log of the service has the cause, by this request_id."}
 )
@@ -58,7 +58,7 @@ var problems = []struct {
 	{token.ErrInvalid, problem{401, "invalid_token", "The access token is not valid.", "Log in again, or get a new one."}},
 	{account.ErrRefreshToken, problem{401, "invalid_refresh_token", "The refresh token is not valid.", "Log in again."}},
 	{account.ErrTaken, invalidCode}, // nobody learns whose number is known
-	{account.ErrBanned, problem{403, "banned", "This account is banned.", "It cannot be logged in to."}},
+	{account.ErrBanned, problem{403, "banned", "This account is banned.", "Login is not possible."}},
 	{account.ErrNotFound, notFound},
 	{account.ErrSpent, invalidCode},
 	{account.ErrUnavailable, unavailable},

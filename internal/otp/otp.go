@@ -93,6 +93,14 @@ const ForLogin Purpose = ""
 // ForPhone is the purpose of a user who is logged in and wants the phone for the account.
 func ForPhone(user uuid.UUID) Purpose { return Purpose(user.String()) }
 
+// Name is login or phone_change.
+func (p Purpose) Name() string {
+	if p == ForLogin {
+		return "login"
+	}
+	return "phone_change"
+}
+
 // A Key stands for a phone or an address in a store: a keyed digest of it, in URL-safe characters.
 type Key string
 
@@ -149,6 +157,7 @@ type Message struct {
 	ID      string // the same for every try to deliver this message, and for no other message
 	To      phone.Number
 	Channel string // "sms"
+	Purpose Purpose
 	Code    string
 	Text    string
 	Locale  string // a BCP 47 tag, or empty

@@ -87,6 +87,9 @@ func (s *Service) Request(ctx context.Context, r Request) (Sent, error) {
 	}
 	c, err := s.codes.Open(ctx, opening)
 	if err != nil {
+		if errors.Is(err, ErrThrottled) {
+			s.log.InfoContext(ctx, "code not sent", "phone", r.Phone, "purpose", r.Purpose.Name(), "reason", err.Error())
+		}
 		return Sent{}, err
 	}
 	if !isTest {
@@ -94,7 +97,7 @@ func (s *Service) Request(ctx context.Context, r Request) (Sent, error) {
 			code = s.keys.code(c.ID, r.Phone, s.policy.Length)
 		}
 		err := s.sender.Send(ctx, Message{
-			ID: fmt.Sprintf("%s-%d", c.ID, c.Send), To: r.Phone, Channel: r.Channel,
+			ID: fmt.Sprintf("%s-%d", c.ID, c.Send), To: r.Phone, Channel: r.Channel, Purpose: r.Purpose,
 			Code: code, Text: text(code, r.Purpose, s.policy.TTL), Locale: r.Locale,
 		})
 		if err != nil {
@@ -102,7 +105,7 @@ func (s *Service) Request(ctx context.Context, r Request) (Sent, error) {
 			return Sent{}, fmt.Errorf("%w: %w", ErrNotDelivered, err)
 		}
 	}
-	s.log.InfoContext(ctx, "code sent", "phone", r.Phone, "send", c.Send, "test_number", isTest)
+	s.log.InfoContext(ctx, "code sent", "phone", r.Phone, "purpose", r.Purpose.Name(), "send", c.Send, "test_number", isTest)
 	return Sent{ExpiresIn: s.policy.TTL, ResendIn: c.ResendIn, Length: s.policy.Length}, nil
 }
 
@@ -124,15 +127,15 @@ func (s *Service) Verify(ctx context.Context, a Answer, redeem func(context.Cont
 	match, err := s.codes.Check(ctx, key, a.Purpose, s.keys.digest(a.Phone, a.Code.digits))
 	if err != nil {
 		if errors.Is(err, ErrInvalidCode) {
-			s.log.InfoContext(ctx, "code refused", "phone", a.Phone, "reason", err.Error())
+			s.log.InfoContext(ctx, "code refused", "phone", a.Phone, "purpose", a.Purpose.Name(), "reason", err.Error())
 		}
 		return err
 	}
 	spent, err := redeem(ctx, match.ID)
 	if err == nil {
-		s.log.InfoContext(ctx, "code accepted", "phone", a.Phone)
+		s.log.InfoContext(ctx, "code accepted", "phone", a.Phone, "purpose", a.Purpose.Name())
 	} else {
-		s.log.InfoContext(ctx, "code not redeemed", "phone", a.Phone, "reason", err.Error())
+		s.log.InfoContext(ctx, "code not redeemed", "phone", a.Phone, "purpose", a.Purpose.Name(), "reason", err.Error())
 	}
 	if spent {
 		// A challenge that stays behind is harmless: redeem refuses it, and it is closed again then.

@@ -179,6 +179,9 @@ func TestPurposes(t *testing.T) {
 		t.Fatal(err)
 	}
 	login, change := box.messages[0], box.messages[1]
+	if login.Purpose.Name() != "login" || change.Purpose.Name() != "phone_change" {
+		t.Errorf("purposes %s, %s; want login, phone_change", login.Purpose.Name(), change.Purpose.Name())
+	}
 	if login.Text == change.Text || !strings.Contains(change.Text, "move an account") || len(change.Text) > 160 {
 		t.Errorf("texts %q, %q; want the second to say what it is for", login.Text, change.Text)
 	}

@@ -77,8 +77,8 @@ func NewWebhook(o WebhookOptions) (*Webhook, error) {
 // Format keeps the URL and the secret out of logs.
 func (*Webhook) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[webhook]") }
 
-// Send posts {"id","to","channel","code","text","locale"}, all of them strings and always there. It
-// returns nil for an answer of 2xx whose status came within the timeout. Its errors wrap the context's
+// Send posts {"id","to","channel","code","text","locale"}, all of them strings and always there, and
+// "purpose" where it is another one than a login. It returns nil for an answer of 2xx whose status came within the timeout. Its errors wrap the context's
 // when that or the timeout ended the call; none quotes the message, the answer, or more of the URL
 // than its host.
 func (w *Webhook) Send(ctx context.Context, m otp.Message) error {
@@ -105,6 +105,10 @@ func (w *Webhook) Send(ctx context.Context, m otp.Message) error {
 }
 
 func (w *Webhook) request(ctx context.Context, m otp.Message) (*http.Request, error) {
+	purpose := ""
+	if m.Purpose != otp.ForLogin {
+		purpose = m.Purpose.Name()
+	}
 	body, err := json.Marshal(struct {
 		ID      string `json:"id"`
 		To      string `json:"to"`
@@ -112,7 +116,8 @@ func (w *Webhook) request(ctx context.Context, m otp.Message) (*http.Request, er
 		Code    string `json:"code"`
 		Text    string `json:"text"`
 		Locale  string `json:"locale"`
-	}{m.ID, m.To.E164(), m.Channel, m.Code, m.Text, m.Locale})
+		Purpose string `json:"purpose,omitempty"`
+	}{m.ID, m.To.E164(), m.Channel, m.Code, m.Text, m.Locale, purpose})
 	if err != nil {
 		return nil, err
 	}

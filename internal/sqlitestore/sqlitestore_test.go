@@ -56,6 +56,19 @@ func TestAccounts(t *testing.T) {
 	})
 }
 
+func TestFileIsItsOwners(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "otp.db")
+	a := open(t, path)
+	if _, err := a.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{path, path + "-wal"} {
+		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v; want mode 0600", name, info, err)
+		}
+	}
+}
+
 func TestMigrateTwice(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "otp.db")
 	a := open(t, path)

@@ -16,7 +16,7 @@ import (
 
 const (
 	lookEvery = time.Second // at the folder
-	stamp     = "20060102T150405Z"
+	stamp     = "20060102T150405.000Z"
 	extension = ".pem"
 )
 
@@ -27,18 +27,18 @@ type keyring struct {
 	listing string // of the files, so that they are read only when they change
 }
 
-// signing is the newest key that has been published for as long as the grace, or, where none has, the
-// oldest: it is the one that most others know.
-func (r *keyring) signing(at time.Time, grace time.Duration) *key {
+// signing is the newest key that has been published for as long as the grace, or, where none has, the one
+// that was published first: it is the one that most others know.
+func (r *keyring) signing(at time.Time, grace time.Duration) (first *key) {
 	for _, k := range r.keys {
 		if !k.since.Add(grace).After(at) {
 			return k
 		}
+		if first == nil || !k.since.After(first.since) {
+			first = k
+		}
 	}
-	if len(r.keys) == 0 {
-		return nil
-	}
-	return r.keys[len(r.keys)-1]
+	return first
 }
 
 func (r *keyring) byID(id string) *key {
@@ -89,6 +89,11 @@ func (i *Issuer) reload(now time.Time) (err error) {
 	}
 	if next.set, err = json.Marshal(set); err != nil {
 		return fmt.Errorf("token: %w", err)
+	}
+	for _, k := range next.keys {
+		if next.keys[0] != k && old.byID(k.id) == nil && len(old.keys) > 0 {
+			i.options.Log.Warn("new signing key is older than another one, and will not sign", "kid", k.id, "made", k.made)
+		}
 	}
 	i.keys.Store(next)
 	return nil

@@ -341,6 +341,50 @@ func TestRestart(t *testing.T) {
 	})
 }
 
+// TestKeyWithOldDate holds that a key whose file is older than the one that signs never signs unpublished,
+// and that copies agree on that, whatever they have seen before.
+func TestKeyWithOldDate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		folder := t.TempDir()
+		_, a := makeKey(t, folder, "EdDSA")
+		w := watch(t, folder)
+		time.Sleep(500 * time.Millisecond)
+		elsewhere, b := makeKey(t, t.TempDir(), "EdDSA")
+		text, err := os.ReadFile(elsewhere)
+		if err != nil {
+			t.Fatal(err)
+		}
+		old := filepath.Join(folder, "vault.pem")
+		if err := os.WriteFile(old, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		past := time.Now().Add(-48 * time.Hour)
+		if err := os.Chtimes(old, past, past); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			time.Sleep(1500 * time.Millisecond)
+			w.want(t, a, a, b)
+		}
+		time.Sleep(time.Hour)
+		w.want(t, a, a, b)
+	})
+}
+
+func TestKeysOfOneSecond(t *testing.T) {
+	folder := t.TempDir()
+	_, a := makeKey(t, folder, "EdDSA")
+	time.Sleep(2 * time.Millisecond)
+	_, b := makeKey(t, folder, "EdDSA")
+	i := newIssuer(t, func(o *Options) { o.Folder = folder })
+	if _, published := i.state(); !slices.Equal(published, []string{b, a}) {
+		t.Errorf("published %v; want the second one first", published)
+	}
+	if signing, _ := i.state(); signing != a {
+		t.Errorf("signing %s; want the first one, %s, until the second has been published for a while", signing, a)
+	}
+}
+
 // TestSecretAndKeys holds that a change from a secret to keys, and back, keeps the tokens of before.
 func TestSecretAndKeys(t *testing.T) {
 	old := sign(t, newIssuer(t, nil))
