@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 )
 
 //go:embed *.sql
@@ -21,51 +22,95 @@ var files embed.FS
 
 // A Dialect is a kind of database.
 type Dialect struct {
-	name   string // in the names of the files that are for it alone
-	lock   string // makes a second run wait until the transaction ends
-	adjust *strings.Replacer
+	name     string // in the names of the files that are for it alone
+	lock     string // makes a second run wait until the transaction ends
+	patience string // with the locks of everybody else
+	adjust   *strings.Replacer
 }
 
 var (
 	// Postgres is PostgreSQL and what speaks its protocol.
-	Postgres = Dialect{name: "postgres", lock: `select pg_advisory_xact_lock(7823614207)`, adjust: strings.NewReplacer()}
+	Postgres = Dialect{
+		name: "postgres", lock: `select pg_advisory_xact_lock(7823614207)`, patience: `set local lock_timeout = '1s'`, adjust: strings.NewReplacer(),
+	}
 	// SQLite is SQLite, opened so that a transaction takes the write lock at once.
-	SQLite = Dialect{name: "sqlite", lock: `select 1`, adjust: strings.NewReplacer(`collate "C"`, "")}
+	SQLite = Dialect{name: "sqlite", lock: `select 1`, patience: `select 1`, adjust: strings.NewReplacer(`collate "C"`, "")}
 )
 
-// Apply runs the migrations that the database does not have, in one transaction, and gives their names.
-// Any number of copies may run it at once.
-func Apply(ctx context.Context, db *sql.DB, d Dialect) ([]string, error) {
+const (
+	tries = 20
+	pause = 500 * time.Millisecond // before a migration that others kept waiting is tried again
+)
+
+// Apply runs the migrations that the database does not have, each in a transaction of its own, and gives
+// their names. Any number of copies may run it at once, and copies of the version before may go on: a
+// migration that has to wait for them gives up after a moment, since all others would wait behind it, and
+// is tried again.
+func Apply(ctx context.Context, db *sql.DB, d Dialect) (applied []string, err error) {
+	for failed := 0; ; {
+		name, err := d.applyNext(ctx, db)
+		switch {
+		case err == nil && name == "":
+			return applied, nil
+		case err == nil:
+			applied, failed = append(applied, name), 0
+			continue
+		case !waited(err) || failed == tries:
+			return applied, err
+		}
+		failed++
+		select {
+		case <-ctx.Done():
+			return applied, err
+		case <-time.After(pause):
+		}
+	}
+}
+
+// waited tells whether somebody else's lock was in the way (PostgreSQL manual, appendix A).
+func waited(err error) bool {
+	failure, ok := errors.AsType[interface {
+		error
+		SQLState() string
+	}](err)
+	return ok && slices.Contains([]string{"55P03", "40P01"}, failure.SQLState())
+}
+
+// applyNext runs the first migration that the database does not have; there is none where name is empty.
+func (d Dialect) applyNext(ctx context.Context, db *sql.DB) (name string, err error) {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
-		return nil, fmt.Errorf("migrations: %w", err)
+		return "", fmt.Errorf("migrations: %w", err)
 	}
 	defer func() { _ = tx.Rollback() }() // does nothing after the commit
 	for _, statement := range []string{d.lock, `create table if not exists schema_migrations (name text primary key)`} {
 		if _, err := tx.ExecContext(ctx, statement); err != nil {
-			return nil, fmt.Errorf("migrations: %w", err)
+			return "", fmt.Errorf("migrations: %w", err)
 		}
 	}
 	pending, err := d.missing(ctx, tx)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	for _, name := range pending {
+	if len(pending) > 0 {
+		name = pending[0]
 		text, err := files.ReadFile(name)
 		if err != nil {
-			return nil, fmt.Errorf("migrations: %w", err)
+			return "", fmt.Errorf("migrations: %w", err)
 		}
-		if _, err := tx.ExecContext(ctx, d.adjust.Replace(string(text))); err != nil {
-			return nil, fmt.Errorf("migrations: %s: %w", name, err)
+		for _, statement := range []string{d.patience, d.adjust.Replace(string(text))} {
+			if _, err := tx.ExecContext(ctx, statement); err != nil {
+				return "", fmt.Errorf("migrations: %s: %w", name, err)
+			}
 		}
 		if _, err := tx.ExecContext(ctx, `insert into schema_migrations (name) values ($1)`, name); err != nil {
-			return nil, fmt.Errorf("migrations: %s: %w", name, err)
+			return "", fmt.Errorf("migrations: %s: %w", name, err)
 		}
 	}
 	if err := tx.Commit(); err != nil {
-		return nil, fmt.Errorf("migrations: %w", err)
+		return "", fmt.Errorf("migrations: %w", err)
 	}
-	return pending, nil
+	return name, nil
 }
 
 // Pending gives the names of the migrations that the database does not have, and changes nothing.

@@ -1,4 +1,4 @@
--- The changes of 00002_refresh.postgres.sql, by new tables: SQLite alters no constraint of a column.
+-- What 00002 and 00003 do in Postgres, by new tables: SQLite alters no constraint of a column.
 create table new_users (
 	id            uuid        primary key,
 	phone         text        unique,
@@ -39,4 +39,3 @@ alter table new_users rename to users;
 alter table new_sessions rename to sessions;
 
 create index sessions_user_id on sessions (user_id);
-create index sessions_expires_at on sessions (expires_at);
