@@ -61,19 +61,25 @@ type Session struct {
 	Client     Client
 }
 
+// A Claim is a phone that a person has proved to hold.
+type Claim struct {
+	Phone        phone.Number
+	DormantAfter time.Duration // another user who was not seen for that long loses the phone; 0 = never
+	LossEvent    uuid.UUID     // the identifier of the event that this leaves
+}
+
 // A NewSession is a login that a Store is asked to record.
 type NewSession struct {
+	Claim
 	ID                      uuid.UUID
 	Challenge               uuid.UUID
-	Phone                   phone.Number
 	UserID                  uuid.UUID // for the phone's user, if it has none yet
 	FamilyHash, RefreshHash []byte
 	Client                  Client
 	TTL                     time.Duration // life of the session
 	IdleTTL                 time.Duration // its life if it is not refreshed
 	LogsIn                  bool          // false: the session of a user that is new is ended from the start
-	DormantAfter            time.Duration // a user unseen for that long loses the phone; 0 = never
-	Event, LossEvent        uuid.UUID     // the identifiers of the events that this may leave
+	Event                   uuid.UUID     // the identifier of the event that this leaves
 }
 
 // A Rotation is one use of a refresh token. Tokens are known to a Store by their digests alone.
@@ -116,7 +122,8 @@ type Store interface {
 	Login(ctx context.Context, s NewSession) (User, error)
 	// Refresh spends the session's current token for its successor. The token spent last gives what it
 	// gave, within RepeatWithin; every other one of the session's family ends the session, leaves
-	// RefreshReused and is ErrReused. It is ErrNotFound where the family is not that of a live session.
+	// RefreshReused and is ErrReused. It is ErrNotFound where the family is not that of a live session, or
+	// the user is banned.
 	Refresh(ctx context.Context, r Rotation) (Rotated, error)
 	// ByID gives a user, or ErrNotFound.
 	ByID(ctx context.Context, id uuid.UUID) (User, error)
@@ -130,12 +137,15 @@ type Store interface {
 	EndSession(ctx context.Context, session uuid.UUID, e Event) error
 	// EndSessions ends all sessions of the event's user, or is ErrNotFound. It always leaves the event.
 	EndSessions(ctx context.Context, e Event) error
-	// SetBanned bans the event's user, which ends all sessions, or lifts the ban, or is ErrNotFound.
+	// SetBanned bans the event's user, which ends all sessions, or lifts the ban, or is ErrNotFound. It
+	// leaves the event where the user was not banned before, or was.
 	SetBanned(ctx context.Context, banned bool, e Event) (User, error)
-	// ChangePhone gives the event's user another phone and ends all sessions but the event's. It is
-	// ErrNotFound where that one is not live, and ErrTaken where the phone is another user's.
-	ChangePhone(ctx context.Context, p phone.Number, e Event) (User, error)
-	// Delete removes the event's user with all sessions, or is ErrNotFound.
+	// ChangePhone gives the event's user the phone and ends all sessions but the event's, in whose detail
+	// it tells of both numbers. It changes nothing where the phone is the user's already. It is
+	// ErrNotFound where the event's session is not live, and ErrTaken where the phone is another user's.
+	ChangePhone(ctx context.Context, c Claim, e Event) (User, error)
+	// Delete removes the event's user with all sessions. It is ErrNotFound where there is none, or where
+	// the event has a session that is not live.
 	Delete(ctx context.Context, e Event) error
 	// Events gives at most p.Limit events.
 	Events(ctx context.Context, p EventPage) ([]Event, error)

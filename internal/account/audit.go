@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"dekamond-otp/internal/phone"
 )
 
 // An Action is what happened in an Event.
@@ -65,6 +67,26 @@ type Event struct {
 // At is when it happened, to the millisecond, by the clock of the copy of the service that recorded it.
 func (e Event) At() time.Time { return issuedAt(e.ID) }
 
+// Moved is the event with a detail that tells of both numbers.
+func (e Event) Moved(from, to phone.Number) Event {
+	e.Detail = detailOf(map[string]any{"from": from.String(), "to": to.String()})
+	return e
+}
+
+// Lost is the event of a user whose phone goes to another one for this claim.
+func (c Claim) Lost(loser, winner uuid.UUID) Event {
+	return Event{ID: c.LossEvent, Action: PhoneLost, User: loser, Actor: System, Detail: detailOf(map[string]any{"to_user": winner})}
+}
+
+// detailOf is the JSON object of a detail.
+func detailOf(members map[string]any) string {
+	text, err := json.Marshal(members)
+	if err != nil { // there are only strings, lists of them and identifiers
+		panic(err)
+	}
+	return string(text)
+}
+
 // An EventPage asks for events, newest first. The zero value of a field asks for all.
 type EventPage struct {
 	Limit    int
@@ -106,22 +128,16 @@ type By struct {
 	Key     string // names the admin key
 }
 
+// event makes an event of what by does. Detail is changed.
 func (by By) event(a Action, user uuid.UUID, detail map[string]any) (Event, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return Event{}, fmt.Errorf("account: new event: %w", err)
 	}
-	if detail == nil {
-		detail = make(map[string]any)
-	}
 	if by.Key != "" {
 		detail["key"] = by.Key
 	}
-	text, err := json.Marshal(detail)
-	if err != nil {
-		return Event{}, fmt.Errorf("account: new event: %w", err)
-	}
-	return Event{ID: id, Action: a, User: user, Session: by.Session, Actor: by.Actor, Client: by.Client, Detail: string(text)}, nil
+	return Event{ID: id, Action: a, User: user, Session: by.Session, Actor: by.Actor, Client: by.Client, Detail: detailOf(detail)}, nil
 }
 
 // Events gives a page of events and whether older ones follow. Its error is ErrUnavailable.
@@ -159,8 +175,8 @@ const (
 	sweepPause = 50 * time.Millisecond // between two batches, for everybody else
 	sweepBatch = 500
 
-	// A session that ended is kept for as long as its challenge could still be answered, so that the code is
-	// not good for another login.
+	// keepDead is how long a session that ended is kept: while its challenge could still be answered, so that
+	// the code is not good for another login.
 	keepDead = time.Hour
 )
 
@@ -182,7 +198,8 @@ func (s *Service) Housekeep(ctx context.Context) {
 }
 
 func (s *Service) sweep(ctx context.Context) (total Swept, err error) {
-	broom := Broom{SessionsDead: keepDead, EventsBefore: firstAt(time.Now().Add(-s.auditTTL)), Limit: sweepBatch}
+	// What a dormant user is known by are sessions, too.
+	broom := Broom{SessionsDead: max(keepDead, s.dormantAfter), EventsBefore: firstAt(time.Now().Add(-s.auditTTL)), Limit: sweepBatch}
 	for {
 		swept, err := s.store.Sweep(ctx, broom)
 		total.Sessions += swept.Sessions

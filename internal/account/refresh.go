@@ -96,6 +96,11 @@ func (t refreshToken) successor(s seed) refreshToken {
 	return next
 }
 
+// Reuse is the event that the rotation leaves if its token was spent before.
+func (r Rotation) Reuse(user uuid.UUID) Event {
+	return Event{ID: r.Event, Action: RefreshReused, User: user, Session: r.Session, Actor: System, Client: r.Client, Detail: "{}"}
+}
+
 // Refresh spends a refresh token for an access token and the next refresh token. Spent again within ten
 // seconds, it gives the very same two again, so that a client that lost the answer or asked twice stays
 // logged in; later, it ends the session. Its errors are ErrRefreshToken, ErrReused and ErrUnavailable.

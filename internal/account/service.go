@@ -74,10 +74,10 @@ func (s *Service) Login(ctx context.Context, p phone.Number, challenge uuid.UUID
 	}
 	refresh := newRefreshToken(session)
 	user, err := s.store.Login(ctx, NewSession{
-		ID: session, Challenge: challenge, Phone: p, UserID: newUser,
+		Claim: Claim{Phone: p, DormantAfter: s.dormantAfter, LossEvent: loss},
+		ID:    session, Challenge: challenge, UserID: newUser,
 		FamilyHash: refresh.familyHash(), RefreshHash: refresh.hash(), Client: c,
-		TTL: s.refreshTTL, IdleTTL: idleTTL, LogsIn: s.signupLogsIn,
-		DormantAfter: s.dormantAfter, Event: event, LossEvent: loss,
+		TTL: s.refreshTTL, IdleTTL: idleTTL, LogsIn: s.signupLogsIn, Event: event,
 	})
 	if err != nil {
 		return Login{}, err
@@ -134,9 +134,9 @@ func (s *Service) Sessions(ctx context.Context, user uuid.UUID) ([]Session, erro
 
 // EndSession ends a live session of a user. Its errors are ErrNotFound and ErrUnavailable.
 func (s *Service) EndSession(ctx context.Context, user, session uuid.UUID, by By) error {
-	var detail map[string]any
+	detail := make(map[string]any)
 	if by.Session != session {
-		detail = map[string]any{"from_session": by.Session}
+		detail["from_session"] = by.Session
 	}
 	e, err := by.event(LoggedOut, user, detail)
 	if err != nil {
@@ -162,7 +162,7 @@ func (s *Service) SetBanned(ctx context.Context, user uuid.UUID, banned bool, by
 	if banned {
 		action = Banned
 	}
-	e, err := by.event(action, user, nil)
+	e, err := by.event(action, user, map[string]any{})
 	if err != nil {
 		return User{}, err
 	}
@@ -171,17 +171,22 @@ func (s *Service) SetBanned(ctx context.Context, user uuid.UUID, banned bool, by
 
 // ChangePhone gives a user a number that the user has proved to hold, and ends all sessions but the one
 // that by is in. Its errors are ErrTaken, ErrNotFound, for that session, and ErrUnavailable.
-func (s *Service) ChangePhone(ctx context.Context, u User, p phone.Number, by By) (User, error) {
-	e, err := by.event(PhoneChanged, u.ID, map[string]any{"from": u.Phone.String(), "to": p.String()})
+func (s *Service) ChangePhone(ctx context.Context, user uuid.UUID, p phone.Number, by By) (User, error) {
+	loss, err := uuid.NewV7()
+	if err != nil {
+		return User{}, fmt.Errorf("account: new event: %w", err)
+	}
+	e, err := by.event(PhoneChanged, user, map[string]any{})
 	if err != nil {
 		return User{}, err
 	}
-	return s.store.ChangePhone(ctx, p, e)
+	return s.store.ChangePhone(ctx, Claim{Phone: p, DormantAfter: s.dormantAfter, LossEvent: loss}, e)
 }
 
-// Delete removes a user with all sessions. Its errors are ErrNotFound and ErrUnavailable.
+// Delete removes a user with all sessions. Its errors are ErrNotFound, also for the session that by is in,
+// and ErrUnavailable.
 func (s *Service) Delete(ctx context.Context, user uuid.UUID, by By) error {
-	e, err := by.event(Deleted, user, nil)
+	e, err := by.event(Deleted, user, map[string]any{})
 	if err != nil {
 		return err
 	}

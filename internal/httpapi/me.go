@@ -172,7 +172,7 @@ func (s *Server) verifyPhone(c *fiber.Ctx) error {
 	by := s.by(c, who)
 	var user account.User
 	err = s.OTP.Verify(c.UserContext(), answer, func(ctx context.Context, _ otp.ChallengeID) (spent bool, err error) {
-		user, err = s.Accounts.ChangePhone(ctx, who.User, answer.Phone, by)
+		user, err = s.Accounts.ChangePhone(ctx, who.ID, answer.Phone, by)
 		return err == nil, err
 	})
 	if err != nil {

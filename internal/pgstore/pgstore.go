@@ -27,7 +27,8 @@ const (
 	connectTimeout   = 3 * time.Second
 	acquireTimeout   = 500 * time.Millisecond // waiting for a free connection
 	statementTimeout = 1500 * time.Millisecond
-	maxConns         = 16 // unless the URL says pool_max_conns
+	txTimeout        = 5 * time.Second // of several statements, and of as many rows as one user may have
+	maxConns         = 16              // unless the URL says pool_max_conns
 )
 
 // Accounts is an account.Store.
@@ -77,8 +78,12 @@ func (a *Accounts) Pending(ctx context.Context) (pending []string, err error) {
 	return migrations.Pending(ctx, db, migrations.Postgres)
 }
 
-// do runs f on a connection, with the timeouts and the errors of account.
+// do runs a statement on a connection, with the timeouts and the errors of account.
 func (a *Accounts) do(ctx context.Context, f func(context.Context, *pgxpool.Conn) error) error {
+	return a.within(ctx, statementTimeout, f)
+}
+
+func (a *Accounts) within(ctx context.Context, timeout time.Duration, f func(context.Context, *pgxpool.Conn) error) error {
 	acquire, cancel := context.WithTimeout(ctx, a.acquire)
 	defer cancel()
 	conn, err := a.pool.Acquire(acquire)
@@ -86,21 +91,27 @@ func (a *Accounts) do(ctx context.Context, f func(context.Context, *pgxpool.Conn
 		return fmt.Errorf("%w: postgres: connect: %w", account.ErrUnavailable, err)
 	}
 	defer conn.Release()
-	ctx, cancel = context.WithTimeout(ctx, statementTimeout)
+	ctx, cancel = context.WithTimeout(ctx, timeout)
 	defer cancel()
 	return translate(f(ctx, conn))
 }
 
 // tx runs f in a transaction, with the timeouts and the errors of account.
 func (a *Accounts) tx(ctx context.Context, f func(context.Context, pgx.Tx) error) error {
-	return a.do(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
+	return a.within(ctx, txTimeout, func(ctx context.Context, c *pgxpool.Conn) error {
 		return pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error { return f(ctx, tx) })
 	})
 }
 
 // exec runs a statement that must meet a row; it is account.ErrNotFound where it meets none.
 func (a *Accounts) exec(ctx context.Context, sql string, args ...any) error {
-	return a.do(ctx, func(ctx context.Context, c *pgxpool.Conn) error { return changed(c.Exec(ctx, sql, args...)) })
+	return a.do(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
+		tag, err := c.Exec(ctx, sql, args...)
+		if err == nil && tag.RowsAffected() == 0 {
+			return account.ErrNotFound
+		}
+		return err
+	})
 }
 
 // first runs a statement and scans the first row that it gives.
@@ -125,21 +136,15 @@ func all[T any](ctx context.Context, a *Accounts, scan func(pgx.Row) (T, error),
 	return found, err
 }
 
-// changed is account.ErrNotFound where a statement has met no row.
-func changed(tag pgconn.CommandTag, err error) error {
-	if err == nil && tag.RowsAffected() == 0 {
-		return account.ErrNotFound
-	}
-	return err
-}
-
 func translate(err error) error {
 	var pg *pgconn.PgError
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, pgx.ErrNoRows), errors.Is(err, account.ErrNotFound):
+	case errors.Is(err, pgx.ErrNoRows):
 		return account.ErrNotFound
+	case errors.Is(err, account.ErrNotFound), errors.Is(err, account.ErrTaken):
+		return err
 	case !errors.As(err, &pg): // the connection broke or the time was up
 		return fmt.Errorf("%w: postgres: %w", account.ErrUnavailable, err)
 	case pg.ConstraintName == "sessions_challenge_id_key":

@@ -3,8 +3,10 @@ package pgstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +19,7 @@ import (
 	"dekamond-otp/internal/account"
 	"dekamond-otp/internal/account/accounttest"
 	"dekamond-otp/internal/pgstore/pgtest"
+	"dekamond-otp/internal/phone"
 )
 
 func open(t *testing.T, url string) *Accounts {
@@ -83,7 +86,8 @@ func TestMigrateByManyCopies(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if strings.Join(applied, " ") != strings.Join(pending, " ") {
+	slices.Sort(applied)
+	if !slices.Equal(applied, pending) {
 		t.Errorf("8 copies applied %v; want each of %v once", applied, pending)
 	}
 	if pending, err := a.Pending(t.Context()); err != nil || len(pending) != 0 {
@@ -114,16 +118,46 @@ func TestMigrateFirstVersion(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if applied, err := a.Migrate(t.Context()); err != nil || len(applied) != 2 {
-		t.Fatalf("Migrate: %v, %v; want the two that are new", applied, err)
+	pending, err := a.Pending(t.Context())
+	if err != nil || len(pending) < 2 {
+		t.Fatalf("Pending: %v, %v; want those after the first", pending, err)
+	}
+	reader, err := a.pool.Begin(t.Context()) // in the way of whatever alters a table
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reader.Exec(t.Context(), `select from users, sessions`); err != nil {
+		t.Fatal(err)
+	}
+	migrated := make(chan error, 1)
+	go func() {
+		applied, err := a.Migrate(t.Context())
+		if err == nil && len(applied) != len(pending) {
+			err = fmt.Errorf("applied %v; want %v", applied, pending)
+		}
+		migrated <- err
+	}()
+	for range 6 { // for longer than a migration waits
+		ctx, cancel := context.WithTimeout(t.Context(), statementTimeout)
+		if _, err := a.pool.Exec(ctx, `update users set last_login_at = now()`); err != nil {
+			t.Errorf("a login behind a migration that waits: %v", err)
+		}
+		cancel()
+		time.Sleep(300 * time.Millisecond)
+	}
+	if err := reader.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-migrated; err != nil {
+		t.Fatalf("Migrate: %v", err)
 	}
 	if _, err := a.pool.Exec(t.Context(), insert); err != nil {
 		t.Errorf("the first version's insert: %v", err)
 	}
 	user := uuid.MustParse("01890a5d-ac96-774b-bcce-b302099a8057")
 	shown, err := a.Sessions(t.Context(), user, 10)
-	if err != nil || len(shown) != 2 || time.Since(shown[1].LastUsedAt) < 23*time.Hour {
-		t.Errorf("Sessions: %+v, %v; want the two, the old one last used a day ago", shown, err)
+	if err != nil || len(shown) != 2 || time.Since(shown[0].CreatedAt) < 23*time.Hour {
+		t.Errorf("Sessions: %+v, %v; want the two of a day ago", shown, err)
 	}
 	if u, err := a.ByID(t.Context(), user); u.Phone.E164() != "+989121234567" || err != nil {
 		t.Errorf("ByID: %+v, %v", u, err)
@@ -284,5 +318,89 @@ func TestStatementTimeout(t *testing.T) {
 func TestOpenRefuses(t *testing.T) {
 	if _, err := Open("postgres://user:pass-word@host:port/db"); err == nil || strings.Contains(err.Error(), "pass-word") {
 		t.Errorf("Open: %v; want an error without the password", err)
+	}
+}
+
+// held takes a session's row, calls f, and runs a statement on the row and commits once f waits for it.
+func held(t *testing.T, a *Accounts, lock, statement string, id uuid.UUID, f func() error) error {
+	t.Helper()
+	tx, err := a.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(t.Context()) }()
+	if _, err := tx.Exec(t.Context(), lock, id); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	const waiting = `select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
+	for n := 0; n == 0; time.Sleep(time.Millisecond) {
+		if err := a.pool.QueryRow(t.Context(), waiting).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-done:
+			t.Fatalf("the call did not wait: %v", err)
+		default:
+		}
+	}
+	if _, err := tx.Exec(t.Context(), statement, id); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return <-done
+}
+
+// TestEndedWhileWaiting holds that a refresh which waits for the end of its session does not bring it back,
+// although its time is before that end.
+func TestEndedWhileWaiting(t *testing.T) {
+	a := open(t, pgtest.NewDatabase(t))
+	if _, err := a.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	n := account.NewSession{
+		Claim: account.Claim{Phone: phone.Stored("+989121234567")}, ID: uuid.Must(uuid.NewV7()), Challenge: uuid.Must(uuid.NewV7()), UserID: uuid.Must(uuid.NewV7()),
+		FamilyHash: []byte("f"), RefreshHash: []byte("0"), TTL: time.Hour, IdleTTL: time.Hour, LogsIn: true, Event: uuid.Must(uuid.NewV7()),
+	}
+	if _, err := a.Login(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	refresh := func() error {
+		_, err := a.Refresh(t.Context(), account.Rotation{
+			Session: n.ID, FamilyHash: n.FamilyHash, SpentHash: n.RefreshHash, NextHash: []byte("1"), Seed: []byte("s"),
+			IdleTTL: time.Hour, RepeatWithin: time.Second, Event: uuid.Must(uuid.NewV7()),
+		})
+		return err
+	}
+	err := held(t, a, `select from sessions where id = $1 for update`,
+		`update sessions set ended_at = clock_timestamp(), expires_at = clock_timestamp() where id = $1`, n.ID, refresh)
+	if !errors.Is(err, account.ErrNotFound) {
+		t.Errorf("Refresh: %v; want ErrNotFound", err)
+	}
+}
+
+// TestEndsWhatItWaitedFor holds that the end of all sessions is also that of one whose login it waited for.
+func TestEndsWhatItWaitedFor(t *testing.T) {
+	a := open(t, pgtest.NewDatabase(t))
+	if _, err := a.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	user := uuid.Must(uuid.NewV7())
+	if _, err := a.pool.Exec(t.Context(), `insert into users (id, phone, created_at) values ($1, '+989121234567', now())`, user); err != nil {
+		t.Fatal(err)
+	}
+	const loginOfOld = `
+		insert into sessions (id, user_id, challenge_id, refresh_hash, user_agent, ip, created_at, expires_at)
+		values (gen_random_uuid(), $1, gen_random_uuid(), '', '', '', now(), now() + interval '1 day')`
+	e := account.Event{ID: uuid.Must(uuid.NewV7()), Action: account.LoggedOut, User: user, Actor: account.Admin, Detail: "{}"}
+	err := held(t, a, `update users set last_login_at = now() where id = $1`, loginOfOld, user, func() error { return a.EndSessions(t.Context(), e) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if shown, err := a.Sessions(t.Context(), user, 10); len(shown) != 0 || err != nil {
+		t.Errorf("Sessions: %+v, %v; want none", shown, err)
 	}
 }

@@ -30,7 +30,6 @@ const (
 	endOtherSessions = `
 		update sessions set ended_at = now(), expires_at = now()
 		where user_id = $1 and id <> $2 and ended_at is null and expires_at > now()`
-	lockUser = `select id from users where id = $1 for no key update`
 )
 
 // BySession implements account.Store.
@@ -56,7 +55,7 @@ func (a *Accounts) EndSession(ctx context.Context, session uuid.UUID, e account.
 // EndSessions implements account.Store.
 func (a *Accounts) EndSessions(ctx context.Context, e account.Event) error {
 	return a.tx(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		if err := changed(tx.Exec(ctx, lockUser, e.User)); err != nil {
+		if _, err := scan(tx.QueryRow(ctx, lockUser, e.User)); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, endOtherSessions, e.User, uuid.Nil); err != nil {
@@ -73,19 +72,19 @@ const (
 		set refresh_hash = $4, spent_hash = $3, seed = $5, user_agent = $6, ip = $7,
 			last_used_at = now(), expires_at = least(ends_at, now() + $8::interval)
 		where id = $1 and family_hash = $2 and refresh_hash = $3 and ended_at is null and expires_at > now()
+			and exists (select from users where id = user_id and banned_at is null)
 		returning user_id, seed, ends_at - last_used_at`
-	repeatRotation = `
-		select user_id, seed, ends_at - last_used_at from sessions
-		where id = $1 and family_hash = $2 and spent_hash = $3 and ended_at is null and expires_at > now()
-			and last_used_at > now() - $4::interval`
+	lastRotation = `
+		select user_id, case when spent_hash = $3 and last_used_at > now() - $4::interval then seed end, ends_at - last_used_at
+		from sessions
+		where id = $1 and family_hash = $2 and ended_at is null and expires_at > now()
+			and exists (select from users where id = user_id and banned_at is null)`
 	endReused = `
 		with ended as (
 			update sessions set ended_at = now(), expires_at = now()
 			where id = $5 and family_hash = $10 and ended_at is null and expires_at > now()
-			returning user_id
-		)
-		insert into audit (id, at, action, user_id, session_id, actor, ip, user_agent, detail)
-		select $1, $2, $3, coalesce($4, user_id), $5, $6, $7, $8, $9 from ended`
+			returning id
+		)` + insertEvent + `from ended`
 )
 
 // Refresh implements account.Store. The first use of a token is the first statement alone. At its row it
@@ -95,12 +94,11 @@ func (a *Accounts) Refresh(ctx context.Context, r account.Rotation) (account.Rot
 	if !errors.Is(err, account.ErrNotFound) {
 		return rotated, err
 	}
-	rotated, err = first(ctx, a, scanRotated, repeatRotation, r.Session, r.FamilyHash, r.SpentHash, r.RepeatWithin)
-	if !errors.Is(err, account.ErrNotFound) {
+	rotated, err = first(ctx, a, scanRotated, lastRotation, r.Session, r.FamilyHash, r.SpentHash, r.RepeatWithin)
+	if err != nil || rotated.Seed != nil {
 		return rotated, err
 	}
-	reuse := account.Event{ID: r.Event, Action: account.RefreshReused, Session: r.Session, Actor: account.System, Client: r.Client, Detail: "{}"}
-	if err := a.exec(ctx, endReused, append(event(reuse), r.FamilyHash)...); err != nil {
+	if err := a.exec(ctx, endReused, append(event(r.Reuse(rotated.User)), r.FamilyHash)...); err != nil {
 		return account.Rotated{}, err
 	}
 	return account.Rotated{}, account.ErrReused

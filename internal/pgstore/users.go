@@ -25,11 +25,11 @@ const (
 			returning id, phone, created_at, last_login_at, banned_at
 		), the_session as (
 			insert into sessions (id, user_id, challenge_id, family_hash, refresh_hash, user_agent, ip,
-				created_at, last_used_at, expires_at, ends_at, ended_at)
-			select $3, id, $4, $5, $6, $7, $8,
-				now(), now(), now() + least($10::interval, $11::interval), now() + $10::interval,
-				case when banned_at is not null or (id = $1 and not $9) then now() end
-			from the_user
+				created_at, last_used_at, ends_at, expires_at, ended_at)
+			select $3, id, $4, $5, $6, $7, $8, now(), now(), now() + $10::interval,
+				case when ended then now() else now() + least($10::interval, $11::interval) end,
+				case when ended then now() end
+			from (select id, banned_at is not null or (id = $1 and not $9) as ended from the_user) as u
 		), the_event as (
 			insert into audit (id, at, action, user_id, session_id, actor, ip, user_agent, detail)
 			select $12, $13, case when id = $1 then $14 else $15 end, id, $3, $16, $8, $7, '{}'
@@ -37,34 +37,27 @@ const (
 		)
 		select id, phone, created_at, last_login_at, banned_at from the_user`
 	releasePhone = `
-		with loser as (
-			update users set phone = null
-			where phone = $5 and banned_at is null
-				and coalesce(last_login_at, created_at) <= now() - $6::interval
-				and not exists (select from sessions where user_id = users.id and last_used_at > now() - $6::interval)
-				and not exists (select from sessions where challenge_id = $7)
-			returning id
-		)
-		insert into audit (id, at, action, user_id, actor, ip, user_agent, detail)
-		select $1, $2, $3, id, $4, '', '', json_build_object('to_user', $8::text)::text from loser`
+		update users set phone = null
+		where phone = $1 and id <> $2 and banned_at is null
+			and coalesce(last_login_at, created_at) <= now() - $3::interval
+			and not exists (select from sessions where user_id = users.id and last_used_at > now() - $3::interval)
+		returning id`
 )
 
 // Login implements account.Store.
 func (a *Accounts) Login(ctx context.Context, s account.NewSession) (u account.User, err error) {
-	at := account.Event{ID: s.Event}.At()
 	args := []any{
 		s.UserID, s.Phone.E164(), s.ID, s.Challenge, s.FamilyHash, s.RefreshHash, s.Client.UserAgent, s.Client.IP, s.LogsIn,
-		s.TTL, s.IdleTTL, s.Event, at, account.SignedUp, account.LoggedIn, account.Person,
+		s.TTL, s.IdleTTL, s.Event, account.Event{ID: s.Event}.At(), account.SignedUp, account.LoggedIn, account.Person,
 	}
 	if s.DormantAfter == 0 {
 		u, err = first(ctx, a, scan, login, args...)
 	} else {
 		err = a.tx(ctx, func(ctx context.Context, tx pgx.Tx) error {
-			_, err := tx.Exec(ctx, releasePhone, s.LossEvent, at, account.PhoneLost, account.System,
-				s.Phone.E164(), s.DormantAfter, s.Challenge, s.UserID.String())
-			if err == nil {
-				u, err = scan(tx.QueryRow(ctx, login, args...))
+			if err := release(ctx, tx, s.Claim, s.UserID); err != nil {
+				return err
 			}
+			u, err = scan(tx.QueryRow(ctx, login, args...))
 			return err
 		})
 	}
@@ -72,6 +65,22 @@ func (a *Accounts) Login(ctx context.Context, s account.NewSession) (u account.U
 		return account.User{}, account.ErrSpent
 	}
 	return u, err
+}
+
+// release takes the claimed phone from its user, if that is another one than the winner, and dormant.
+func release(ctx context.Context, tx pgx.Tx, c account.Claim, winner uuid.UUID) error {
+	if c.DormantAfter == 0 {
+		return nil
+	}
+	var loser uuid.UUID
+	err := tx.QueryRow(ctx, releasePhone, c.Phone.E164(), winner, c.DormantAfter).Scan(&loser)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err == nil {
+		_, err = tx.Exec(ctx, insertEvent, event(c.Lost(loser, winner))...)
+	}
+	return err
 }
 
 const userByID = `select id, phone, created_at, last_login_at, banned_at from users where id = $1`
@@ -106,49 +115,63 @@ func (a *Accounts) List(ctx context.Context, p account.Page) ([]account.User, er
 }
 
 const (
+	lockUser = `
+		select id, phone, created_at, last_login_at, banned_at from users where id = $1 for no key update`
 	setBanned = `
-		update users set banned_at = case when $2 then now() end
-		where id = $1 and (banned_at is null) = $2
+		update users set banned_at = case when $2 then now() end where id = $1
 		returning id, phone, created_at, last_login_at, banned_at`
 	setPhone = `
-		update users set phone = $2 where id = $1
+		update users set phone = $2
+		where id = $1 and not exists (select from users where phone = $2)
 		returning id, phone, created_at, last_login_at, banned_at`
-	deleteUser = `
-		with gone as (delete from users where id = $4 returning id)` + insertEvent + `from gone`
+	deleteUser = `delete from users where id = $1`
 )
 
 // SetBanned implements account.Store.
 func (a *Accounts) SetBanned(ctx context.Context, banned bool, e account.Event) (u account.User, err error) {
 	err = a.tx(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		u, err = scan(tx.QueryRow(ctx, setBanned, e.User, banned))
-		if errors.Is(err, pgx.ErrNoRows) { // it is so already, or there is no such user
-			u, err = scan(tx.QueryRow(ctx, userByID, e.User))
+		if u, err = scan(tx.QueryRow(ctx, lockUser, e.User)); err != nil {
 			return err
 		}
-		if err == nil && banned {
-			_, err = tx.Exec(ctx, endOtherSessions, e.User, uuid.Nil)
+		if banned { // also where it is so already
+			if _, err := tx.Exec(ctx, endOtherSessions, e.User, uuid.Nil); err != nil {
+				return err
+			}
 		}
-		if err == nil {
-			_, err = tx.Exec(ctx, insertEvent, event(e)...)
+		if banned == !u.BannedAt.IsZero() {
+			return nil
 		}
+		if u, err = scan(tx.QueryRow(ctx, setBanned, e.User, banned)); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, insertEvent, event(e)...)
 		return err
 	})
 	return u, err
 }
 
 // ChangePhone implements account.Store.
-func (a *Accounts) ChangePhone(ctx context.Context, p phone.Number, e account.Event) (u account.User, err error) {
+func (a *Accounts) ChangePhone(ctx context.Context, c account.Claim, e account.Event) (u account.User, err error) {
 	err = a.tx(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		if u, err = scan(tx.QueryRow(ctx, setPhone, e.User, p.E164())); err != nil {
+		old, err := lockCaller(ctx, tx, e)
+		if err != nil || old.Phone.E164() == c.Phone.E164() {
+			u = old
 			return err
 		}
-		if _, err := scan(tx.QueryRow(ctx, userBySession, e.Session, e.User)); err != nil {
+		if err := release(ctx, tx, c, e.User); err != nil {
+			return err
+		}
+		u, err = scan(tx.QueryRow(ctx, setPhone, e.User, c.Phone.E164()))
+		if errors.Is(err, pgx.ErrNoRows) {
+			return account.ErrTaken
+		}
+		if err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, endOtherSessions, e.User, e.Session); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, insertEvent, event(e)...)
+		_, err = tx.Exec(ctx, insertEvent, event(e.Moved(old.Phone, c.Phone))...)
 		return err
 	})
 	if err != nil {
@@ -159,7 +182,25 @@ func (a *Accounts) ChangePhone(ctx context.Context, p phone.Number, e account.Ev
 
 // Delete implements account.Store.
 func (a *Accounts) Delete(ctx context.Context, e account.Event) error {
-	return a.exec(ctx, deleteUser, event(e)...)
+	return a.tx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		if _, err := lockCaller(ctx, tx, e); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, deleteUser, e.User); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, insertEvent, event(e)...)
+		return err
+	})
+}
+
+// lockCaller takes the row of the event's user. The event's session, if it has one, must be live.
+func lockCaller(ctx context.Context, tx pgx.Tx, e account.Event) (u account.User, err error) {
+	u, err = scan(tx.QueryRow(ctx, lockUser, e.User))
+	if err == nil && e.Session != uuid.Nil {
+		_, err = scan(tx.QueryRow(ctx, userBySession, e.Session, e.User))
+	}
+	return u, err
 }
 
 func scan(r pgx.Row) (account.User, error) {

@@ -74,15 +74,12 @@ const (
 		set refresh_hash = $4, spent_hash = $3, seed = $5, user_agent = $6, ip = $7,
 			last_used_at = $8, expires_at = min(ends_at, $9)
 		where id = $1 and family_hash = $2 and refresh_hash = $3 and ended_at is null and expires_at > $8
+			and exists (select 1 from users where id = user_id and banned_at is null)
 		returning user_id, seed, ends_at - last_used_at`
-	repeatRotation = `
-		select user_id, seed, ends_at - last_used_at from sessions
-		where id = $1 and family_hash = $2 and spent_hash = $3 and ended_at is null and expires_at > $4
-			and last_used_at > $5`
-	endReused = `
-		update sessions set ended_at = $3, expires_at = $3
-		where id = $1 and family_hash = $2 and ended_at is null and expires_at > $3
-		returning user_id`
+	lastRotation = `
+		select user_id, case when spent_hash = $3 and last_used_at > $5 then seed end, ends_at - last_used_at from sessions
+		where id = $1 and family_hash = $2 and ended_at is null and expires_at > $4
+			and exists (select 1 from users where id = user_id and banned_at is null)`
 )
 
 // Refresh implements account.Store.
@@ -95,20 +92,19 @@ func (a *Accounts) Refresh(ctx context.Context, r account.Rotation) (rotated acc
 		if !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		rotated, err = scanRotated(tx.QueryRowContext(ctx, repeatRotation, session, r.FamilyHash, r.SpentHash,
+		rotated, err = scanRotated(tx.QueryRowContext(ctx, lastRotation, session, r.FamilyHash, r.SpentHash,
 			now.UnixMicro(), now.Add(-r.RepeatWithin).UnixMicro()))
-		if !errors.Is(err, sql.ErrNoRows) {
-			return err
-		}
-		reuse := account.Event{ID: r.Event, Action: account.RefreshReused, Session: r.Session, Actor: account.System, Client: r.Client, Detail: "{}"}
-		if err := tx.QueryRowContext(ctx, endReused, session, r.FamilyHash, now.UnixMicro()).Scan(&reuse.User); err != nil {
+		if err != nil || rotated.Seed != nil {
 			return err
 		}
 		reused = true
-		return insert(ctx, tx, reuse)
+		if err := must(ctx, tx, endSession, rotated.User.String(), session, now.UnixMicro()); err != nil {
+			return err
+		}
+		return insert(ctx, tx, r.Reuse(rotated.User))
 	})
 	if err == nil && reused {
-		err = account.ErrReused
+		return account.Rotated{}, account.ErrReused
 	}
 	return rotated, err
 }

@@ -21,23 +21,21 @@ const (
 		returning id, phone, created_at, last_login_at, banned_at`
 	insertSession = `
 		insert into sessions (id, user_id, challenge_id, family_hash, refresh_hash, user_agent, ip,
-			created_at, last_used_at, expires_at, ends_at, ended_at)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, case when $11 then $8 end)`
+			created_at, last_used_at, ends_at, expires_at, ended_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, case when $11 then $8 else $10 end, case when $11 then $8 end)`
 	releasePhone = `
 		update users set phone = null
-		where phone = $1 and banned_at is null
-			and coalesce(last_login_at, created_at) <= $2
-			and not exists (select 1 from sessions where user_id = users.id and last_used_at > $2)
+		where phone = $1 and id <> $2 and banned_at is null
+			and coalesce(last_login_at, created_at) <= $3
+			and not exists (select 1 from sessions where user_id = users.id and last_used_at > $3)
 		returning id`
 )
 
 // Login implements account.Store.
 func (a *Accounts) Login(ctx context.Context, s account.NewSession) (u account.User, err error) {
 	err = a.tx(ctx, func(ctx context.Context, tx *sql.Tx, now time.Time) error {
-		if s.DormantAfter > 0 {
-			if err := release(ctx, tx, now, s); err != nil {
-				return err
-			}
+		if err := release(ctx, tx, now, s.Claim, s.UserID); err != nil {
+			return err
 		}
 		u, err = scan(tx.QueryRowContext(ctx, touchUser, s.UserID.String(), s.Phone.E164(), now.UnixMicro(), s.LogsIn))
 		if err != nil {
@@ -45,7 +43,7 @@ func (a *Accounts) Login(ctx context.Context, s account.NewSession) (u account.U
 		}
 		ended := !u.BannedAt.IsZero() || (u.ID == s.UserID && !s.LogsIn)
 		_, err = tx.ExecContext(ctx, insertSession, s.ID.String(), u.ID.String(), s.Challenge.String(), s.FamilyHash, s.RefreshHash,
-			s.Client.UserAgent, s.Client.IP, now.UnixMicro(), now.Add(min(s.TTL, s.IdleTTL)).UnixMicro(), now.Add(s.TTL).UnixMicro(), ended)
+			s.Client.UserAgent, s.Client.IP, now.UnixMicro(), now.Add(s.TTL).UnixMicro(), now.Add(min(s.TTL, s.IdleTTL)).UnixMicro(), ended)
 		if err != nil || !u.BannedAt.IsZero() {
 			return err
 		}
@@ -61,20 +59,20 @@ func (a *Accounts) Login(ctx context.Context, s account.NewSession) (u account.U
 	return u, nil
 }
 
-// release takes the phone from its user, if that one is dormant.
-func release(ctx context.Context, tx *sql.Tx, now time.Time, s account.NewSession) error {
+// release takes the claimed phone from its user, if that is another one than the winner, and dormant.
+func release(ctx context.Context, tx *sql.Tx, now time.Time, c account.Claim, winner uuid.UUID) error {
+	if c.DormantAfter == 0 {
+		return nil
+	}
 	var loser uuid.UUID
-	err := tx.QueryRowContext(ctx, releasePhone, s.Phone.E164(), now.Add(-s.DormantAfter).UnixMicro()).Scan(&loser)
+	err := tx.QueryRowContext(ctx, releasePhone, c.Phone.E164(), winner.String(), now.Add(-c.DormantAfter).UnixMicro()).Scan(&loser)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return insert(ctx, tx, account.Event{
-		ID: s.LossEvent, Action: account.PhoneLost, User: loser, Actor: account.System,
-		Detail: `{"to_user":"` + s.UserID.String() + `"}`,
-	})
+	return insert(ctx, tx, c.Lost(loser, winner))
 }
 
 const userByID = `select id, phone, created_at, last_login_at, banned_at from users where id = $1`
@@ -107,10 +105,12 @@ func (a *Accounts) List(ctx context.Context, p account.Page) ([]account.User, er
 }
 
 const (
-	setBanned = `update users set banned_at = $2 where id = $1 and (banned_at is null) = ($2 is not null)`
-	setPhone  = `
+	setBanned = `
+		update users set banned_at = case when $2 then $3 end where id = $1
+		returning id, phone, created_at, last_login_at, banned_at`
+	setPhone = `
 		update users set phone = $2
-		where id = $1 and not exists (select 1 from users where phone = $2 and id <> $1)
+		where id = $1 and not exists (select 1 from users where phone = $2)
 		returning id, phone, created_at, last_login_at, banned_at`
 	deleteUser = `delete from users where id = $1`
 )
@@ -118,29 +118,37 @@ const (
 // SetBanned implements account.Store.
 func (a *Accounts) SetBanned(ctx context.Context, banned bool, e account.Event) (u account.User, err error) {
 	err = a.tx(ctx, func(ctx context.Context, tx *sql.Tx, now time.Time) error {
-		at := sql.NullInt64{Int64: now.UnixMicro(), Valid: banned}
-		met, err := exec(ctx, tx, setBanned, e.User.String(), at)
-		if err == nil && met > 0 && banned {
-			_, err = exec(ctx, tx, endOtherSessions, e.User.String(), uuid.Nil.String(), now.UnixMicro())
+		if u, err = scan(tx.QueryRowContext(ctx, userByID, e.User.String())); err != nil {
+			return err
 		}
-		if err == nil && met > 0 {
-			err = insert(ctx, tx, e)
+		if banned { // also where it is so already
+			if _, err := exec(ctx, tx, endOtherSessions, e.User.String(), uuid.Nil.String(), now.UnixMicro()); err != nil {
+				return err
+			}
 		}
-		if err == nil {
-			u, err = scan(tx.QueryRowContext(ctx, userByID, e.User.String()))
+		if banned == !u.BannedAt.IsZero() {
+			return nil
 		}
-		return err
+		if u, err = scan(tx.QueryRowContext(ctx, setBanned, e.User.String(), banned, now.UnixMicro())); err != nil {
+			return err
+		}
+		return insert(ctx, tx, e)
 	})
 	return u, err
 }
 
 // ChangePhone implements account.Store.
-func (a *Accounts) ChangePhone(ctx context.Context, p phone.Number, e account.Event) (u account.User, err error) {
+func (a *Accounts) ChangePhone(ctx context.Context, c account.Claim, e account.Event) (u account.User, err error) {
 	err = a.tx(ctx, func(ctx context.Context, tx *sql.Tx, now time.Time) error {
-		if _, err := scan(tx.QueryRowContext(ctx, userBySession, e.Session.String(), e.User.String(), now.UnixMicro())); err != nil {
+		old, err := findCaller(ctx, tx, now, e)
+		if err != nil || old.Phone.E164() == c.Phone.E164() {
+			u = old
 			return err
 		}
-		u, err = scan(tx.QueryRowContext(ctx, setPhone, e.User.String(), p.E164()))
+		if err := release(ctx, tx, now, c, e.User); err != nil {
+			return err
+		}
+		u, err = scan(tx.QueryRowContext(ctx, setPhone, e.User.String(), c.Phone.E164()))
 		if errors.Is(err, sql.ErrNoRows) {
 			return account.ErrTaken
 		}
@@ -150,7 +158,7 @@ func (a *Accounts) ChangePhone(ctx context.Context, p phone.Number, e account.Ev
 		if _, err := exec(ctx, tx, endOtherSessions, e.User.String(), e.Session.String(), now.UnixMicro()); err != nil {
 			return err
 		}
-		return insert(ctx, tx, e)
+		return insert(ctx, tx, e.Moved(old.Phone, c.Phone))
 	})
 	if err != nil {
 		return account.User{}, err
@@ -160,12 +168,23 @@ func (a *Accounts) ChangePhone(ctx context.Context, p phone.Number, e account.Ev
 
 // Delete implements account.Store.
 func (a *Accounts) Delete(ctx context.Context, e account.Event) error {
-	return a.tx(ctx, func(ctx context.Context, tx *sql.Tx, _ time.Time) error {
-		if err := must(ctx, tx, deleteUser, e.User.String()); err != nil {
+	return a.tx(ctx, func(ctx context.Context, tx *sql.Tx, now time.Time) error {
+		if _, err := findCaller(ctx, tx, now, e); err != nil {
+			return err
+		}
+		if _, err := exec(ctx, tx, deleteUser, e.User.String()); err != nil {
 			return err
 		}
 		return insert(ctx, tx, e)
 	})
+}
+
+// findCaller gives the event's user. The event's session, if it has one, must be live.
+func findCaller(ctx context.Context, tx *sql.Tx, now time.Time, e account.Event) (account.User, error) {
+	if e.Session == uuid.Nil {
+		return scan(tx.QueryRowContext(ctx, userByID, e.User.String()))
+	}
+	return scan(tx.QueryRowContext(ctx, userBySession, e.Session.String(), e.User.String(), now.UnixMicro()))
 }
 
 func scan(r row) (account.User, error) {

@@ -3,6 +3,7 @@ package accounttest
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -107,17 +108,36 @@ func record(t *testing.T, s Store) {
 }
 
 func sweep(t *testing.T, s Store) {
-	var users []account.User
+	// Four kinds of an early end, an end by itself, and a session that goes on.
+	var us []account.User
 	var ns []account.NewSession
-	for range 5 {
-		n := newSession("+989121234567")
-		n.TTL = time.Hour
-		users, ns = append(users, login(t, s, n)), append(ns, n)
+	for i := range 5 {
+		n := newSession(fmt.Sprintf("+9891212345%02d", i))
+		if n.TTL = ttl; i == 4 {
+			n.TTL = time.Hour
+		}
+		us, ns = append(us, login(t, s, n)), append(ns, n)
 	}
-	if err := s.EndSession(t.Context(), ns[0].ID, event(account.LoggedOut, users[0].ID)); err != nil {
-		t.Fatal(err)
+	ended := newSession("+989121234599")
+	ended.LogsIn = false
+	login(t, s, ended) // from the start
+	for i, end := range []func(account.Event) error{
+		func(e account.Event) error { return s.EndSession(t.Context(), ns[0].ID, e) },
+		func(e account.Event) error { return s.EndSessions(t.Context(), e) },
+		func(e account.Event) error { _, err := s.SetBanned(t.Context(), true, e); return err },
+		func(account.Event) error {
+			_, err := s.Refresh(t.Context(), rotation(ns[3], 9))
+			if errors.Is(err, account.ErrReused) {
+				return nil
+			}
+			return err
+		},
+	} {
+		if err := end(event(account.LoggedOut, us[i].ID)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	keep := newSession("+989121234567")
+	keep := newSession("+989121234598")
 	u := login(t, s, keep)
 	s.Age(t, 30*time.Minute)
 	dead := func(want int, b account.Broom) {
@@ -127,18 +147,22 @@ func sweep(t *testing.T, s Store) {
 		}
 	}
 	dead(0, account.Broom{SessionsDead: time.Hour, Limit: 3})
-	s.Age(t, time.Hour-time.Minute)
-	dead(1, account.Broom{SessionsDead: time.Hour, Limit: 3}) // the one that was ended
-	if _, err := s.Login(t.Context(), ns[1]); !errors.Is(err, account.ErrSpent) {
+	if _, err := s.Login(t.Context(), ns[0]); !errors.Is(err, account.ErrSpent) {
 		t.Errorf("Login with the challenge of a session that ended a while ago: %v; want ErrSpent", err)
 	}
 	s.Age(t, time.Hour)
-	dead(3, account.Broom{SessionsDead: time.Hour, Limit: 3})
-	dead(1, account.Broom{SessionsDead: time.Hour, Limit: 3})
+	dead(3, account.Broom{SessionsDead: time.Hour, Limit: 3}) // the five that were ended
+	dead(2, account.Broom{SessionsDead: time.Hour, Limit: 3})
+	dead(0, account.Broom{SessionsDead: time.Hour, Limit: 3})
+	s.Age(t, time.Hour)
+	dead(1, account.Broom{SessionsDead: time.Hour, Limit: 3}) // and the one that ended by itself
 	dead(0, account.Broom{SessionsDead: time.Hour, Limit: 3})
 	live(t, s, u, keep, true)
 
-	s.Exec(t, `delete from audit where user_id = $1`, u.ID.String())
+	for _, gone := range append(us, u) {
+		s.Exec(t, `delete from audit where user_id = $1`, gone.ID.String())
+	}
+	s.Exec(t, `delete from audit where session_id = $1`, ended.ID.String())
 	middle := time.Now().Add(-time.Hour)
 	for i := range 8 {
 		e := eventAt(account.LoggedIn, u.ID, middle.Add(time.Duration(i-5)*time.Minute))

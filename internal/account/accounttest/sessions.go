@@ -138,7 +138,9 @@ func refreshReused(t *testing.T, s Store) {
 		if found, _ := s.Events(t.Context(), account.EventPage{Limit: 100, Action: account.RefreshReused}); len(found) != 1 {
 			t.Errorf("%s: %d events of reuse; want 1", name, len(found))
 		}
-		if err := s.Delete(t.Context(), event(account.Deleted, u.ID)); err != nil {
+		gone := event(account.Deleted, u.ID)
+		gone.Session = uuid.Nil
+		if err := s.Delete(t.Context(), gone); err != nil {
 			t.Fatal(err)
 		}
 		s.Exec(t, `delete from audit where user_id = $1`, u.ID.String())
@@ -156,6 +158,10 @@ func refreshGuessed(t *testing.T, s Store) {
 	}
 	live(t, s, u, n, true)
 	rotate(t, s, n, 0)
+	if _, err := s.Refresh(t.Context(), guess); !errors.Is(err, account.ErrNotFound) { // with the hash that is spent now
+		t.Errorf("Refresh: %v; want ErrNotFound", err)
+	}
+	live(t, s, u, n, true)
 	happened(t, s, u.ID, account.SignedUp)
 }
 
@@ -180,6 +186,13 @@ func endOfASession(t *testing.T, s Store) {
 	if shown, err := s.Sessions(t.Context(), u.ID, 10); len(shown) != 0 || err != nil {
 		t.Errorf("Sessions: %v, %v; want none", shown, err)
 	}
+
+	n = newSession("+989121234567")
+	login(t, s, n)
+	rotate(t, s, n, 0)
+	s.Age(t, idleTTL) // since the refresh
+	live(t, s, u, n, false)
+	refused(t, s, n, 1, account.ErrNotFound)
 
 	n = newSession("+989121234567")
 	n.TTL = time.Hour // shorter than the idle life

@@ -76,7 +76,7 @@ func changePhone(t *testing.T, s Store) {
 	change := func(session uuid.UUID, e164 string) (account.User, error) {
 		e := event(account.PhoneChanged, u.ID)
 		e.Session = session
-		return s.ChangePhone(t.Context(), phone.Stored(e164), e)
+		return s.ChangePhone(t.Context(), claim(e164), e)
 	}
 	if _, err := change(a.ID, "+989121234568"); !errors.Is(err, account.ErrTaken) {
 		t.Errorf("ChangePhone to another's: %v; want ErrTaken", err)
@@ -89,22 +89,35 @@ func changePhone(t *testing.T, s Store) {
 	}
 	live(t, s, u, a, true)
 	live(t, s, u, b, false)
-	happened(t, s, u.ID, account.PhoneChanged, account.LoggedIn, account.SignedUp)
-	if _, err := change(b.ID, "+989121234560"); !errors.Is(err, account.ErrNotFound) {
-		t.Errorf("ChangePhone in a session that ended: %v; want ErrNotFound", err)
+	moved := happened(t, s, u.ID, account.PhoneChanged, account.LoggedIn, account.SignedUp)[0]
+	if want := `{"from":"+98912•••67","to":"+98912•••69"}`; moved.Detail != want || moved.Session != a.ID {
+		t.Errorf("event %+v; want the detail %s", moved, want)
+	}
+	for _, e164 := range []string{"+989121234560", "+989121234568", "+989121234569"} { // free, taken, the user's own
+		if _, err := change(b.ID, e164); !errors.Is(err, account.ErrNotFound) {
+			t.Errorf("ChangePhone to %s in a session that ended: %v; want ErrNotFound", e164, err)
+		}
 	}
 	if got, err := s.ByID(t.Context(), u.ID); got.Phone.E164() != "+989121234569" || err != nil {
 		t.Errorf("ByID: %v, %v; want the first change alone", got, err)
 	}
-	if again := login(t, s, newSession("+989121234569")); again.ID != u.ID {
+	c := newSession("+989121234569")
+	if again := login(t, s, c); again.ID != u.ID {
 		t.Error("the new phone is another user's")
 	}
 	if old := login(t, s, newSession("+989121234567")); old.ID == u.ID || old.ID == other.ID {
 		t.Error("the old phone is still a user's")
 	}
-	if _, err := change(a.ID, "+989121234569"); err != nil {
-		t.Errorf("ChangePhone to the user's own: %v", err)
+	if same, err := change(a.ID, "+989121234569"); err != nil || same.ID != u.ID {
+		t.Errorf("ChangePhone to the user's own: %+v, %v; want the user", same, err)
 	}
+	live(t, s, u, c, true) // and nothing was changed
+	happened(t, s, u.ID, account.LoggedIn, account.PhoneChanged, account.LoggedIn, account.SignedUp)
+	got := atOnce(10, func(int) error { _, err := change(a.ID, "+989121234561"); return err })
+	if got[""] != 10 {
+		t.Errorf("the same change ten times at once: %v; want it to succeed", got)
+	}
+	happened(t, s, u.ID, account.PhoneChanged, account.LoggedIn, account.PhoneChanged, account.LoggedIn, account.SignedUp)
 }
 
 func raceForOnePhone(t *testing.T, s Store) {
@@ -121,7 +134,7 @@ func raceForOnePhone(t *testing.T, s Store) {
 		}
 		e := event(account.PhoneChanged, us[i].ID)
 		e.Session = ns[i].ID
-		_, err := s.ChangePhone(t.Context(), phone.Stored("+989131234567"), e)
+		_, err := s.ChangePhone(t.Context(), claim("+989131234567"), e)
 		return err
 	})
 	if got[""] > 2 || got[""] < 1 || got[""]+got[account.ErrTaken.Error()] != 21 {
@@ -141,7 +154,7 @@ func raceOfChanges(t *testing.T, s Store) {
 		got := atOnce(2, func(j int) error {
 			e := event(account.PhoneChanged, u.ID)
 			e.Session = []account.NewSession{a, b}[j].ID
-			_, err := s.ChangePhone(t.Context(), phone.Stored(fmt.Sprintf("+9891312345%02d", 2*i+j)), e)
+			_, err := s.ChangePhone(t.Context(), claim(fmt.Sprintf("+9891312345%02d", 2*i+j)), e)
 			return err
 		})
 		if shown, err := s.Sessions(t.Context(), u.ID, 10); got[""] != 1 || got[account.ErrNotFound.Error()] != 1 || len(shown) != 1 || err != nil {
@@ -153,7 +166,11 @@ func raceOfChanges(t *testing.T, s Store) {
 func deleteUser(t *testing.T, s Store) {
 	n := newSession("+989121234567")
 	u := login(t, s, n)
+	if err := s.Delete(t.Context(), event(account.Deleted, u.ID)); !errors.Is(err, account.ErrNotFound) {
+		t.Errorf("Delete in a session that is not live: %v; want ErrNotFound", err)
+	}
 	e := event(account.Deleted, u.ID)
+	e.Session = n.ID
 	if err := s.Delete(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +179,9 @@ func deleteUser(t *testing.T, s Store) {
 	}
 	live(t, s, u, n, false)
 	refused(t, s, n, 0, account.ErrNotFound)
-	if err := s.Delete(t.Context(), event(account.Deleted, u.ID)); !errors.Is(err, account.ErrNotFound) {
+	gone := event(account.Deleted, u.ID)
+	gone.Session = uuid.Nil
+	if err := s.Delete(t.Context(), gone); !errors.Is(err, account.ErrNotFound) {
 		t.Errorf("Delete again: %v; want ErrNotFound", err)
 	}
 	if got := happened(t, s, u.ID, account.Deleted, account.SignedUp)[0]; got != e {
@@ -209,8 +228,8 @@ func dormantUser(t *testing.T, s Store) {
 		t.Errorf("ByID: %v, %v; want the old user, without a phone", u, err)
 	}
 	lost := happened(t, s, old.ID, account.PhoneLost, account.LoggedIn, account.LoggedIn, account.SignedUp)[0]
-	if lost.Actor != account.System || lost.ID != second.LossEvent {
-		t.Errorf("event %+v; want the system's", lost)
+	if lost.Actor != account.System || lost.ID != second.LossEvent || lost.Detail != `{"to_user":"`+fresh.ID.String()+`"}` {
+		t.Errorf("event %+v; want the system's, with the new user", lost)
 	}
 	happened(t, s, fresh.ID, account.SignedUp)
 	if users, err := s.List(t.Context(), account.Page{Limit: 10}); len(users) != 2 || err != nil {
@@ -232,6 +251,47 @@ func dormantUser(t *testing.T, s Store) {
 	n.DormantAfter = dormantAfter
 	if u := login(t, s, n); u.ID == never.ID {
 		t.Error("a user who never logged in keeps the phone")
+	}
+}
+
+// dormancyAndSweep holds that a user who was seen in time keeps the phone, though the session is long over, and
+// that a user who moves to a dormant user's phone gets it.
+func dormancyAndSweep(t *testing.T, s Store) {
+	const dormantAfter = ttl + 24*time.Hour
+	n := newSession("+989121234567")
+	u := login(t, s, n)
+	for token := range byte(2) {
+		s.Age(t, idleTTL-time.Hour)
+		rotate(t, s, n, token)
+	}
+	s.Age(t, dormantAfter-2*idleTTL)
+	for range 2 {
+		if _, err := s.Sweep(t.Context(), account.Broom{SessionsDead: dormantAfter, Limit: 100}); err != nil {
+			t.Fatal(err)
+		}
+		again := newSession("+989121234567")
+		again.DormantAfter = dormantAfter
+		if late := login(t, s, again); late.ID != u.ID {
+			t.Fatal("a user who refreshed in time lost the phone")
+		}
+		s.Age(t, dormantAfter-time.Hour)
+	}
+	s.Age(t, time.Hour)
+	own := newSession("+989121234568")
+	mover := login(t, s, own)
+	e := event(account.PhoneChanged, mover.ID)
+	e.Session = own.ID
+	c := claim("+989121234567")
+	c.DormantAfter = 2 * dormantAfter
+	if _, err := s.ChangePhone(t.Context(), c, e); !errors.Is(err, account.ErrTaken) {
+		t.Errorf("ChangePhone to the phone of one who was seen: %v; want ErrTaken", err)
+	}
+	c.DormantAfter = dormantAfter
+	if moved, err := s.ChangePhone(t.Context(), c, e); err != nil || moved.Phone.E164() != c.Phone.E164() || moved.ID != mover.ID {
+		t.Fatalf("ChangePhone to a dormant user's phone: %+v, %v; want the mover, with the phone", moved, err)
+	}
+	if got := happened(t, s, u.ID, account.PhoneLost, account.LoggedIn, account.LoggedIn, account.SignedUp)[0]; got.ID != c.LossEvent {
+		t.Errorf("event %+v; want the claim's", got)
 	}
 }
 
