@@ -67,7 +67,7 @@ func TestProgramsOfReadme(t *testing.T) {
 			l.Close()
 			_, port, _ := net.SplitHostPort(address)
 			text := strings.ReplaceAll(string(block[1]), "http://127.0.0.1:1628", s.url)
-			text = strings.NewReplacer("127.0.0.1:8081", address, "8081", port, "5 * time.Minute", "time.Second", "300_000", "1000").Replace(text)
+			text = strings.NewReplacer("127.0.0.1:8081", address, "8081", port, "5 * time.Minute", "time.Second", "3_600_000", "1000").Replace(text)
 
 			program := prepare(t, t.TempDir(), text)
 			output := newOutput(t)

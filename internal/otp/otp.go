@@ -21,7 +21,7 @@ import (
 var (
 	// ErrThrottled is what every *ThrottledError unwraps to in the end.
 	ErrThrottled = errors.New("otp: throttled")
-	// ErrResendTooSoon means that the phone's last message is younger than Policy.ResendAfter.
+	// ErrResendTooSoon means that the challenge's last message is younger than Policy.ResendAfter.
 	ErrResendTooSoon = fmt.Errorf("%w: the last message is too young", ErrThrottled)
 	// ErrPhoneLimit means that the phone has had its messages for now.
 	ErrPhoneLimit = fmt.Errorf("%w: too many messages for this number", ErrThrottled)
@@ -84,7 +84,7 @@ type Policy struct {
 type ChallengeID = uuid.UUID
 
 // A Purpose is what a code is for. Each has challenges of its own, so that a code asked for one purpose never
-// works for another. The limits of messages and of wrong tries are a phone's whole.
+// works for another. PerPhone, PerAddress and DailyAttempts of the Policy count them all together.
 type Purpose string
 
 // ForLogin is the purpose of a login.
