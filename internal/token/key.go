@@ -34,6 +34,7 @@ type key struct {
 	private any
 	public  any
 	jwk     jwk
+	path    string    // of its file
 	made    time.Time // orders keys by age
 	since   time.Time // when it was published
 }

@@ -18,6 +18,7 @@ const (
 	lookEvery = time.Second // at the folder
 	stamp     = "20060102T150405.000Z"
 	extension = ".pem"
+	maxFile   = 64 << 10 // bytes
 )
 
 // A keyring is what the folder held at one time, the newest key first.
@@ -27,18 +28,33 @@ type keyring struct {
 	listing string // of the files, so that they are read only when they change
 }
 
-// signing is the newest key that has been published for as long as the grace, or, where none has, the one
-// that was published first: it is the one that most others know.
-func (r *keyring) signing(at time.Time, grace time.Duration) (first *key) {
+// ready is the newest key that has been published for as long as the grace; nil where none has.
+func (r *keyring) ready(at time.Time, grace time.Duration) *key {
 	for _, k := range r.keys {
 		if !k.since.Add(grace).After(at) {
 			return k
 		}
+	}
+	return nil
+}
+
+// first is the key that was published first, the oldest of them: the one that most others know.
+func (r *keyring) first() (first *key) {
+	for _, k := range r.keys {
 		if first == nil || !k.since.After(first.since) {
 			first = k
 		}
 	}
 	return first
+}
+
+func (r *keyring) byPath(path string) *key {
+	for _, k := range r.keys {
+		if k.path == path {
+			return k
+		}
+	}
+	return nil
 }
 
 func (r *keyring) byID(id string) *key {
@@ -50,63 +66,68 @@ func (r *keyring) byID(id string) *key {
 	return nil
 }
 
-// reload reads the folder if its files have changed. After an error the keys stay as they were.
+// reload reads the folder if its files have changed, or if it must, and takes over what it can: a file that is
+// faulty keeps the key that it held before, and its fault is the error. Without any key the keys stay as
+// they were.
 //
-// A key that is new to this process counts as published from now on; at the start, from the time of its
-// file, so that a restart does not put an old key off.
-func (i *Issuer) reload(now time.Time) (err error) {
+// A key that is new to this process counts as published from now on. At the start it does so from the time
+// of its file, so that a restart does not put an old key off.
+func (i *Issuer) reload(now time.Time, must bool) error {
 	old := i.keys.Load()
 	files, listing, err := list(i.options.Folder)
-	if err != nil || (listing == old.listing && len(old.keys) > 0) {
+	if err != nil || (listing == old.listing && !must) {
 		return err
 	}
+	starting := len(old.keys) == 0
 	next := &keyring{listing: listing}
+	var faults []error
 	for _, f := range files {
-		k, err := readKey(f.path)
+		k, err := readKey(f)
 		if err != nil {
-			return err
+			faults = append(faults, err)
+			if k = old.byPath(f.path); k == nil {
+				continue
+			}
 		}
 		if next.byID(k.id) != nil {
 			continue // the same key in another file
 		}
-		k.made, k.since = f.made, now
 		if known := old.byID(k.id); known != nil {
 			k.made, k.since = known.made, known.since
-		} else if len(old.keys) == 0 && f.modified.Before(now) {
-			k.since = f.modified
+		} else if k.since = now; starting && f.modified.Before(now) {
+			k.since = f.modified.Truncate(time.Second)
 		}
 		next.keys = append(next.keys, k)
 	}
 	if len(next.keys) == 0 {
-		return fmt.Errorf("token: %s holds no key; make one with: dekamond-otp keys new", i.options.Folder)
+		return errors.Join(append(faults, fmt.Errorf("token: %s holds no key; make one with: dekamond-otp keys new", i.options.Folder))...)
 	}
 	slices.SortStableFunc(next.keys, func(a, b *key) int { return b.made.Compare(a.made) })
 	var set struct {
 		Keys []jwk `json:"keys"`
 	}
-	for _, k := range next.keys {
+	for n, k := range next.keys {
 		set.Keys = append(set.Keys, k.jwk)
+		if n > 0 && !starting && old.byID(k.id) == nil {
+			i.options.Log.Warn("new signing key is older than another one, and will not sign", "kid", k.id, "made", k.made)
+		}
 	}
 	if next.set, err = json.Marshal(set); err != nil {
 		return fmt.Errorf("token: %w", err)
 	}
-	for _, k := range next.keys {
-		if next.keys[0] != k && old.byID(k.id) == nil && len(old.keys) > 0 {
-			i.options.Log.Warn("new signing key is older than another one, and will not sign", "kid", k.id, "made", k.made)
-		}
-	}
 	i.keys.Store(next)
-	return nil
+	return errors.Join(faults...)
 }
 
 type file struct {
 	path           string
+	size           int64
 	made, modified time.Time
 }
 
 // list gives the PEM files of a folder, the last name first, so that of files with one time that one is
-// the newest. A file that NewKey has named is as old as its name says; every other one as its
-// modification.
+// the newest. A file that NewKey has named is as old as its name says. Every other one is as old as its
+// modification, to the second: a platform that writes all files at once writes them in any order.
 func list(folder string) (files []file, listing string, err error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
@@ -127,33 +148,37 @@ func list(folder string) (files []file, listing string, err error) {
 		if err != nil {
 			return nil, "", fmt.Errorf("token: %w", err)
 		}
-		if info.IsDir() {
+		if !info.Mode().IsRegular() {
 			continue
 		}
-		f := file{path: path, made: info.ModTime(), modified: info.ModTime()}
+		f := file{path: path, size: info.Size(), made: info.ModTime().Truncate(time.Second), modified: info.ModTime()}
 		if made, err := time.Parse(stamp, name[:min(len(name), len(stamp))]); err == nil {
 			f.made = made
 		}
 		files = append(files, f)
-		fmt.Fprintf(&b, "%s %d %d\n", name, info.Size(), info.ModTime().UnixNano())
+		fmt.Fprintf(&b, "%s %d %d\n", name, f.size, f.modified.UnixNano())
 	}
 	return files, b.String(), nil
 }
 
-func readKey(path string) (*key, error) {
-	text, err := os.ReadFile(path)
+func readKey(f file) (*key, error) {
+	if f.size > maxFile {
+		return nil, fmt.Errorf("token: %s is no key: it has %d bytes", f.path, f.size)
+	}
+	text, err := os.ReadFile(f.path)
 	if err != nil {
 		return nil, fmt.Errorf("token: %w", err)
 	}
 	k, err := parseKey(text)
 	if err != nil {
-		return nil, fmt.Errorf("token: %s %w", path, err)
+		return nil, fmt.Errorf("token: %s %w", f.path, err)
 	}
+	k.path, k.made = f.path, f.made
 	return k, nil
 }
 
-// Watch takes over what changes in the folder, until ctx is done: within a second, or when hurry says so.
-// A folder that cannot be read or holds a faulty file changes nothing. It tells changed which keys are
+// Watch takes over what changes in the folder, until ctx is done: within a second, or when hurry says so. It
+// logs what is faulty and tells changed which keys are
 // published and which of them signs, at the start and at every change, and again while that fails.
 func (i *Issuer) Watch(ctx context.Context, hurry <-chan os.Signal, changed func(ctx context.Context, signing string, published []string) error) {
 	if i.options.Folder == "" {
@@ -161,12 +186,10 @@ func (i *Issuer) Watch(ctx context.Context, hurry <-chan os.Signal, changed func
 	}
 	log := i.options.Log
 	var state, told, failed, untold string
-	for {
-		if err := i.reload(time.Now()); err == nil {
-			failed = ""
-		} else if failed != err.Error() {
+	for must := false; ; {
+		if err := i.reload(time.Now(), must); err != nil && failed != err.Error() {
 			failed = err.Error()
-			log.ErrorContext(ctx, "signing keys stay as they were", "error", failed)
+			log.ErrorContext(ctx, "signing keys not read", "error", failed)
 		}
 		signing, published := i.state()
 		if now := fmt.Sprint(signing, published); now != state {
@@ -185,7 +208,9 @@ func (i *Issuer) Watch(ctx context.Context, hurry <-chan os.Signal, changed func
 		case <-ctx.Done():
 			return
 		case <-hurry:
+			must, failed = true, ""
 		case <-time.After(lookEvery):
+			must = false
 		}
 	}
 }

@@ -191,7 +191,7 @@ type watched struct {
 
 func watch(t *testing.T, folder string) *watched {
 	w := &watched{hurry: make(chan os.Signal)}
-	w.Issuer = newIssuer(t, func(o *Options) { o.Folder = folder })
+	w.Issuer = newIssuer(t, func(o *Options) { o.Folder, o.Secret = folder, nil })
 	go w.Watch(t.Context(), w.hurry, func(_ context.Context, signing string, published []string) error {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -267,34 +267,59 @@ func TestRotation(t *testing.T) {
 	})
 }
 
-// TestFaultyFolder holds that nothing that happens to the folder takes a key away, but its removal.
+// TestFaultyFolder holds that a faulty file is in the way of no other, and that nothing takes all keys away.
 func TestFaultyFolder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		folder := t.TempDir()
-		_, a := makeKey(t, folder, "EdDSA")
-		w := watch(t, folder)
-		half := filepath.Join(folder, "half.pem")
-		if err := os.WriteFile(half, []byte("-----BEGIN PRIVATE KEY-----\nMC4"), 0o600); err != nil {
-			t.Fatal(err)
+		write := func(name, text string) string {
+			t.Helper()
+			path := filepath.Join(folder, name)
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return path
 		}
-		_, b := makeKey(t, folder, "EdDSA")
-		time.Sleep(3500 * time.Millisecond)
-		w.want(t, a, a)
-		if err := os.Remove(half); err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range []string{"notes.txt", ".hidden.pem"} {
-			if err := os.WriteFile(filepath.Join(folder, name), []byte("no key"), 0o600); err != nil {
+		remove := func(path string) {
+			t.Helper()
+			if err := os.Remove(path); err != nil {
 				t.Fatal(err)
 			}
 		}
+		pathA, a := makeKey(t, folder, "EdDSA")
+		w := watch(t, folder)
+		half := write("half.pem", "-----BEGIN PRIVATE KEY-----\nMC4")
+		write("large.pem", strings.Repeat("x", maxFile+1))
+		write("notes.txt", "no key")
+		write(".hidden.pem", "no key")
 		if err := os.Mkdir(filepath.Join(folder, "folder.pem"), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2500 * time.Millisecond)
-		if got := len(w.keys.Load().keys); got != 2 || w.keys.Load().byID(b) == nil {
-			t.Errorf("%d keys; want both", got)
+		if err := syscall.Mkfifo(filepath.Join(folder, "fifo.pem"), 0o600); err != nil {
+			t.Fatal(err)
 		}
+		time.Sleep(10 * time.Millisecond)
+		pathB, b := makeKey(t, folder, "EdDSA")
+		time.Sleep(2500 * time.Millisecond)
+		w.want(t, a, b, a)
+		time.Sleep(10 * time.Minute)
+		w.want(t, b, b, a)
+		remove(pathA) // as after a theft, whatever else is there
+		time.Sleep(2500 * time.Millisecond)
+		w.want(t, b, b)
+
+		text, err := os.ReadFile(pathB)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(filepath.Base(pathB), string(text[:50])) // a known key is not lost while its file is written anew
+		time.Sleep(2500 * time.Millisecond)
+		w.want(t, b, b)
+		write(filepath.Base(pathB), string(text))
+		write("copy.pem", string(text)) // the same key again
+		remove(half)
+		time.Sleep(2500 * time.Millisecond)
+		w.want(t, b, b)
+
 		moved := folder + ".away"
 		if err := os.Rename(folder, moved); err != nil {
 			t.Fatal(err)
@@ -304,9 +329,96 @@ func TestFaultyFolder(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(2500 * time.Millisecond)
-		if got := len(w.keys.Load().keys); got != 2 {
-			t.Errorf("%d keys after the folder was emptied; want both", got)
+		w.want(t, b, b)
+		if len(w.told) != 4 {
+			t.Errorf("told of %v; want the start, the new key, its turn, the end of the old one", w.told)
 		}
+	})
+}
+
+// TestSameSizeAndTime holds that SIGHUP reads the files that seem not to have changed.
+func TestSameSizeAndTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		folder, elsewhere := t.TempDir(), t.TempDir()
+		path, a := makeKey(t, folder, "EdDSA")
+		other, b := makeKey(t, elsewhere, "EdDSA")
+		w := watch(t, folder)
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(other)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, info.ModTime(), info.ModTime()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2500 * time.Millisecond)
+		w.want(t, a, a)
+		w.hurry <- syscall.SIGHUP
+		synctest.Wait()
+		w.want(t, b, b)
+	})
+}
+
+// TestLinkedFiles holds what a volume of Kubernetes does: the files are links into a folder that a link names,
+// and all are written anew, in any order, when one of them changes.
+func TestLinkedFiles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		volume, keys := t.TempDir(), t.TempDir()
+		pathA, a := makeKey(t, keys, "EdDSA")
+		time.Sleep(10 * time.Millisecond)
+		pathB, b := makeKey(t, keys, "EdDSA")
+		project := func(version string, files map[string]string, newestFirst bool) {
+			t.Helper()
+			if err := os.Mkdir(filepath.Join(volume, version), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			for name, source := range files {
+				text, err := os.ReadFile(source)
+				if err != nil {
+					t.Fatal(err)
+				}
+				path := filepath.Join(volume, version, name)
+				if err := os.WriteFile(path, text, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				at := time.Now().Truncate(time.Second).Add(100 * time.Millisecond)
+				if newestFirst == (name == "2.pem") {
+					at = at.Add(time.Millisecond)
+				}
+				if err := os.Chtimes(path, at, at); err != nil {
+					t.Fatal(err)
+				}
+				_ = os.Symlink(filepath.Join("..data", name), filepath.Join(volume, name))
+			}
+			next := filepath.Join(volume, "..next")
+			if err := os.Symlink(version, next); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(next, filepath.Join(volume, "..data")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		project("..v1", map[string]string{"1.pem": pathA}, true)
+		old := watch(t, volume)
+		old.want(t, a, a)
+		time.Sleep(time.Hour)
+		project("..v2", map[string]string{"1.pem": pathA, "2.pem": pathB}, false)
+		time.Sleep(2500 * time.Millisecond)
+		old.want(t, a, b, a)
+		fresh := watch(t, volume) // a copy that starts agrees with the one that runs
+		fresh.want(t, a, b, a)
+		time.Sleep(10 * time.Minute)
+		old.want(t, b, b, a)
+		fresh.want(t, b, b, a)
+		project("..v3", map[string]string{"1.pem": pathA, "2.pem": pathB}, true)
+		time.Sleep(2500 * time.Millisecond)
+		old.want(t, b, b, a)
 	})
 }
 
@@ -376,7 +488,7 @@ func TestKeysOfOneSecond(t *testing.T) {
 	_, a := makeKey(t, folder, "EdDSA")
 	time.Sleep(2 * time.Millisecond)
 	_, b := makeKey(t, folder, "EdDSA")
-	i := newIssuer(t, func(o *Options) { o.Folder = folder })
+	i := newIssuer(t, func(o *Options) { o.Folder, o.Secret = folder, nil })
 	if _, published := i.state(); !slices.Equal(published, []string{b, a}) {
 		t.Errorf("published %v; want the second one first", published)
 	}
@@ -385,24 +497,30 @@ func TestKeysOfOneSecond(t *testing.T) {
 	}
 }
 
-// TestSecretAndKeys holds that a change from a secret to keys, and back, keeps the tokens of before.
+// TestSecretAndKeys holds that a change from a secret to keys goes through a time in which every copy takes the
+// tokens of every other.
 func TestSecretAndKeys(t *testing.T) {
-	old := sign(t, newIssuer(t, nil))
-	folder := t.TempDir()
-	_, id := makeKey(t, folder, "EdDSA")
-	both := newIssuer(t, func(o *Options) { o.Folder = folder })
-	if _, _, err := both.Verify(old); err != nil {
-		t.Errorf("a token by the secret: %v", err)
-	}
-	token := sign(t, both)
-	if kid(t, token) != id {
-		t.Errorf("signed by %q; want the key", kid(t, token))
-	}
-	keysAlone := newIssuer(t, func(o *Options) { o.Folder, o.Secret = folder, nil })
-	if _, _, err := keysAlone.Verify(token); err != nil {
-		t.Errorf("a token by the key: %v", err)
-	}
-	if _, _, err := keysAlone.Verify(old); !errors.Is(err, ErrInvalid) {
-		t.Errorf("a token by a secret that is gone: %v; want ErrInvalid", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		secretAlone := newIssuer(t, nil)
+		folder := t.TempDir()
+		_, id := makeKey(t, folder, "EdDSA")
+		both := newIssuer(t, func(o *Options) { o.Folder = folder })
+		keysAlone := newIssuer(t, func(o *Options) { o.Folder, o.Secret = folder, nil })
+		takes := func(what string, i *Issuer, token string, want bool) {
+			t.Helper()
+			if _, _, err := i.Verify(token); (err == nil) != want {
+				t.Errorf("%s: %v; want it taken: %t", what, err, want)
+			}
+		}
+		bySecret := sign(t, secretAlone)
+		takes("a token by the secret, with both", both, bySecret, true)
+		takes("a token with both, by the secret", secretAlone, sign(t, both), true) // the key is too new
+		time.Sleep(10 * time.Minute)
+		byKey := sign(t, both)
+		if kid(t, byKey) != id {
+			t.Errorf("signed by %q after a while; want the key", kid(t, byKey))
+		}
+		takes("a token by the key", keysAlone, byKey, true)
+		takes("a token by the secret, with the key alone", keysAlone, bySecret, false)
+	})
 }

@@ -30,7 +30,7 @@ const (
 
 // Options are the inputs of NewIssuer.
 type Options struct {
-	Secret           []byte        // of HS256, at least 32 bytes; beside Folder it checks tokens and signs none
+	Secret           []byte        // of HS256, at least 32 bytes; beside Folder it signs until a key of that may
 	Folder           string        // of PEM files with private keys; empty: Secret signs
 	Grace            time.Duration // how long a new key of the folder is published before it signs
 	Issuer, Audience string
@@ -60,7 +60,7 @@ func NewIssuer(o Options) (*Issuer, error) {
 	}
 	i.keys.Store(new(keyring))
 	if o.Folder != "" {
-		if err := i.reload(time.Now()); err != nil {
+		if err := i.reload(time.Now(), true); err != nil {
 			return nil, err
 		}
 	}
@@ -122,10 +122,14 @@ func (i *Issuer) Verify(token string) (user, session uuid.UUID, err error) {
 
 // signing is the key that signs what is issued at a time.
 func (i *Issuer) signing(at time.Time) *key {
-	if k := i.keys.Load().signing(at, i.options.Grace); k != nil {
+	keys := i.keys.Load()
+	if k := keys.ready(at, i.options.Grace); k != nil {
 		return k
 	}
-	return i.secret
+	if i.secret != nil {
+		return i.secret
+	}
+	return keys.first()
 }
 
 // public gives the key that the token has to be signed with.
