@@ -81,10 +81,10 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) (err error) {
-	command := cmp.Or(strings.Join(args, " "), "serve")
-	if algorithm, ok := strings.CutPrefix(command, "keys new"); ok {
-		return newKey(getenv, strings.TrimSpace(algorithm), stdout)
+	if len(args) >= 2 && len(args) <= 3 && args[0] == "keys" && args[1] == "new" {
+		return newKey(getenv, cmp.Or(append(args, "")[2], token.Algorithms[0]), stdout)
 	}
+	command := cmp.Or(strings.Join(args, " "), "serve")
 	switch command {
 	case "help", "-h", "--help":
 		_, err := io.WriteString(stdout, usage)
@@ -100,22 +100,39 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if err != nil {
 		return err
 	}
-	if command == "healthcheck" {
-		return healthcheck(ctx, c.HTTPAddr)
-	}
 	log := newLog(stderr, c)
+	switch command {
+	case "healthcheck":
+		return healthcheck(ctx, c.HTTPAddr)
+	case "migrate":
+		accounts, err := openAccounts(ctx, c, log, true)
+		if err != nil {
+			return err
+		}
+		return accounts.Close()
+	}
+	return serve(ctx, c, log, stdout)
+}
 
-	accounts, err := openAccounts(c)
+func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Writer) (err error) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	if err := makeSecrets(c); err != nil {
+		return err
+	}
+	tokens, err := token.NewIssuer(token.Options{
+		Secret: []byte(c.JWTSecret.Reveal()), Folder: c.JWTKeys, Grace: c.JWTKeyGrace,
+		Issuer: c.JWTIssuer, Audience: c.JWTAudience, TTL: c.AccessTTL, Log: log,
+	})
+	if err != nil {
+		return config.Faults{{Variable: "JWT_KEYS", Problem: err.Error()}}
+	}
+
+	accounts, err := openAccounts(ctx, c, log, c.MigrateOnStart)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, accounts.Close()) }()
-	if err := await(ctx, log, "database", accounts.Ping); err != nil {
-		return err
-	}
-	if err := migrate(ctx, log, accounts, c.MigrateOnStart || command == "migrate"); err != nil || command == "migrate" {
-		return err
-	}
 	redis, err := openRedis(c)
 	if err != nil {
 		return err
@@ -124,14 +141,11 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if err := await(ctx, log, "redis", redis.Ping); err != nil {
 		return err
 	}
-	if err := makeSecrets(c); err != nil {
-		return err
-	}
+
 	sender, err := newSender(c, log, stdout)
 	if err != nil {
 		return err
 	}
-
 	policy := otp.Policy{
 		Length: c.OTPLength, TTL: c.OTPTTL, MaxAttempts: c.OTPMaxAttempts, ResendAfter: c.OTPResendAfter,
 		PerPhone: otp.Limit(c.OTPLimitPhone), PerAddress: otp.Limit(c.OTPLimitIP), DailyAttempts: c.OTPDailyAttempts,
@@ -142,13 +156,6 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	})
 	if err != nil {
 		return err
-	}
-	tokens, err := token.NewIssuer(token.Options{
-		Secret: []byte(c.JWTSecret.Reveal()), Folder: c.JWTKeys, Grace: c.JWTKeyGrace,
-		Issuer: c.JWTIssuer, Audience: c.JWTAudience, TTL: c.AccessTTL, Log: log,
-	})
-	if err != nil {
-		return config.Faults{{Variable: "JWT_KEYS", Problem: err.Error()}}
 	}
 	users := account.New(account.Options{
 		Store: accounts, Signer: tokens, Log: log, RefreshTTL: c.RefreshTTL, SignupLogsIn: c.SignupLogsIn,
@@ -170,9 +177,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	var background sync.WaitGroup
 	defer background.Wait()
 	defer cancel()
-	hurry := make(chan os.Signal, 1)
-	signal.Notify(hurry, syscall.SIGHUP)
-	background.Go(func() { tokens.Watch(ctx, hurry, users.RecordKeys) })
+	background.Go(func() { tokens.Watch(ctx, hangups, users.RecordKeys) })
 	background.Go(func() { users.Housekeep(ctx) })
 
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.HTTPAddr)
@@ -214,11 +219,23 @@ type accountStore interface {
 	Close() error
 }
 
-func openAccounts(c *config.Config) (accountStore, error) {
+// openAccounts gives the database once it answers and has the schema that this version needs.
+func openAccounts(ctx context.Context, c *config.Config, log *slog.Logger, mayMigrate bool) (accounts accountStore, err error) {
 	if path, ok := c.SQLitePath(); ok {
-		return sqlitestore.Open(path)
+		accounts, err = sqlitestore.Open(path)
+	} else {
+		accounts, err = pgstore.Open(c.DatabaseURL.Reveal())
 	}
-	return pgstore.Open(c.DatabaseURL.Reveal())
+	if err != nil {
+		return nil, err
+	}
+	if err = await(ctx, log, "database", accounts.Ping); err == nil {
+		err = migrate(ctx, log, accounts, mayMigrate)
+	}
+	if err != nil {
+		return nil, errors.Join(err, accounts.Close())
+	}
+	return accounts, nil
 }
 
 func openRedis(c *config.Config) (*redisstore.Client, error) {
@@ -286,10 +303,10 @@ func reveal(secrets []config.Secret) (texts []string) {
 // newKey makes a signing key. It needs no other setting than the folder.
 func newKey(getenv func(string) string, algorithm string, stdout io.Writer) error {
 	folder := strings.TrimSpace(getenv("JWT_KEYS"))
-	if folder == "" {
-		return config.Faults{{Variable: "JWT_KEYS", Problem: "must be set to the folder of the keys"}}
+	if folder == "" || strings.ContainsAny(folder, "\r\n") { // a key itself has lines
+		return config.Faults{{Variable: "JWT_KEYS", Problem: "must be the folder of the keys"}}
 	}
-	known := slices.IndexFunc(token.Algorithms, func(a string) bool { return algorithm == "" || strings.EqualFold(a, algorithm) })
+	known := slices.IndexFunc(token.Algorithms, func(a string) bool { return strings.EqualFold(a, algorithm) })
 	if known < 0 {
 		return fmt.Errorf("keys new makes keys for %s: %w", strings.Join(token.Algorithms, ", "), errUsage)
 	}

@@ -154,6 +154,8 @@ func TestWeakSecrets(t *testing.T) {
 		strings.Repeat("0123456789abcdef", 2), strings.Repeat("changeme", 4), strings.ToUpper(known[0]),
 		"your-super-secret-jwt-token-with-at-least-32-characters-long", "your_jwt_secret_of_32_characters_or_more",
 		"please-change-me-please-change-me-now", "a long secret, so CHANGE ME before use", "do-not-use-this-secret-in-production!",
+		"REPLACE_ME_WITH_A_RANDOM_SECRET_STRING", "put-your-secret-key-here-32-characters", strings.Repeat(secret64[:20], 2),
+		strings.Repeat("0", 31) + "1", strings.Repeat("a", 40) + "b",
 	}, known...) {
 		if _, err := Load(with(nil, "JWT_SECRET="+weak)); err == nil || !strings.HasPrefix(err.Error(), "JWT_SECRET: must ") || strings.Contains(err.Error(), weak) {
 			t.Errorf("JWT_SECRET=%s: %v; want it refused", weak, err)
@@ -164,7 +166,10 @@ func TestWeakSecrets(t *testing.T) {
 			t.Errorf("%s is never compared", k)
 		}
 	}
-	for _, good := range []string{secret64, secret64[:32], "correct horse battery staple, or so", "a-jwt-secret-of-more-than-32-bytes", strings.Repeat(secret64[:17], 2)} {
+	for _, good := range []string{
+		secret64, secret64[:32], "correct horse battery staple, or so", "a-jwt-secret-of-more-than-32-bytes",
+		"login-production-4f0c1d7be2a95386cd01", "f3b0c44298fc1c149afbf4c8996fb924", "xJyourK8h3oPzT1v7RmQ5yLxE2bNcF9dGjS4",
+	} {
 		if _, err := Load(with(nil, "JWT_SECRET="+good)); err != nil {
 			t.Errorf("JWT_SECRET=%s: %v; want it taken", good, err)
 		}

@@ -208,11 +208,11 @@ func folder(s string) (string, error) {
 	return s, must(err == nil && info.IsDir(), "be a folder that is there")
 }
 
-// longestRepeat is the length in bytes of a part that makes up a whole secret and is not enough for one.
-const longestRepeat = 16
-
 // placeholder is how documentation asks for a secret of one's own.
-var placeholder = regexp.MustCompile(`(?i)^your|change.?(me|it|this)|in.?production`)
+var placeholder = regexp.MustCompile(`(?i)(^|[^a-z0-9])(your|(change|replace).?(me|it|this)|in.?production)([^a-z0-9]|$)`)
+
+// leastDistinct is how many different bytes a secret has at least; 32 random hexadecimal digits have 14.
+const leastDistinct = 8
 
 // strong refuses secrets that are long and yet found by guessing: a part that is repeated, a placeholder
 // that was left, and what is in everybody's list.
@@ -220,13 +220,17 @@ func strong(s string) (string, error) {
 	if _, err := long(s); err != nil {
 		return s, err
 	}
-	for part := 1; part <= longestRepeat; part++ {
-		if strings.HasPrefix(s, s[part:]) {
-			return s, must(false, "not repeat a part of itself")
-		}
+	distinct := make(map[byte]bool)
+	repeats := false
+	for i := range len(s) {
+		distinct[s[i]] = true
+		repeats = repeats || i > 0 && i <= len(s)/2 && strings.HasPrefix(s, s[i:])
 	}
-	known := slices.Contains(known, strings.ToLower(s)) || placeholder.MatchString(s)
-	return s, must(!known, "be a secret of your own, such as openssl rand -base64 48 makes")
+	if repeats || len(distinct) < leastDistinct {
+		return s, must(false, "not repeat a part of itself")
+	}
+	guessed := slices.Contains(known, strings.ToLower(s)) || placeholder.MatchString(s)
+	return s, must(!guessed, "be a secret of your own, such as openssl rand -base64 48 makes")
 }
 
 // known are secrets of 32 bytes and more, in lower case, that documentation and tutorials have for tokens,
@@ -242,8 +246,10 @@ var known = []string{
 	"this is my custom secret key for authentication",
 	"this is my custom secret key for authnetication",
 	"secretkeysecretkeysecretkeysecretkeysecretkey123",
+	"my-secret-key-that-is-at-least-32-bytes-long",
 	"abcdefghijklmnopqrstuvwxyz0123456789",
 	"abcdefghijklmnopqrstuvwxyz123456",
+	"abcdefghijklmnopqrstuvwxyzabcdef",
 	"0123456789abcdefghijklmnopqrstuvwxyz",
 }
 
