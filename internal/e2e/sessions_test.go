@@ -133,7 +133,7 @@ func TestRefreshRaces(t *testing.T) {
 			if algorithm != "" {
 				folder := t.TempDir()
 				newKey(t, folder, algorithm)
-				env = append(env, "JWT_KEYS="+folder)
+				env[1] = "JWT_KEYS=" + folder
 			}
 			copies := []*service{start(t, env), start(t, env)}
 			token := copies[0].login(phone).text("refresh_token")

@@ -382,6 +382,24 @@ func TestEndedWhileWaiting(t *testing.T) {
 	}
 }
 
+// TestRecordsOnce holds that a copy which waits for another one to record a thing does not record it again.
+func TestRecordsOnce(t *testing.T) {
+	a := open(t, pgtest.NewDatabase(t))
+	if _, err := a.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var recorded bool
+	err := held(t, a, `select pg_advisory_xact_lock(7823614209), $1::uuid`,
+		`insert into audit (id, at, action, actor, ip, user_agent, detail) values ($1, now(), 'key_change', 'system', '', '', '{}')`,
+		uuid.Must(uuid.NewV7()), func() (err error) {
+			recorded, err = a.Record(t.Context(), account.Event{ID: uuid.Must(uuid.NewV7()), Action: account.KeysChanged, Actor: account.System, Detail: "{}"})
+			return err
+		})
+	if recorded || err != nil {
+		t.Errorf("Record: %t, %v; want what another copy has recorded", recorded, err)
+	}
+}
+
 // TestEndsWhatItWaitedFor holds that the end of all sessions is also that of one whose login it waited for.
 func TestEndsWhatItWaitedFor(t *testing.T) {
 	a := open(t, pgtest.NewDatabase(t))
