@@ -456,6 +456,7 @@ func TestRedisHoldsNothingThatLogsIn(t *testing.T) {
 func TestSurvivesKill(t *testing.T) {
 	s := start(t, nil)
 	login := s.want(s.verify(phone, s.code(phone)), 201, "")
+	refreshed := s.want(s.refresh(login.text("refresh_token")), 200, "")
 	s.signal(syscall.SIGKILL)
 	again := launch(t, s.dir)
 	again.await()
@@ -463,6 +464,10 @@ func TestSurvivesKill(t *testing.T) {
 	if me.text("id") != login.text("user", "id") {
 		t.Errorf("me after a kill: %s; want the user of %s", me.body, login.body)
 	}
+	if again.refresh(login.text("refresh_token")).body != refreshed.body {
+		t.Error("a refresh whose answer a kill may have swallowed is not answered again")
+	}
+	again.want(again.refresh(refreshed.text("refresh_token")), 200, "")
 	again.want(again.verify(phone, again.code(phone)), 200, "")
 }
 
