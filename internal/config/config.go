@@ -150,6 +150,10 @@ func (r *reader) rules(c *Config) {
 		r.check(len(code) == c.OTPLength, "must have codes of OTP_LENGTH digits", "OTP_TEST_NUMBERS", "OTP_LENGTH")
 	}
 	r.check(c.OTPSecret.IsZero() || c.OTPSecret.Reveal() != c.JWTSecret.Reveal(), "must not be the same as OTP_SECRET", "JWT_SECRET")
+	for _, key := range c.AdminAPIKey {
+		used := key.Reveal() == c.OTPSecret.Reveal() || key.Reveal() == c.JWTSecret.Reveal()
+		r.check(!used, "must not be the same as OTP_SECRET or JWT_SECRET", "ADMIN_API_KEY")
+	}
 	r.check(c.RefreshTTL >= c.AccessTTL, "must not be shorter than ACCESS_TTL", "REFRESH_TTL")
 	r.check(!webhook || !c.SMSWebhookURL.IsZero(), "must be set for the webhook in SMS_PROVIDERS", "SMS_WEBHOOK_URL")
 	if c.Production {

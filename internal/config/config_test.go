@@ -263,6 +263,8 @@ func TestFaults(t *testing.T) {
 		{nil, "SMS_WEBHOOK_SECRET=whsec_" + long + "?", "SMS_WEBHOOK_SECRET: must be base64 of 24 to 64 bytes after whsec_"},
 		{nil, "ADMIN_API_KEY=" + long[1:], "ADMIN_API_KEY: each must be at least 32 bytes long"},
 		{nil, "ADMIN_API_KEY=" + long + "," + long[1:], "ADMIN_API_KEY: each must be at least 32 bytes long"},
+		{nil, "ADMIN_API_KEY=" + secret64[32:] + "," + long + "|JWT_SECRET=" + long, "ADMIN_API_KEY: must not be the same as OTP_SECRET or JWT_SECRET"},
+		{nil, "ADMIN_API_KEY=" + long + "|OTP_SECRET=" + long, "ADMIN_API_KEY: must not be the same as OTP_SECRET or JWT_SECRET"},
 		{nil, "TRUSTED_PROXIES=10.0.0.0/33", "TRUSTED_PROXIES: each must be a CIDR or an address"},
 		{nil, "TRUSTED_PROXIES=fe80::1%eth0", "TRUSTED_PROXIES: each must be a CIDR or an address"},
 		{nil, "TRUSTED_PROXIES=::ffff:10.0.0.1", "TRUSTED_PROXIES: each must be a CIDR or an address"},
