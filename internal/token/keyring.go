@@ -25,7 +25,8 @@ const (
 type keyring struct {
 	keys    []*key
 	set     []byte // the public keys as a JSON Web Key Set (RFC 7517 §5)
-	listing string // of the files, so that they are read only when they change
+	listing string // of the files, so that they are read only when they change,
+	whole   bool   // or when one of them was faulty
 }
 
 // ready is the newest key that has been published for as long as the grace; nil where none has.
@@ -66,7 +67,7 @@ func (r *keyring) byID(id string) *key {
 	return nil
 }
 
-// reload reads the folder if its files have changed, or if it must, and takes over what it can: a file that is
+// reload reads the folder if its files have changed or were faulty, or if it must, and takes over what it can: a file that is
 // faulty keeps the key that it held before, and its fault is the error. Without any key the keys stay as
 // they were.
 //
@@ -75,7 +76,7 @@ func (r *keyring) byID(id string) *key {
 func (i *Issuer) reload(now time.Time, must bool) error {
 	old := i.keys.Load()
 	files, listing, err := list(i.options.Folder)
-	if err != nil || (listing == old.listing && !must) {
+	if err != nil || (listing == old.listing && old.whole && !must) {
 		return err
 	}
 	starting := len(old.keys) == 0
@@ -85,20 +86,17 @@ func (i *Issuer) reload(now time.Time, must bool) error {
 		k, err := readKey(f)
 		if err != nil {
 			faults = append(faults, err)
-			if k = old.byPath(f.path); k == nil {
-				continue
-			}
-		}
-		if next.byID(k.id) != nil {
-			continue // the same key in another file
-		}
-		if known := old.byID(k.id); known != nil {
-			k.made, k.since = known.made, known.since
+			k = old.byPath(f.path)
+		} else if known := old.byID(k.id); known != nil {
+			k.since = known.since
 		} else if k.since = now; starting && f.modified.Before(now) {
 			k.since = f.modified.Truncate(time.Second)
 		}
-		next.keys = append(next.keys, k)
+		if k != nil && next.byID(k.id) == nil { // and not the same key in another file
+			next.keys = append(next.keys, k)
+		}
 	}
+	next.whole = len(faults) == 0
 	if len(next.keys) == 0 {
 		return errors.Join(append(faults, fmt.Errorf("token: %s holds no key; make one with: dekamond-otp keys new", i.options.Folder))...)
 	}
@@ -178,8 +176,8 @@ func readKey(f file) (*key, error) {
 }
 
 // Watch takes over what changes in the folder, until ctx is done: within a second, or when hurry says so. It
-// logs what is faulty and tells changed which keys are
-// published and which of them signs, at the start and at every change, and again while that fails.
+// logs what is faulty, and tells changed which keys are published and which of them signs, at the start and
+// at every change, and again while that fails.
 func (i *Issuer) Watch(ctx context.Context, hurry <-chan os.Signal, changed func(ctx context.Context, signing string, published []string) error) {
 	if i.options.Folder == "" {
 		return
@@ -187,7 +185,9 @@ func (i *Issuer) Watch(ctx context.Context, hurry <-chan os.Signal, changed func
 	log := i.options.Log
 	var state, told, failed, untold string
 	for must := false; ; {
-		if err := i.reload(time.Now(), must); err != nil && failed != err.Error() {
+		if err := i.reload(time.Now(), must); err == nil {
+			failed = ""
+		} else if failed != err.Error() {
 			failed = err.Error()
 			log.ErrorContext(ctx, "signing keys not read", "error", failed)
 		}
@@ -208,7 +208,7 @@ func (i *Issuer) Watch(ctx context.Context, hurry <-chan os.Signal, changed func
 		case <-ctx.Done():
 			return
 		case <-hurry:
-			must, failed = true, ""
+			must = true
 		case <-time.After(lookEvery):
 			must = false
 		}
@@ -224,7 +224,7 @@ func (i *Issuer) state() (signing string, published []string) {
 }
 
 // Published gives the public keys as a JSON Web Key Set and how long it may be cached, which ends before a
-// key that is not in it signs. There is none where the secret signs.
+// key that is not in it signs. There is none without a folder.
 func (i *Issuer) Published() (set []byte, maxAge time.Duration, ok bool) {
 	set = i.keys.Load().set
 	return set, i.options.Grace / 2, set != nil

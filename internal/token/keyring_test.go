@@ -14,6 +14,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -187,11 +188,26 @@ type watched struct {
 	mu    sync.Mutex
 	told  []string
 	fails int // how many more times telling fails
+	lines strings.Builder
+}
+
+func (w *watched) Write(line []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lines.Write(line)
+}
+
+func (w *watched) log() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lines.String()
 }
 
 func watch(t *testing.T, folder string) *watched {
 	w := &watched{hurry: make(chan os.Signal)}
-	w.Issuer = newIssuer(t, func(o *Options) { o.Folder, o.Secret = folder, nil })
+	w.Issuer = newIssuer(t, func(o *Options) {
+		o.Folder, o.Secret, o.Log = folder, nil, slog.New(slog.NewTextHandler(w, nil))
+	})
 	go w.Watch(t.Context(), w.hurry, func(_ context.Context, signing string, published []string) error {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -332,6 +348,88 @@ func TestFaultyFolder(t *testing.T) {
 		if len(w.told) != 4 {
 			t.Errorf("told of %v; want the start, the new key, its turn, the end of the old one", w.told)
 		}
+	})
+}
+
+// TestRepairedFile holds that a file which was faulty is read again, although its size and time are the same, and
+// that a fault which comes back is told again.
+func TestRepairedFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		folder, elsewhere := t.TempDir(), t.TempDir()
+		_, a := makeKey(t, folder, "EdDSA")
+		time.Sleep(10 * time.Millisecond)
+		source, b := makeKey(t, elsewhere, "EdDSA")
+		good, err := os.ReadFile(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(folder, filepath.Base(source))
+		at := time.Now()
+		write := func(text []byte) {
+			t.Helper()
+			if err := os.WriteFile(path, text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chtimes(path, at, at); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2500 * time.Millisecond)
+		}
+		w := watch(t, folder)
+		bad := bytes.Repeat([]byte("x"), len(good))
+		write(bad)
+		w.want(t, a, a)
+		write(good)
+		w.want(t, a, b, a)
+		at = at.Add(time.Second)
+		write(bad)
+		w.want(t, a, b, a)
+		if got := strings.Count(w.log(), "signing keys not read"); got != 2 {
+			t.Errorf("%d faults are told of; want 2:\n%s", got, w.log())
+		}
+		// signing and reading go on side by side
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for range 100 {
+				sign(t, w.Issuer)
+				time.Sleep(50 * time.Millisecond)
+			}
+		}()
+		<-done
+	})
+}
+
+// TestTouch holds that a key is as new as its file says now, for a copy that runs as for one that starts.
+func TestTouch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		folder := t.TempDir()
+		write := func(name string, age time.Duration) (id string) {
+			t.Helper()
+			source, id := makeKey(t, t.TempDir(), "EdDSA")
+			path := filepath.Join(folder, name)
+			if err := os.Rename(source, path); err != nil {
+				t.Fatal(err)
+			}
+			at := time.Now().Add(-age)
+			if err := os.Chtimes(path, at, at); err != nil {
+				t.Fatal(err)
+			}
+			return id
+		}
+		a := write("a.pem", time.Hour)
+		w := watch(t, folder)
+		b := write("b.pem", 2*time.Hour)
+		time.Sleep(time.Hour)
+		w.want(t, a, a, b)
+		now := time.Now()
+		if err := os.Chtimes(filepath.Join(folder, "b.pem"), now, now); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2500 * time.Millisecond)
+		w.want(t, b, b, a) // it has been published for long
+		time.Sleep(10 * time.Minute)
+		watch(t, folder).want(t, b, b, a)
 	})
 }
 

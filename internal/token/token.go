@@ -60,7 +60,7 @@ func NewIssuer(o Options) (*Issuer, error) {
 	}
 	i.keys.Store(new(keyring))
 	if o.Folder != "" {
-		if err := i.reload(time.Now(), true); err != nil {
+		if err := i.reload(time.Now(), false); err != nil {
 			return nil, err
 		}
 	}
