@@ -113,12 +113,13 @@ type Page struct {
 // ErrUnavailable when the database cannot be asked. An Event that a method takes is recorded if the
 // method changes anything, and with the change.
 //
-// A session is live until it is ended or expires, and of a user that is banned no session is live.
+// A session is live until it is ended or expires. SetBanned ends all sessions of a user; one who was banned
+// by a statement of the operator's keeps them, gets no tokens for them, and BySession tells of the ban.
 type Store interface {
 	// Login gives the phone's user, who is made if there is none, and records the session, ended from
 	// the start if the user is banned. Of any number of calls with one challenge exactly one succeeds;
-	// the others are ErrSpent and change nothing. It leaves SignedUp or LoggedIn, and PhoneLost
-	// where a dormant user lost the phone.
+	// the others are ErrSpent and change nothing. It leaves SignedUp or LoggedIn, unless the user is
+	// banned, and PhoneLost where a dormant user lost the phone.
 	Login(ctx context.Context, s NewSession) (User, error)
 	// Refresh spends the session's current token for its successor. The token spent last gives what it
 	// gave, within RepeatWithin; every other one of the session's family ends the session, leaves
@@ -133,8 +134,8 @@ type Store interface {
 	List(ctx context.Context, p Page) ([]User, error)
 	// Sessions gives at most limit live sessions of a user, the last used first.
 	Sessions(ctx context.Context, user uuid.UUID, limit int) ([]Session, error)
-	// EndSession ends a live session of the event's user, or is ErrNotFound.
-	EndSession(ctx context.Context, session uuid.UUID, e Event) error
+	// EndSession ends the event's session if it is a live one of its user, or is ErrNotFound.
+	EndSession(ctx context.Context, e Event) error
 	// EndSessions ends all sessions of the event's user, or is ErrNotFound. It always leaves the event.
 	EndSessions(ctx context.Context, e Event) error
 	// SetBanned bans the event's user, which ends all sessions, or lifts the ban, or is ErrNotFound. It

@@ -123,7 +123,7 @@ func cut[T any](found []T, limit int) (page []T, more bool) {
 	return found[:min(len(found), limit)], len(found) > limit
 }
 
-// maxSessions is how many sessions are shown. They are the last used ones, so that the present one is there.
+// maxSessions is how many sessions are shown. They are the last used ones, among which the present one is.
 const maxSessions = 100
 
 // Sessions gives the live sessions of a user, the last used first and at most a hundred. Its error is
@@ -143,7 +143,7 @@ func (s *Service) EndSession(ctx context.Context, user, session uuid.UUID, by By
 		return err
 	}
 	e.Session = session
-	return s.store.EndSession(ctx, session, e)
+	return s.store.EndSession(ctx, e)
 }
 
 // EndSessions ends all sessions of a user. Its errors are ErrNotFound, for the user, and ErrUnavailable.

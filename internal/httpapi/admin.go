@@ -120,7 +120,7 @@ func (s *Server) deleteUser(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return s.remove(c, u, s.byAdmin(c), func(err error) error { return err })
+	return s.remove(c, u, s.byAdmin(c))
 }
 
 func (s *Server) userSessions(c *fiber.Ctx) error {

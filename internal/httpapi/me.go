@@ -64,17 +64,17 @@ func (s *Server) deleteMe(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return s.remove(c, who.User, s.by(c, who), orToken)
+	return orToken(s.remove(c, who.User, s.by(c, who)))
 }
 
 // remove removes a user and all that is kept of the phone. Redis comes first: if it cannot be asked, all
 // stays as it was and the call can be made again.
-func (s *Server) remove(c *fiber.Ctx, u account.User, by account.By, blame func(error) error) error {
+func (s *Server) remove(c *fiber.Ctx, u account.User, by account.By) error {
 	if err := s.OTP.Forget(c.UserContext(), u.Phone); err != nil {
 		return err
 	}
 	if err := s.Accounts.Delete(c.UserContext(), u.ID, by); err != nil {
-		return blame(err)
+		return err
 	}
 	return c.SendStatus(fiber.StatusNoContent)
 }

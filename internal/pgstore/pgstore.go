@@ -2,9 +2,10 @@
 // timeouts and the translation of the driver's errors; what a user is belongs to package account.
 //
 // A login is one statement: it makes or touches the user, records the session and the event, and is undone
-// whole if the session's challenge has made one before. So is a refresh. No lock outlives a call, and no copy
-// of the service needs another. What ends all sessions of a user is a transaction that takes the user's
-// row first and looks for sessions after that: a login at the same time comes wholly before or wholly after.
+// whole if the session's challenge has made one before. So is the first use of a refresh token. No lock
+// outlives a call, and no copy of the service needs another. What ends all sessions of a user is a
+// transaction that takes the user's row first and looks for sessions after that: a login at the same time
+// comes wholly before or wholly after.
 package pgstore
 
 import (

@@ -47,8 +47,7 @@ func (a *Accounts) Sessions(ctx context.Context, user uuid.UUID, limit int) ([]a
 }
 
 // EndSession implements account.Store.
-func (a *Accounts) EndSession(ctx context.Context, session uuid.UUID, e account.Event) error {
-	e.Session = session
+func (a *Accounts) EndSession(ctx context.Context, e account.Event) error {
 	return a.exec(ctx, endSession, event(e)...)
 }
 

@@ -45,12 +45,11 @@ func (a *Accounts) Sessions(ctx context.Context, user uuid.UUID, limit int) ([]a
 }
 
 // EndSession implements account.Store.
-func (a *Accounts) EndSession(ctx context.Context, session uuid.UUID, e account.Event) error {
+func (a *Accounts) EndSession(ctx context.Context, e account.Event) error {
 	return a.tx(ctx, func(ctx context.Context, tx *sql.Tx, now time.Time) error {
-		if err := must(ctx, tx, endSession, e.User.String(), session.String(), now.UnixMicro()); err != nil {
+		if err := must(ctx, tx, endSession, e.User.String(), e.Session.String(), now.UnixMicro()); err != nil {
 			return err
 		}
-		e.Session = session
 		return insert(ctx, tx, e)
 	})
 }

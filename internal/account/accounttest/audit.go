@@ -122,7 +122,7 @@ func sweep(t *testing.T, s Store) {
 	ended.LogsIn = false
 	login(t, s, ended) // from the start
 	for i, end := range []func(account.Event) error{
-		func(e account.Event) error { return s.EndSession(t.Context(), ns[0].ID, e) },
+		func(account.Event) error { return s.EndSession(t.Context(), logout(us[0], ns[0].ID)) },
 		func(e account.Event) error { return s.EndSessions(t.Context(), e) },
 		func(e account.Event) error { _, err := s.SetBanned(t.Context(), true, e); return err },
 		func(account.Event) error {

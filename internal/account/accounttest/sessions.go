@@ -74,6 +74,12 @@ func event(a account.Action, user uuid.UUID) account.Event {
 	}
 }
 
+func logout(u account.User, session uuid.UUID) account.Event {
+	e := event(account.LoggedOut, u.ID)
+	e.Session = session
+	return e
+}
+
 func refresh(t *testing.T, s Store) {
 	n := newSession("+989121234567")
 	u := login(t, s, n)
@@ -255,7 +261,7 @@ func sessions(t *testing.T, s Store) {
 	}
 	login(t, s, newSession("+989121234568"))
 	rotate(t, s, ns[0], 0)
-	if err := s.EndSession(t.Context(), ns[1].ID, event(account.LoggedOut, u.ID)); err != nil {
+	if err := s.EndSession(t.Context(), logout(u, ns[1].ID)); err != nil {
 		t.Fatal(err)
 	}
 	shown, err := s.Sessions(t.Context(), u.ID, 10)
@@ -279,21 +285,21 @@ func endSession(t *testing.T, s Store) {
 	u := login(t, s, a)
 	login(t, s, b)
 	other := login(t, s, c)
-	e := event(account.LoggedOut, u.ID)
-	if err := s.EndSession(t.Context(), a.ID, e); err != nil {
+	e := logout(u, a.ID)
+	if err := s.EndSession(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}
 	live(t, s, u, a, false)
 	live(t, s, u, b, true)
 	refused(t, s, a, 0, account.ErrNotFound)
 	for what, id := range map[string]uuid.UUID{"ended": a.ID, "another's": c.ID, "unknown": uuid.Must(uuid.NewV7())} {
-		if err := s.EndSession(t.Context(), id, event(account.LoggedOut, u.ID)); !errors.Is(err, account.ErrNotFound) {
+		if err := s.EndSession(t.Context(), logout(u, id)); !errors.Is(err, account.ErrNotFound) {
 			t.Errorf("EndSession, %s: %v; want ErrNotFound", what, err)
 		}
 	}
 	live(t, s, other, c, true)
 	got := happened(t, s, u.ID, account.LoggedOut, account.LoggedIn, account.SignedUp)[0]
-	if e.Session = a.ID; got != e {
+	if got != e {
 		t.Errorf("event %+v; want %+v", got, e)
 	}
 	if _, err := s.Login(t.Context(), a); !errors.Is(err, account.ErrSpent) {

@@ -349,7 +349,7 @@ func unavailable(t *testing.T, s Store) {
 		"BySession":   func() error { _, err := s.BySession(ctx, id, id); return err },
 		"List":        func() error { _, err := s.List(ctx, account.Page{Limit: 1}); return err },
 		"Sessions":    func() error { _, err := s.Sessions(ctx, id, 1); return err },
-		"EndSession":  func() error { return s.EndSession(ctx, id, e) },
+		"EndSession":  func() error { return s.EndSession(ctx, e) },
 		"EndSessions": func() error { return s.EndSessions(ctx, e) },
 		"SetBanned":   func() error { _, err := s.SetBanned(ctx, true, e); return err },
 		"ChangePhone": func() error { _, err := s.ChangePhone(ctx, claim("+989121234567"), e); return err },
