@@ -56,7 +56,7 @@ Settings are environment variables; a file .env is read too. README.md lists the
 `
 
 var (
-	errUsage = errors.New("unknown command; see dekamond-otp help")
+	errUsage = errors.New("see dekamond-otp help")
 	version  = "" // set when a release is linked
 )
 
@@ -80,12 +80,11 @@ func main() {
 	os.Exit(1)
 }
 
-func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) (err error) {
-	if len(args) >= 2 && len(args) <= 3 && args[0] == "keys" && args[1] == "new" {
-		return newKey(getenv, cmp.Or(append(args, "")[2], token.Algorithms[0]), stdout)
-	}
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
 	command := cmp.Or(strings.Join(args, " "), "serve")
 	switch command {
+	case "keys new":
+		return newKey(getenv, token.Algorithms[0], stdout)
 	case "help", "-h", "--help":
 		_, err := io.WriteString(stdout, usage)
 		return err
@@ -94,7 +93,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return err
 	case "serve", "migrate", "healthcheck":
 	default:
-		return errUsage
+		if algorithm, ok := strings.CutPrefix(command, "keys new "); ok {
+			return newKey(getenv, algorithm, stdout)
+		}
+		return fmt.Errorf("unknown command; %w", errUsage)
 	}
 	c, err := config.Load(getenv)
 	if err != nil {
@@ -308,7 +310,7 @@ func newKey(getenv func(string) string, algorithm string, stdout io.Writer) erro
 	}
 	known := slices.IndexFunc(token.Algorithms, func(a string) bool { return strings.EqualFold(a, algorithm) })
 	if known < 0 {
-		return fmt.Errorf("keys new makes keys for %s: %w", strings.Join(token.Algorithms, ", "), errUsage)
+		return fmt.Errorf("keys new makes keys for %s; %w", strings.Join(token.Algorithms, ", "), errUsage)
 	}
 	path, id, err := token.NewKey(folder, token.Algorithms[known])
 	if err != nil {

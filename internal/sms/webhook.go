@@ -78,9 +78,9 @@ func NewWebhook(o WebhookOptions) (*Webhook, error) {
 func (*Webhook) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[webhook]") }
 
 // Send posts {"id","to","channel","code","text","locale"}, all of them strings and always there, and
-// "purpose" where it is another one than a login. It returns nil for an answer of 2xx whose status came within the timeout. Its errors wrap the context's
-// when that or the timeout ended the call; none quotes the message, the answer, or more of the URL
-// than its host.
+// "purpose" where it is another one than a login. It returns nil for an answer of 2xx whose status came
+// within the timeout. Its errors wrap the context's when that or the timeout ended the call; none quotes
+// the message, the answer, or more of the URL than its host.
 func (w *Webhook) Send(ctx context.Context, m otp.Message) error {
 	ctx, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
