@@ -181,7 +181,7 @@ const (
 )
 
 // Housekeep deletes sessions that have ended and events that are older than Options.AuditTTL, in small
-// batches, now and then until ctx is done.
+// batches, at the start and every ten minutes until ctx is done.
 func (s *Service) Housekeep(ctx context.Context) {
 	for wait := time.Duration(0); ; wait = sweepEvery {
 		select {
