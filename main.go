@@ -304,9 +304,9 @@ func reveal(secrets []config.Secret) (texts []string) {
 
 // newKey makes a signing key. It needs no other setting than the folder.
 func newKey(getenv func(string) string, algorithm string, stdout io.Writer) error {
-	folder := strings.TrimSpace(getenv("JWT_KEYS"))
-	if folder == "" || strings.ContainsAny(folder, "\r\n") { // a key itself has lines
-		return config.Faults{{Variable: "JWT_KEYS", Problem: "must be the folder of the keys"}}
+	folder, err := config.KeyFolder(getenv)
+	if err != nil {
+		return err
 	}
 	known := slices.IndexFunc(token.Algorithms, func(a string) bool { return strings.EqualFold(a, algorithm) })
 	if known < 0 {

@@ -138,6 +138,17 @@ func Load(getenv func(string) string) (*Config, error) {
 	return c, nil
 }
 
+// KeyFolder reads JWT_KEYS alone, to make a key where nothing else is set. The error is a Faults.
+func KeyFolder(getenv func(string) string) (string, error) {
+	r := &reader{getenv: getenv}
+	path := read(r, "JWT_KEYS", "", folder)
+	r.check(path != "", "must be set", "JWT_KEYS")
+	if len(r.faults) > 0 {
+		return "", r.faults
+	}
+	return path, nil
+}
+
 // rules checks what the settings have to do with one another. Most rules hold by themselves for the zero
 // value of a variable with a fault; the others name that variable.
 func (r *reader) rules(c *Config) {

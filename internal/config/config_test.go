@@ -185,6 +185,17 @@ func TestKeysInProduction(t *testing.T) {
 	mustLoad(t, with(production, "JWT_KEYS="+folder)) // beside the secret
 }
 
+func TestKeyFolder(t *testing.T) {
+	if got, err := KeyFolder(with(nil, "JWT_KEYS= keys ", "OTP_TTL=x")); got != "keys" || err != nil {
+		t.Errorf("KeyFolder: %q, %v; want keys, whatever else is wrong", got, err)
+	}
+	for value, want := range map[string]string{"": "JWT_KEYS: must be set", "-----BEGIN PRIVATE KEY-----\nMC4": "JWT_KEYS: must be the path of a folder"} {
+		if _, err := KeyFolder(with(nil, "JWT_KEYS="+value)); err == nil || err.Error() != want {
+			t.Errorf("JWT_KEYS=%q: %v; want %s", value, err, want)
+		}
+	}
+}
+
 func TestSeveralRedisHosts(t *testing.T) {
 	const hosts = "REDIS_URL=redis://u:pw@a:6379,b:6379,[::1]:6379"
 	mustLoad(t, with(nil, hosts, "REDIS_MODE=cluster"))
