@@ -65,16 +65,19 @@ type Login struct {
 // none. The errors are ErrSpent and ErrUnavailable, which leave nothing behind, and ErrBanned, after which
 // the challenge is spent.
 func (s *Service) Login(ctx context.Context, p phone.Number, challenge uuid.UUID, c Client) (Login, error) {
-	var session, newUser, access, event, loss uuid.UUID
-	for _, id := range []*uuid.UUID{&session, &newUser, &access, &event, &loss} {
-		var err error
+	claim, err := s.claim(p)
+	if err != nil {
+		return Login{}, err
+	}
+	var session, newUser, access, event uuid.UUID
+	for _, id := range []*uuid.UUID{&session, &newUser, &access, &event} {
 		if *id, err = uuid.NewV7(); err != nil {
 			return Login{}, fmt.Errorf("account: new login: %w", err)
 		}
 	}
 	refresh := newRefreshToken(session)
 	user, err := s.store.Login(ctx, NewSession{
-		Claim: Claim{Phone: p, DormantAfter: s.dormantAfter, LossEvent: loss},
+		Claim: claim,
 		ID:    session, Challenge: challenge, UserID: newUser,
 		FamilyHash: refresh.familyHash(), RefreshHash: refresh.hash(), Client: c,
 		TTL: s.refreshTTL, IdleTTL: idleTTL, LogsIn: s.signupLogsIn, Event: event,
@@ -95,6 +98,17 @@ func (s *Service) Login(ctx context.Context, p phone.Number, challenge uuid.UUID
 	}
 	login.Tokens = &tokens
 	return login, nil
+}
+
+// claim is the claim of a person to a phone, with an identifier for its event where it may leave one.
+func (s *Service) claim(p phone.Number) (c Claim, err error) {
+	c = Claim{Phone: p, DormantAfter: s.dormantAfter}
+	if c.DormantAfter > 0 {
+		if c.LossEvent, err = uuid.NewV7(); err != nil {
+			return Claim{}, fmt.Errorf("account: new event: %w", err)
+		}
+	}
+	return c, nil
 }
 
 // ByID gives a user. Its errors are ErrNotFound and ErrUnavailable.
@@ -172,15 +186,15 @@ func (s *Service) SetBanned(ctx context.Context, user uuid.UUID, banned bool, by
 // ChangePhone gives a user a number that the user has proved to hold, and ends all sessions but the one
 // that by is in. Its errors are ErrTaken, ErrNotFound, for that session, and ErrUnavailable.
 func (s *Service) ChangePhone(ctx context.Context, user uuid.UUID, p phone.Number, by By) (User, error) {
-	loss, err := uuid.NewV7()
+	claim, err := s.claim(p)
 	if err != nil {
-		return User{}, fmt.Errorf("account: new event: %w", err)
+		return User{}, err
 	}
 	e, err := by.event(PhoneChanged, user, map[string]any{})
 	if err != nil {
 		return User{}, err
 	}
-	return s.store.ChangePhone(ctx, Claim{Phone: p, DormantAfter: s.dormantAfter, LossEvent: loss}, e)
+	return s.store.ChangePhone(ctx, claim, e)
 }
 
 // Delete removes a user with all sessions. Its errors are ErrNotFound, also for the session that by is in,
