@@ -87,17 +87,17 @@ func (s *Server) user(c *fiber.Ctx) error {
 
 // named is the user whose identifier is in the path.
 func (s *Server) named(c *fiber.Ctx) (account.User, error) {
-	id, err := parseID(c.Params("id"))
+	id, err := pathID(c)
 	if err != nil {
-		return account.User{}, errNotFound
+		return account.User{}, err
 	}
 	return s.Accounts.ByID(c.UserContext(), id)
 }
 
 func (s *Server) patchUser(c *fiber.Ctx) error {
-	id, err := parseID(c.Params("id"))
+	id, err := pathID(c)
 	if err != nil {
-		return errNotFound
+		return err
 	}
 	var in struct {
 		Banned flag `json:"banned"`
@@ -136,9 +136,9 @@ func (s *Server) userSessions(c *fiber.Ctx) error {
 }
 
 func (s *Server) endUserSessions(c *fiber.Ctx) error {
-	id, err := parseID(c.Params("id"))
+	id, err := pathID(c)
 	if err != nil {
-		return errNotFound
+		return err
 	}
 	if err := s.Accounts.EndSessions(c.UserContext(), id, s.byAdmin(c)); err != nil {
 		return err
@@ -249,6 +249,15 @@ func readEventPage(c *fiber.Ctx) (p account.EventPage, err error) {
 		}
 	}
 	return p, nil
+}
+
+// pathID is the identifier in the path. What is none names nothing: its error is errNotFound.
+func pathID(c *fiber.Ctx) (uuid.UUID, error) {
+	id, err := parseID(c.Params("id"))
+	if err != nil {
+		return uuid.Nil, errNotFound
+	}
+	return id, nil
 }
 
 // parseID reads an identifier in its one usual form (RFC 9562 §4).

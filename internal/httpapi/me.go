@@ -140,9 +140,9 @@ func (s *Server) endMySession(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	id, err := parseID(c.Params("id"))
+	id, err := pathID(c)
 	if err != nil {
-		return errNotFound
+		return err
 	}
 	if err := s.Accounts.EndSession(c.UserContext(), who.ID, id, s.by(c, who)); err != nil {
 		return err
