@@ -13,9 +13,9 @@ import (
 
 // floors are the packages from the ground up. A package may import those on floors below its own.
 var floors = [][]string{
-	{"internal/phone", "internal/config", "migrations"},
+	{"internal/phone", "internal/config", "internal/text", "migrations"},
 	{"internal/otp", "internal/account", "internal/token"},
-	{"internal/redisstore", "internal/pgstore", "internal/sqlitestore", "internal/sms"},
+	{"internal/redisstore", "internal/pgstore", "internal/sqlitestore", "internal/sms", "internal/metrics"},
 	{"internal/httpapi"},
 	{""}, // main
 }
@@ -35,7 +35,11 @@ var owners = map[string][]string{
 	"github.com/nyaruka":          {"internal/phone", "internal/config"},
 	"github.com/joho/godotenv":    {""},
 	"database/sql":                {"internal/sqlitestore", "migrations"},
-	"net/http":                    {"internal/sms", "internal/bench", ""},
+	"net/http":                    {"internal/sms", "internal/metrics", "internal/bench", ""},
+	"github.com/sony/gobreaker":   {"internal/sms"},
+	"github.com/aws":              {"internal/sms"},
+	"github.com/prometheus":       {"internal/metrics"},
+	"golang.org/x/text":           {"internal/text"},
 }
 
 const module = "dekamond-otp"

@@ -1,0 +1,60 @@
+package text
+
+import "golang.org/x/text/language"
+
+const (
+	maxTag    = 35  // bytes: what an implementation has to have room for (RFC 5646 §4.4.1)
+	maxHeader = 200 // bytes; a browser with six languages sends some 60
+)
+
+// Locale chooses the locale of a message: the one asked for (a BCP 47 tag), the first available one that
+// the client's browser would like (an Accept-Language header), the one most likely in the number's region
+// (an ISO 3166 code), English. Each may be empty or anything else: what says nothing is passed over.
+func (t *Texts) Locale(asked, acceptLanguage, region string) string {
+	if asked != "" && len(asked) <= maxTag {
+		if tag, err := language.Parse(asked); err == nil {
+			if locale, ok := t.match(tag); ok {
+				return locale
+			}
+		}
+	}
+	if acceptLanguage != "" && len(acceptLanguage) <= maxHeader {
+		tags, _, _ := language.ParseAcceptLanguage(acceptLanguage) // none with an error
+		for _, tag := range tags {
+			if locale, ok := t.match(tag); ok {
+				return locale
+			}
+		}
+	}
+	if locale, ok := t.regions.Load(region); ok {
+		return locale.(string)
+	}
+	locale := fallback
+	if r, err := language.ParseRegion(region); err == nil {
+		tag, _ := language.Compose(r) // und-IR; its likely subtags are fa-Arab-IR (Unicode UTS #35 §4.3)
+		if likely, ok := t.match(tag); ok {
+			locale = likely
+		}
+		t.regions.Store(region, locale)
+	}
+	return locale
+}
+
+// match finds the wanted language in its most fitting script and region. It has to be the same language:
+// the matcher by itself is highly confident that who wants Kurdish reads Turkish, and who wants Uzbek Russian.
+func (t *Texts) match(want language.Tag) (locale string, ok bool) {
+	_, i, confidence := t.matcher.Match(want)
+	if confidence < language.High || base(want) != t.bases[i] {
+		return "", false
+	}
+	return t.locales[i], true
+}
+
+// base is the tag's language, the likely one if it says only a region or a script.
+func base(tag language.Tag) language.Base {
+	if canonical, err := language.All.Canonicalize(tag); err == nil {
+		tag = canonical
+	}
+	b, _ := tag.Base()
+	return b
+}

@@ -1,0 +1,139 @@
+// Package text owns what a message says: its language, its words and the lines by which a phone fills the
+// code in. It leaves making codes to otp and delivering messages to sms.
+//
+// A message begins with the code, so that a notification shows it and autofill, which takes the first
+// number, takes the right one. It says as much as the fewest segments allow, because each is paid for.
+//
+// Templates are rendered once, by New; from then on a message is its code between constant pieces. A
+// fault in a template therefore keeps the service from starting, and never a person from logging in.
+package text
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"golang.org/x/text/language"
+)
+
+// Options say how New makes the texts.
+type Options struct {
+	App         string        // the service's name, on one line; empty: the texts do without
+	Digits      int           // of a code, 6 to 10
+	TTL         time.Duration // of a code
+	Origin      string        // the login page's host, without a port; empty: no line for browsers
+	AndroidHash string        // 11 characters that name the app to Android's SMS Retriever; empty: none
+	Folder      string        // the operator's own templates; empty: none
+}
+
+// check refuses what would break the form of every message.
+func (o Options) check() error {
+	switch {
+	case o.Digits < 6 || o.Digits > 10:
+		return fmt.Errorf("a code of %d digits", o.Digits)
+	case strings.ContainsFunc(o.App, unicode.IsControl):
+		return errors.New("the app's name has a control character")
+	case o.Origin != "" && (len(o.Origin) > 253 || !host.MatchString(o.Origin)):
+		return fmt.Errorf("%q is not a host alone: no scheme, no port, no path", o.Origin)
+	case o.AndroidHash != "" && !hash.MatchString(o.AndroidHash):
+		return fmt.Errorf("%q is not an Android app's hash: 11 characters of base64", o.AndroidHash)
+	}
+	return nil
+}
+
+var (
+	// An origin-bound code is bound to ("https", host, null): there is no port (WICG sms-one-time-codes
+	// §3.2), and these characters are all that Chrome's parser reads.
+	host = regexp.MustCompile(`^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$`)
+	hash = regexp.MustCompile(`^[A-Za-z0-9+/]{11}$`)
+)
+
+const (
+	login       = "login"
+	phoneChange = "phone_change"
+
+	fallback = "en"
+)
+
+var purposes = []string{login, phoneChange}
+
+// Texts composes messages. It is safe for use by many goroutines.
+type Texts struct {
+	locales  []string        // sorted tags
+	bases    []language.Base // their languages
+	matcher  language.Matcher
+	regions  sync.Map // of those that were asked for, the locale
+	messages map[key]message
+}
+
+type key struct{ locale, purpose string }
+
+// New renders every template, the shipped ones and those of o.Folder. An error names what is at fault:
+// the option, or the file and the template.
+func New(o Options) (*Texts, error) {
+	if err := o.check(); err != nil {
+		return nil, fmt.Errorf("text: %w", err)
+	}
+	files := make(map[string]templates)
+	if err := load(files, shipped, "locales"); err != nil {
+		return nil, fmt.Errorf("text: %w", err)
+	}
+	if o.Folder != "" {
+		if err := load(files, os.DirFS(o.Folder), "."); err != nil {
+			return nil, fmt.Errorf("text: %s: %w", o.Folder, err)
+		}
+	}
+	t := &Texts{locales: slices.Sorted(maps.Keys(files)), messages: make(map[key]message)}
+	var tags []language.Tag
+	for _, locale := range t.locales {
+		tag := language.MustParse(locale)
+		tags, t.bases = append(tags, tag), append(t.bases, base(tag))
+		for _, purpose := range purposes {
+			m, err := o.choose(files[locale], purpose)
+			if err != nil {
+				return nil, fmt.Errorf("text: %w", err)
+			}
+			t.messages[key{locale, purpose}] = m
+		}
+	}
+	t.matcher = language.NewMatcher(tags)
+	return t, nil
+}
+
+// Compose gives the message for a purpose: login, or phone_change, whose code moves an account to the number. The
+// locale is one that Locale gave; any other means English.
+func (t *Texts) Compose(locale, purpose, code string) string {
+	m, ok := t.messages[key{locale, purpose}]
+	if !ok {
+		m = t.messages[key{fallback, purpose}]
+	}
+	return strings.Join(m.pieces, code)
+}
+
+// A Cost is a message that needs more than one segment, or with an Android hash more than 140 bytes.
+type Cost struct {
+	Locale, Purpose string // the purpose is login or phone_change
+	Segments        int
+	Characters      int // septets of the GSM alphabet, or UTF-16 units
+	Bytes           int // of UTF-8
+}
+
+// Costs gives, sorted, the messages for which no variant is short enough.
+func (t *Texts) Costs() []Cost {
+	var costs []Cost
+	for _, locale := range t.locales {
+		for _, purpose := range purposes {
+			if m := t.messages[key{locale, purpose}]; m.price > 1 {
+				costs = append(costs, Cost{locale, purpose, m.segments, m.characters, m.bytes})
+			}
+		}
+	}
+	return costs
+}

@@ -1,0 +1,335 @@
+package text
+
+import (
+	"errors"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+)
+
+const (
+	testCode   = "042137"
+	testOrigin = "login.example.com"
+	testHash   = "FA+9qCX9VSu" // the example of Google's documentation
+)
+
+var testApps = []string{"Dekamond", "", "Dekamond Login Services Europe"}
+
+// options are the usual ones with those of the test.
+func options(change func(*Options)) Options {
+	o := Options{App: "Dekamond", Digits: len(testCode), TTL: 2 * time.Minute}
+	if change != nil {
+		change(&o)
+	}
+	return o
+}
+
+func newTexts(t testing.TB, o Options) *Texts {
+	t.Helper()
+	texts, err := New(o)
+	if err != nil {
+		t.Fatalf("New(%+v): %v", o, err)
+	}
+	return texts
+}
+
+// all calls f with every message.
+func (t *Texts) all(f func(locale, purpose, message string)) {
+	for _, locale := range t.locales {
+		f(locale, login, t.Compose(locale, login, testCode))
+		f(locale, phoneChange, t.Compose(locale, phoneChange, testCode))
+	}
+}
+
+func TestMessages(t *testing.T) {
+	lines := func(o *Options) { o.Origin, o.AndroidHash = testOrigin, testHash }
+	tests := []struct {
+		name    string
+		options func(*Options)
+		locale  string
+		change  bool
+		want    string
+	}{
+		{"plain", nil, "en", false, "042137 is your Dekamond login code. Do not share it with anyone."},
+		{"no name", func(o *Options) { o.App = "" }, "en", false, "042137 is your login code. Do not share it with anyone."},
+		{"phone change", nil, "en", true, "042137 is the Dekamond code to move an account to this number. Do not share it with anyone."},
+		{"both lines", lines, "en", false, "042137 is your Dekamond login code. Do not share it with anyone.\nFA+9qCX9VSu\n@login.example.com #042137"},
+		{"a line of its own", nil, "fa", false, "042137\nکد ورود شما به Dekamond\nلطفاً آن را به کسی ندهید."},
+		{"shortest", lines, "fa", false, "042137\nکد ورود\nبه کسی ندهید\nFA+9qCX9VSu\n@login.example.com #042137"},
+		{"no such locale", nil, "xx", true, "042137 is the Dekamond code to move an account to this number. Do not share it with anyone."},
+	}
+	for _, tt := range tests {
+		texts := newTexts(t, options(tt.options))
+		got := texts.Compose(tt.locale, login, testCode)
+		if tt.change {
+			got = texts.Compose(tt.locale, phoneChange, testCode)
+		}
+		if got != tt.want {
+			t.Errorf("%s: got\n%s\nwant\n%s", tt.name, got, tt.want)
+		}
+	}
+}
+
+// Every shipped variant has to be in order by itself, used or not.
+func TestShippedVariants(t *testing.T) {
+	files := make(map[string]templates)
+	if err := load(files, shipped, "locales"); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := slices.Sorted(maps.Keys(files)), []string{"ar", "de", "en", "es", "fa", "fr", "ru", "tr"}; !slices.Equal(got, want) {
+		t.Fatalf("got locales %v, want %v", got, want)
+	}
+	untidy := regexp.MustCompile(`^\s|\s$|[ \n]{2}|\s[.,:;!?]|[ ]\n|\n[ ]|<no value>|\{|\}`)
+	for locale, file := range files {
+		for name, variant := range file {
+			for _, app := range testApps {
+				m, err := options(func(o *Options) { o.App = app }).render(variant)
+				if err != nil {
+					t.Fatal(err)
+				}
+				text := strings.Join(m.pieces, testCode)
+				fail := func(is string) { t.Errorf("%s %s, app %q: %s:\n%s", locale, name, app, is, text) }
+				rest, begins := strings.CutPrefix(text, testCode)
+				if !begins {
+					fail("does not begin with the code")
+				}
+				if strings.ContainsFunc(rest, unicode.IsNumber) {
+					fail("another number")
+				}
+				if untidy.MatchString(text) {
+					fail("untidy")
+				}
+				if strings.ContainsFunc(text, func(r rune) bool { return unicode.Is(unicode.Cf, r) }) {
+					fail("an invisible character")
+				}
+				if strings.Contains(name, login) && !strings.HasSuffix(name, "_shortest") && !strings.Contains(text, app) {
+					fail("no name")
+				}
+				if lines := strings.Split(text, "\n"); locale == "fa" || locale == "ar" {
+					if lines[0] != testCode || slices.ContainsFunc(lines[1:], func(line string) bool { return !unicode.Is(unicode.Arabic, []rune(line)[0]) }) {
+						fail("no line of the code alone, or a line that does not run from right to left")
+					}
+				}
+				checkScript(locale, strings.TrimSpace(strings.ReplaceAll(rest, app, "")), fail)
+				if gsm := strings.Contains("de en es fr", locale) || locale == "tr" && strings.HasSuffix(name, "_short"); gsm != (m.characters == gsmLength(text)) {
+					fail("the wrong alphabet")
+				}
+			}
+		}
+	}
+}
+
+// checkScript looks for letters that are not the language's, some of which look right.
+func checkScript(locale, text string, fail func(string)) {
+	script, foreign := unicode.Latin, ""
+	switch locale {
+	case "fa":
+		script, foreign = unicode.Arabic, "كيىةئؤإ" // Arabic kaf, yeh and what Persian writes otherwise
+	case "ar":
+		script, foreign = unicode.Arabic, "کیگچپژ" // Persian keheh, yeh and letters
+	case "ru":
+		script = unicode.Cyrillic
+	}
+	own := false
+	for _, r := range text {
+		own = own || unicode.Is(script, r)
+		if unicode.IsLetter(r) && !unicode.Is(script, r) || strings.ContainsRune(foreign, r) {
+			fail("a letter of another language: " + string(r))
+		}
+	}
+	if !own {
+		fail("no words")
+	}
+}
+
+// gsmLength is -1 for a text that has a character outside of the GSM alphabet. It knows the letters of the shipped texts.
+func gsmLength(text string) int {
+	n := 0
+	for _, r := range text {
+		if r > unicode.MaxASCII && !strings.ContainsRune("äöüßÄÖÜéèàñÉ", r) {
+			return -1
+		}
+		n++
+	}
+	return n
+}
+
+func TestMessagesFit(t *testing.T) {
+	for _, app := range testApps {
+		for _, origin := range []string{"", testOrigin} {
+			for _, hash := range []string{"", testHash} {
+				o := options(func(o *Options) { o.App, o.Origin, o.AndroidHash = app, origin, hash })
+				texts := newTexts(t, o)
+				costs := make(map[string]Cost)
+				for _, c := range texts.Costs() {
+					costs[c.Locale+c.Purpose] = c
+				}
+				if len(app) < 30 && len(costs) > 0 {
+					t.Errorf("%+v: got %v, want no costs", o, costs)
+				}
+				texts.all(func(locale, purpose, message string) {
+					units := len([]rune(message)) // every shipped character is one
+					limit := 70
+					if gsmLength(message) >= 0 {
+						limit = 160
+					}
+					fits := units <= limit && (hash == "" || len(message) <= 140)
+					cost, named := costs[locale+purpose]
+					if fits == named || named && (cost.Characters != units || cost.Bytes != len(message) || cost.Segments != Segments(message)) {
+						t.Errorf("%+v: %s %s has %d characters, %d bytes, and the cost %+v", o, locale, purpose, units, len(message), cost)
+					}
+				})
+				if origin == "" && hash == "" && len(app) < 30 {
+					wantFullest(t, o, texts)
+				}
+			}
+		}
+	}
+}
+
+// wantFullest fails for a message that is not the long one.
+func wantFullest(t *testing.T, o Options, texts *Texts) {
+	t.Helper()
+	files := make(map[string]templates)
+	if err := load(files, shipped, "locales"); err != nil {
+		t.Fatal(err)
+	}
+	texts.all(func(locale, purpose, message string) {
+		m, err := o.render(files[locale][purpose])
+		if want := strings.Join(m.pieces, testCode); err != nil || message != want {
+			t.Errorf("%s %s: got\n%s\nwant\n%s, %v", locale, purpose, message, want, err)
+		}
+	})
+}
+
+func TestCosts(t *testing.T) {
+	texts := newTexts(t, options(func(o *Options) { o.Origin = "login." + strings.Repeat("x", 50) + ".example.com" }))
+	got := texts.Costs()
+	want := []Cost{ // the last line has 78 characters
+		{"ar", login, 2, 55 + 78, 86 + 78},       // the long one
+		{"ar", phoneChange, 2, 42 + 78, 70 + 78}, // the short one: the long one needs three segments
+	}
+	if len(got) < 2 || !slices.Equal(got[:2], want[:2]) {
+		t.Errorf("got %+v, want first %+v", got, want)
+	}
+	if !slices.IsSortedFunc(got, func(a, b Cost) int { return strings.Compare(a.Locale+a.Purpose, b.Locale+b.Purpose) }) {
+		t.Errorf("not sorted: %v", got)
+	}
+}
+
+// The reader of WICG sms-one-time-codes §3.2, step by step.
+func readOriginBound(message string) (host, code string, err error) {
+	lines := strings.Split(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(message), "\n")
+	line := lines[len(lines)-1]
+	token := func(marker byte) string {
+		if line == "" || line[0] != marker {
+			return ""
+		}
+		end := strings.IndexAny(line, "\t\n\f\r ")
+		if end < 0 {
+			end = len(line)
+		}
+		t := line[1:end]
+		line = line[end:]
+		return t
+	}
+	if host = token('@'); host == "" {
+		return "", "", errors.New("no host")
+	}
+	if line == "" || line[0] != ' ' {
+		return "", "", errors.New("no space")
+	}
+	line = line[1:]
+	if code = token('#'); code == "" {
+		return "", "", errors.New("no code")
+	}
+	if line != "" {
+		return "", "", errors.New("more after the code: " + line)
+	}
+	return host, code, nil
+}
+
+func TestPhonesReadTheCode(t *testing.T) {
+	chrome := regexp.MustCompile(`(?:^|\s)@([a-zA-Z0-9.-]+) #([^#\s]+)(?: @([a-zA-Z0-9.-]+))?`) // content/browser/sms/sms_parser.cc
+	number := regexp.MustCompile(`\d+`)
+	for _, app := range testApps {
+		for _, hash := range []string{"", testHash} {
+			texts := newTexts(t, options(func(o *Options) { o.App, o.Origin, o.AndroidHash = app, testOrigin, hash }))
+			texts.all(func(locale, purpose, message string) {
+				if host, code, err := readOriginBound(message); host != testOrigin || code != testCode || err != nil {
+					t.Errorf("%s %s: got %s, %s, %v of\n%s", locale, purpose, host, code, err, message)
+				}
+				if got := chrome.FindStringSubmatch(message); len(got) != 4 || got[1] != testOrigin || got[2] != testCode || got[3] != "" {
+					t.Errorf("%s %s: Chrome reads %q of\n%s", locale, purpose, got, message)
+				}
+				if got := number.FindString(message); got != testCode {
+					t.Errorf("%s %s: the first number is %s in\n%s", locale, purpose, got, message)
+				}
+				lines := strings.Split(message, "\n")
+				if hash != "" && lines[len(lines)-2] != hash {
+					t.Errorf("%s %s: no line of the hash alone before the last:\n%s", locale, purpose, message)
+				}
+			})
+		}
+	}
+}
+
+func TestCodesOfEveryLength(t *testing.T) {
+	for digits := 6; digits <= 10; digits++ {
+		code := "9876543210"[:digits]
+		texts := newTexts(t, options(func(o *Options) { o.Digits, o.Origin = digits, testOrigin }))
+		got := texts.Compose("en", login, code)
+		want := code + " is your Dekamond login code. Do not share it with anyone.\n@login.example.com #" + code
+		if got != want {
+			t.Errorf("%d digits: got\n%s\nwant\n%s", digits, got, want)
+		}
+	}
+}
+
+func TestOptions(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*Options)
+		want   string // empty: fine
+	}{
+		{"few digits", func(o *Options) { o.Digits = 5 }, "a code of 5 digits"},
+		{"many digits", func(o *Options) { o.Digits = 11 }, "a code of 11 digits"},
+		{"line in the name", func(o *Options) { o.App = "Dekamond\nLogin" }, "the app's name has a control character"},
+		{"bytes in the name", func(o *Options) { o.App = "Deka\xffmond" }, "not UTF-8"},
+		{"Persian name", func(o *Options) { o.App = "دکاموند" }, ""},
+		{"one label", func(o *Options) { o.Origin = "localhost" }, ""},
+		{"port", func(o *Options) { o.Origin = "login.example.com:8443" }, "not a host alone"},
+		{"scheme", func(o *Options) { o.Origin = "https://login.example.com" }, "not a host alone"},
+		{"path", func(o *Options) { o.Origin = "example.com/login" }, "not a host alone"},
+		{"final dot", func(o *Options) { o.Origin = "example.com." }, "not a host alone"},
+		{"line in the host", func(o *Options) { o.Origin = "example.com\n" }, "not a host alone"},
+		{"long host", func(o *Options) { o.Origin = strings.Repeat("a.", 127) + "com" }, "not a host alone"},
+		{"short hash", func(o *Options) { o.AndroidHash = "FA+9qCX9VS" }, "not an Android app's hash"},
+		{"hash of other letters", func(o *Options) { o.AndroidHash = "FA-9qCX9VSu" }, "not an Android app's hash"},
+	}
+	for _, tt := range tests {
+		_, err := New(options(tt.change))
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%s: got %v, want %q", tt.name, err, tt.want)
+		}
+	}
+}
+
+func BenchmarkCompose(b *testing.B) {
+	texts := newTexts(b, options(func(o *Options) { o.Origin = testOrigin }))
+	b.ReportAllocs()
+	for b.Loop() {
+		texts.Compose("fa", login, testCode)
+	}
+}
+
+func BenchmarkNew(b *testing.B) {
+	o := options(nil)
+	for b.Loop() {
+		newTexts(b, o)
+	}
+}
