@@ -8,6 +8,7 @@ package config
 
 import (
 	"log/slog"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -18,14 +19,18 @@ const embedded = "embedded" // the REDIS_URL of a Redis inside the process
 
 // Config holds the settings. Each field is the variable of the same name; README.md explains them.
 type Config struct {
-	Production bool   // APP_ENV=production
-	HTTPAddr   string // host:port; without a host: every interface
+	Production   bool   // APP_ENV=production
+	HTTPAddr     string // host:port; without a host: every interface
+	InternalAddr string // the same, for metrics; empty = off
+	PublicURL    string // http(s)://host[/path], without a slash at the end, by which providers call back; may be empty
+	HookSecret   Secret // of URL-safe characters; the secret path of delivery reports that are not signed
 
-	DatabaseURL    Secret // postgres://, postgresql:// or sqlite:PATH; see SQLitePath
-	MigrateOnStart bool
-	RedisURL       Secret // redis:// or rediss:// with one or more hosts, or embedded; see EmbeddedRedis
-	RedisMode      string // single, cluster or sentinel
-	RedisMaster    string // set in the sentinel mode
+	DatabaseURL     Secret // postgres://, postgresql:// or sqlite:PATH; see SQLitePath
+	MigrateOnStart  bool
+	RedisURL        Secret // redis:// or rediss:// with one or more hosts, or embedded; see EmbeddedRedis
+	RedisMode       string // single, cluster or sentinel
+	RedisMaster     string // set in the sentinel mode
+	RedisPartitions int    // 1 to 1024
 
 	OTPSecret        Secret        // at least 32 bytes; zero in development: make one
 	OTPLength        int           // digits, 6 to 10
@@ -47,11 +52,58 @@ type Config struct {
 	AccessTTL   time.Duration // 1m to 24h
 	RefreshTTL  time.Duration // AccessTTL to 8760h
 
-	DefaultRegion    string   // ISO 3166 code; empty: only international numbers are read
-	SMSRegions       []string // ISO 3166 codes, or "*" alone for all
-	SMSProviders     []string // in order of preference: console, webhook
-	SMSWebhookURL    Secret   // http:// or https://; set if SMSProviders has webhook
-	SMSWebhookSecret Secret   // in production set if SMSProviders has webhook; after whsec_ comes base64
+	DefaultRegion  string              // ISO 3166 code; empty: only international numbers are read
+	SMSRegions     []string            // ISO 3166 codes, or "*" alone for all
+	SMSProviders   []string            // in order of preference, of those in Providers
+	SMSRoutes      map[string][]string // the same for an ISO 3166 code, or "*" for all others
+	SMSTexts       string              // a folder of templates; empty: those of the service
+	AppName        string              // up to 40 characters; empty: the messages name none
+	WebOTPOrigin   string              // a host, or empty
+	AndroidAppHash string              // 11 characters, or empty
+	SMSWebhook     struct {
+		URL      Secret   // http:// or https://
+		Secret   Secret   // in production set; after whsec_ comes base64
+		Channels []string // sms, whatsapp, telegram, voice
+	}
+	Twilio struct {
+		AccountSID string
+		AuthToken  Secret
+		From       string // a number, a name or a messaging service
+		BaseURL    string
+	}
+	Kavenegar struct {
+		APIKey                           Secret
+		Sender, Template, ChangeTemplate string
+		BaseURL                          string
+	}
+	SMSIR struct {
+		APIKey                         Secret
+		Line, Template, ChangeTemplate int // 0 = none
+		Parameter                      string
+		BaseURL                        string
+	}
+	Vonage struct {
+		APIKey          string
+		APISecret       Secret
+		From            string
+		SignatureSecret Secret
+		SignatureMethod string
+		BaseURL         string
+	}
+	SNS struct {
+		Region, SenderID string
+		BaseURL          string
+	}
+	WhatsApp struct {
+		Token                       Secret
+		PhoneID, Template, Language string
+		BaseURL                     string
+	}
+	Telegram struct {
+		Token   Secret
+		BaseURL string
+	}
+	SMTPAddr string // host:port
 
 	AdminAPIKey    []Secret       // at least 32 bytes each; none: no admin calls
 	AuditTTL       time.Duration  // 1h to 87600h
@@ -88,14 +140,18 @@ func Load(getenv func(string) string) (*Config, error) {
 		return inDevelopment
 	}
 	c := &Config{
-		Production: production,
-		HTTPAddr:   read(r, "HTTP_ADDR", def("127.0.0.1:1628", ":1628"), hostPort),
+		Production:   production,
+		HTTPAddr:     read(r, "HTTP_ADDR", def("127.0.0.1:1628", ":1628"), hostPort),
+		InternalAddr: read(r, "INTERNAL_ADDR", "127.0.0.1:1629", or("off", "", hostPort)),
+		PublicURL:    read(r, "PUBLIC_URL", "", base),
+		HookSecret:   read(r, "HOOK_SECRET", "", secret(pathSecret)),
 
-		DatabaseURL:    read(r, "DATABASE_URL", def("sqlite:data/otp.db", ""), secret(databaseURL)),
-		MigrateOnStart: read(r, "MIGRATE_ON_START", "true", yesNo),
-		RedisURL:       read(r, "REDIS_URL", def(embedded, ""), secret(or(embedded, embedded, redisURL))),
-		RedisMode:      read(r, "REDIS_MODE", "single", oneOf("single", "cluster", "sentinel")),
-		RedisMaster:    r.text("REDIS_MASTER", ""),
+		DatabaseURL:     read(r, "DATABASE_URL", def("sqlite:data/otp.db", ""), secret(databaseURL)),
+		MigrateOnStart:  read(r, "MIGRATE_ON_START", "true", yesNo),
+		RedisURL:        read(r, "REDIS_URL", def(embedded, ""), secret(or(embedded, embedded, redisURL))),
+		RedisMode:       read(r, "REDIS_MODE", "single", oneOf("single", "cluster", "sentinel")),
+		RedisMaster:     r.text("REDIS_MASTER", ""),
+		RedisPartitions: read(r, "REDIS_PARTITIONS", "16", whole(1, 1024)),
 
 		OTPSecret:        read(r, "OTP_SECRET", "", secret(long)),
 		OTPLength:        read(r, "OTP_LENGTH", "6", whole(6, 10)),
@@ -117,11 +173,15 @@ func Load(getenv func(string) string) (*Config, error) {
 		AccessTTL:   read(r, "ACCESS_TTL", "15m", seconds("1m", "24h")),
 		RefreshTTL:  read(r, "REFRESH_TTL", "720h", seconds("1m", "8760h")),
 
-		DefaultRegion:    read(r, "DEFAULT_REGION", "", region),
-		SMSRegions:       read(r, "SMS_REGIONS", def("*", ""), or("*", []string{"*"}, list(region))),
-		SMSProviders:     read(r, "SMS_PROVIDERS", def("console", ""), providers),
-		SMSWebhookURL:    read(r, "SMS_WEBHOOK_URL", "", secret(httpURL)),
-		SMSWebhookSecret: read(r, "SMS_WEBHOOK_SECRET", "", secret(webhookSecret)),
+		DefaultRegion:  read(r, "DEFAULT_REGION", "", region),
+		SMSRegions:     read(r, "SMS_REGIONS", def("*", ""), or("*", []string{"*"}, list(region))),
+		SMSProviders:   read(r, "SMS_PROVIDERS", def("console", ""), providers),
+		SMSRoutes:      read(r, "SMS_ROUTES", "", routes),
+		SMSTexts:       read(r, "SMS_TEXTS", "", folder),
+		AppName:        read(r, "APP_NAME", "", name),
+		WebOTPOrigin:   read(r, "WEBOTP_ORIGIN", "", host),
+		AndroidAppHash: read(r, "ANDROID_APP_HASH", "", appHash),
+		SMTPAddr:       read(r, "SMTP_ADDR", "127.0.0.1:1025", hostPort),
 
 		AdminAPIKey:    read(r, "ADMIN_API_KEY", "", list(secret(long))),
 		AuditTTL:       read(r, "AUDIT_TTL", "2160h", seconds("1h", "87600h")),
@@ -131,6 +191,7 @@ func Load(getenv func(string) string) (*Config, error) {
 		LogLevel:  read(r, "LOG_LEVEL", "info", level),
 		LogFormat: read(r, "LOG_FORMAT", def("text", "json"), oneOf("text", "json")),
 	}
+	r.providers(c)
 	r.rules(c)
 	if len(r.faults) > 0 {
 		return nil, r.faults
@@ -149,10 +210,89 @@ func KeyFolder(getenv func(string) string) (string, error) {
 	return path, nil
 }
 
+// Providers are the names that SMS_PROVIDERS and SMS_ROUTES may hold, each with the variables that it cannot do
+// without.
+var Providers = map[string][]string{
+	"console":   nil,
+	"webhook":   {"SMS_WEBHOOK_URL"},
+	"twilio":    {"TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM"},
+	"kavenegar": {"KAVENEGAR_API_KEY"},
+	"smsir":     {"SMSIR_API_KEY"},
+	"vonage":    {"VONAGE_API_KEY", "VONAGE_API_SECRET", "VONAGE_FROM"},
+	"sns":       {"SNS_REGION"},
+	"whatsapp":  {"WHATSAPP_TOKEN", "WHATSAPP_PHONE_ID", "WHATSAPP_TEMPLATE"},
+	"telegram":  {"TELEGRAM_TOKEN"},
+	"smtp":      nil,
+}
+
+// forDevelopment are the providers that deliver to nobody's phone.
+var forDevelopment = []string{"console", "smtp"}
+
+func (r *reader) providers(c *Config) {
+	c.SMSWebhook.URL = read(r, "SMS_WEBHOOK_URL", "", secret(httpURL))
+	c.SMSWebhook.Secret = read(r, "SMS_WEBHOOK_SECRET", "", secret(webhookSecret))
+	c.SMSWebhook.Channels = read(r, "SMS_WEBHOOK_CHANNELS", "sms", list(oneOf("sms", "whatsapp", "telegram", "voice")))
+
+	c.Twilio.AccountSID = r.text("TWILIO_ACCOUNT_SID", "")
+	c.Twilio.AuthToken = read(r, "TWILIO_AUTH_TOKEN", "", secret(anything))
+	c.Twilio.From = r.text("TWILIO_FROM", "")
+	c.Twilio.BaseURL = read(r, "TWILIO_BASE_URL", "", httpURL)
+
+	c.Kavenegar.APIKey = read(r, "KAVENEGAR_API_KEY", "", secret(anything))
+	c.Kavenegar.Sender = r.text("KAVENEGAR_SENDER", "")
+	c.Kavenegar.Template = r.text("KAVENEGAR_TEMPLATE", "")
+	c.Kavenegar.ChangeTemplate = r.text("KAVENEGAR_CHANGE_TEMPLATE", "")
+	c.Kavenegar.BaseURL = read(r, "KAVENEGAR_BASE_URL", "", httpURL)
+
+	c.SMSIR.APIKey = read(r, "SMSIR_API_KEY", "", secret(anything))
+	c.SMSIR.Line = read(r, "SMSIR_LINE", "", whole(1, math.MaxInt))
+	c.SMSIR.Template = read(r, "SMSIR_TEMPLATE", "", whole(1, 1<<31-1))
+	c.SMSIR.ChangeTemplate = read(r, "SMSIR_CHANGE_TEMPLATE", "", whole(1, 1<<31-1))
+	c.SMSIR.Parameter = r.text("SMSIR_PARAMETER", "CODE")
+	c.SMSIR.BaseURL = read(r, "SMSIR_BASE_URL", "", httpURL)
+
+	c.Vonage.APIKey = r.text("VONAGE_API_KEY", "")
+	c.Vonage.APISecret = read(r, "VONAGE_API_SECRET", "", secret(anything))
+	c.Vonage.From = r.text("VONAGE_FROM", "")
+	c.Vonage.SignatureSecret = read(r, "VONAGE_SIGNATURE_SECRET", "", secret(anything))
+	c.Vonage.SignatureMethod = read(r, "VONAGE_SIGNATURE_METHOD", "md5hash", oneOf("md5hash", "md5", "sha1", "sha256", "sha512"))
+	c.Vonage.BaseURL = read(r, "VONAGE_BASE_URL", "", httpURL)
+
+	c.SNS.Region = r.text("SNS_REGION", "")
+	c.SNS.SenderID = r.text("SNS_SENDER_ID", "")
+	c.SNS.BaseURL = read(r, "SNS_BASE_URL", "", httpURL)
+
+	c.WhatsApp.Token = read(r, "WHATSAPP_TOKEN", "", secret(anything))
+	c.WhatsApp.PhoneID = r.text("WHATSAPP_PHONE_ID", "")
+	c.WhatsApp.Template = r.text("WHATSAPP_TEMPLATE", "")
+	c.WhatsApp.Language = r.text("WHATSAPP_LANGUAGE", "en_US")
+	c.WhatsApp.BaseURL = read(r, "WHATSAPP_BASE_URL", "", httpURL)
+
+	c.Telegram.Token = read(r, "TELEGRAM_TOKEN", "", secret(anything))
+	c.Telegram.BaseURL = read(r, "TELEGRAM_BASE_URL", "", httpURL)
+
+	for _, name := range c.UsedProviders() {
+		for _, variable := range Providers[name] {
+			r.check(r.text(variable, "") != "", "must be set for "+name+" in SMS_PROVIDERS or SMS_ROUTES", variable)
+		}
+	}
+	smsir := slices.Contains(c.UsedProviders(), "smsir")
+	r.check(!smsir || c.SMSIR.Line != 0 || c.SMSIR.Template != 0, "must be set for smsir, or SMSIR_LINE", "SMSIR_TEMPLATE")
+}
+
+// UsedProviders are the names in SMSProviders and SMSRoutes.
+func (c *Config) UsedProviders() []string {
+	used := slices.Clone(c.SMSProviders)
+	for _, names := range c.SMSRoutes {
+		used = append(used, names...)
+	}
+	slices.Sort(used)
+	return slices.Compact(used)
+}
+
 // rules checks what the settings have to do with one another. Most rules hold by themselves for the zero
 // value of a variable with a fault; the others name that variable.
 func (r *reader) rules(c *Config) {
-	webhook := slices.Contains(c.SMSProviders, "webhook")
 	r.check(redisHosts(c.RedisURL.Reveal()) <= 1 || c.RedisMode != "single", "must have one host with REDIS_MODE=single", "REDIS_URL")
 	r.check(!c.EmbeddedRedis() || c.RedisMode == "single", "must be single with an embedded Redis", "REDIS_MODE")
 	r.check(c.RedisMaster != "" || c.RedisMode != "sentinel", "must be set with REDIS_MODE=sentinel", "REDIS_MASTER")
@@ -166,13 +306,17 @@ func (r *reader) rules(c *Config) {
 		r.check(!used, "must not be the same as OTP_SECRET or JWT_SECRET", "ADMIN_API_KEY")
 	}
 	r.check(c.RefreshTTL >= c.AccessTTL, "must not be shorter than ACCESS_TTL", "REFRESH_TTL")
-	r.check(!webhook || !c.SMSWebhookURL.IsZero(), "must be set for the webhook in SMS_PROVIDERS", "SMS_WEBHOOK_URL")
 	if c.Production {
 		for _, name := range []string{"DATABASE_URL", "REDIS_URL", "OTP_SECRET", "SMS_REGIONS", "SMS_PROVIDERS"} {
 			r.check(r.text(name, "") != "", "must be set in production", name)
 		}
 		r.check(r.text("JWT_SECRET", "")+r.text("JWT_KEYS", "") != "", "must be set in production, or JWT_KEYS", "JWT_SECRET")
-		r.check(len(c.SMSProviders) == 0 || c.SMSProviders[0] != "console", "must not be console, alone or first, in production", "SMS_PROVIDERS")
-		r.check(!webhook || !c.SMSWebhookSecret.IsZero(), "must be set in production for the webhook in SMS_PROVIDERS", "SMS_WEBHOOK_SECRET")
+		const problem = "must not have console or smtp, alone or first, in production"
+		r.check(len(c.SMSProviders) == 0 || !slices.Contains(forDevelopment, c.SMSProviders[0]), problem, "SMS_PROVIDERS")
+		for _, route := range c.SMSRoutes {
+			r.check(!slices.Contains(forDevelopment, route[0]), problem, "SMS_ROUTES")
+		}
+		webhook := slices.Contains(c.UsedProviders(), "webhook")
+		r.check(!webhook || !c.SMSWebhook.Secret.IsZero(), "must be set in production for webhook in SMS_PROVIDERS or SMS_ROUTES", "SMS_WEBHOOK_SECRET")
 	}
 }

@@ -47,16 +47,18 @@ func mustLoad(t *testing.T, getenv func(string) string) *Config {
 
 func TestDevelopmentDefaults(t *testing.T) {
 	want := &Config{
-		HTTPAddr:    "127.0.0.1:1628",
+		HTTPAddr: "127.0.0.1:1628", InternalAddr: "127.0.0.1:1629",
 		DatabaseURL: NewSecret("sqlite:data/otp.db"), MigrateOnStart: true,
-		RedisURL: NewSecret("embedded"), RedisMode: "single",
+		RedisURL: NewSecret("embedded"), RedisMode: "single", RedisPartitions: 16,
 		OTPLength: 6, OTPTTL: 2 * time.Minute, OTPMaxAttempts: 5, OTPResendAfter: 30 * time.Second, OTPDailyAttempts: 30,
 		OTPLimitPhone: Limit{3, 10 * time.Minute}, OTPLimitIP: Limit{30, 10 * time.Minute}, SignupLogsIn: true,
 		JWTKeyGrace: 10 * time.Minute, JWTIssuer: "dekamond-otp", JWTAudience: "dekamond-otp",
 		AccessTTL: 15 * time.Minute, RefreshTTL: 720 * time.Hour, AuditTTL: 2160 * time.Hour,
-		SMSRegions: []string{"*"}, SMSProviders: []string{"console"},
+		SMSRegions: []string{"*"}, SMSProviders: []string{"console"}, SMTPAddr: "127.0.0.1:1025",
 		LogLevel: slog.LevelInfo, LogFormat: "text",
 	}
+	want.SMSWebhook.Channels = []string{"sms"}
+	want.SMSIR.Parameter, want.Vonage.SignatureMethod, want.WhatsApp.Language = "CODE", "md5hash", "en_US"
 	got := mustLoad(t, func(string) string { return " " }) // an empty variable is one that is not set
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("Load with nothing set\n got %s\nwant %s", reveal(got), reveal(want))
@@ -121,7 +123,22 @@ func TestValues(t *testing.T) {
 		{"ADMIN_API_KEY=" + secret64[:32] + " , " + secret64[32:], func(c *Config) any { return revealAll(c.AdminAPIKey) }, secret64[:32] + " " + secret64[32:]},
 		{"DEFAULT_REGION=ir", func(c *Config) any { return c.DefaultRegion }, "IR"},
 		{"SMS_REGIONS=ir, De", func(c *Config) any { return c.SMSRegions }, []string{"IR", "DE"}},
-		{"SMS_WEBHOOK_SECRET=any text", func(c *Config) any { return c.SMSWebhookSecret.Reveal() }, "any text"},
+		{"SMS_WEBHOOK_SECRET=any text", func(c *Config) any { return c.SMSWebhook.Secret.Reveal() }, "any text"},
+		{"SMS_WEBHOOK_CHANNELS=voice, sms", func(c *Config) any { return c.SMSWebhook.Channels }, []string{"voice", "sms"}},
+		{"SMS_PROVIDERS=smtp,console", func(c *Config) any { return c.SMSProviders }, []string{"smtp", "console"}},
+		{"SMS_ROUTES=ir=smtp, console ; *=console;", func(c *Config) any { return c.SMSRoutes }, map[string][]string{"IR": {"smtp", "console"}, "*": {"console"}}},
+		{"SMS_ROUTES=IR=smtp", func(c *Config) any { return c.UsedProviders() }, []string{"console", "smtp"}},
+		{"INTERNAL_ADDR=off", func(c *Config) any { return c.InternalAddr }, ""},
+		{"INTERNAL_ADDR=:1629", func(c *Config) any { return c.InternalAddr }, ":1629"},
+		{"REDIS_PARTITIONS=1024", func(c *Config) any { return c.RedisPartitions }, 1024},
+		{"PUBLIC_URL=https://example.com/otp/", func(c *Config) any { return c.PublicURL }, "https://example.com/otp"},
+		{"HOOK_SECRET=" + secret64[:16], func(c *Config) any { return c.HookSecret.Reveal() }, secret64[:16]},
+		{"APP_NAME=کافه بازار", func(c *Config) any { return c.AppName }, "کافه بازار"},
+		{"WEBOTP_ORIGIN=https://Login.example.com/", func(c *Config) any { return c.WebOTPOrigin }, "login.example.com"},
+		{"WEBOTP_ORIGIN=login.example.com", func(c *Config) any { return c.WebOTPOrigin }, "login.example.com"},
+		{"ANDROID_APP_HASH=FA+9qCX9VSu", func(c *Config) any { return c.AndroidAppHash }, "FA+9qCX9VSu"},
+		{"SMSIR_TEMPLATE=123456", func(c *Config) any { return c.SMSIR.Template }, 123456},
+		{"SMSIR_LINE=30004505000017", func(c *Config) any { return c.SMSIR.Line }, 30004505000017},
 		{"TRUSTED_PROXIES=10.1.2.3/8, 192.0.2.1,2001:db8::1", func(c *Config) any { return c.TrustedProxies }, prefixes("10.0.0.0/8", "192.0.2.1/32", "2001:db8::1/128")},
 		{"CORS_ORIGINS=https://App.example.com,http://localhost:3000", func(c *Config) any { return c.CORSOrigins }, []string{"https://app.example.com", "http://localhost:3000"}},
 		{"CORS_ORIGINS=*", func(c *Config) any { return c.CORSOrigins }, []string{"*"}},
@@ -263,9 +280,29 @@ func TestFaults(t *testing.T) {
 		{nil, "SMS_REGIONS=IR,ZZ", "SMS_REGIONS: each must be an ISO 3166 code of two letters, or *"},
 		{nil, "SMS_REGIONS=IR,*", "SMS_REGIONS: each must be an ISO 3166 code of two letters, or *"},
 		{nil, "SMS_REGIONS=,", "SMS_REGIONS: each must be an ISO 3166 code of two letters, or *"},
-		{nil, "SMS_PROVIDERS=console,pigeon", "SMS_PROVIDERS: each must be console or webhook"},
-		{nil, "SMS_PROVIDERS=console,console", "SMS_PROVIDERS: must name console and webhook once at most"},
-		{nil, "SMS_PROVIDERS=webhook", "SMS_WEBHOOK_URL: must be set for the webhook in SMS_PROVIDERS"},
+		{nil, "SMS_PROVIDERS=console,pigeon", "SMS_PROVIDERS: each must be console, kavenegar, smsir, smtp, sns, telegram, twilio, vonage, webhook or whatsapp"},
+		{nil, "SMS_PROVIDERS=console,console", "SMS_PROVIDERS: must name each provider once at most"},
+		{nil, "SMS_PROVIDERS=webhook", "SMS_WEBHOOK_URL: must be set for webhook in SMS_PROVIDERS or SMS_ROUTES"},
+		{nil, "SMS_PROVIDERS=twilio|TWILIO_ACCOUNT_SID=AC1|TWILIO_FROM=+15005550006", "TWILIO_AUTH_TOKEN: must be set for twilio in SMS_PROVIDERS or SMS_ROUTES"},
+		{nil, "SMS_ROUTES=IR=kavenegar", "KAVENEGAR_API_KEY: must be set for kavenegar in SMS_PROVIDERS or SMS_ROUTES"},
+		{nil, "SMS_PROVIDERS=smsir|SMSIR_API_KEY=hunter2", "SMSIR_TEMPLATE: must be set for smsir, or SMSIR_LINE"},
+		{nil, "SMS_ROUTES=IR=console;IR=smtp", "SMS_ROUTES: must be routes such as IR=kavenegar,smsir;*=twilio, with each region once"},
+		{nil, "SMS_ROUTES=ZZ=console", "SMS_ROUTES: must be routes such as IR=kavenegar,smsir;*=twilio, with each region once"},
+		{nil, "SMS_ROUTES=IR", "SMS_ROUTES: after each = each must be console, kavenegar, smsir, smtp, sns, telegram, twilio, vonage, webhook or whatsapp"},
+		{nil, "SMS_ROUTES=IR=pigeon", "SMS_ROUTES: after each = each must be console, kavenegar, smsir, smtp, sns, telegram, twilio, vonage, webhook or whatsapp"},
+		{nil, "SMS_WEBHOOK_CHANNELS=sms,pigeon", "SMS_WEBHOOK_CHANNELS: each must be sms, whatsapp, telegram or voice"},
+		{nil, "INTERNAL_ADDR=1629", "INTERNAL_ADDR: must be host:port, or off"},
+		{nil, "REDIS_PARTITIONS=0", "REDIS_PARTITIONS: must be a whole number from 1 to 1024"},
+		{nil, "PUBLIC_URL=otp.example.net", "PUBLIC_URL: must be a URL such as https://otp.example.com"},
+		{nil, "PUBLIC_URL=https://user:hunter2@example.net", "PUBLIC_URL: must be a URL such as https://otp.example.com"},
+		{nil, "HOOK_SECRET=hunter2", "HOOK_SECRET: must be 16 to 128 letters, digits, - and _"},
+		{nil, "HOOK_SECRET=hunter2/hunter2/hunter2", "HOOK_SECRET: must be 16 to 128 letters, digits, - and _"},
+		{nil, "APP_NAME=" + strings.Repeat("ab", 21), "APP_NAME: must be at most 40 printable characters"},
+		{nil, "WEBOTP_ORIGIN=https://login.example.net:8443", "WEBOTP_ORIGIN: must be an origin such as https://login.example.com, without a port"},
+		{nil, "WEBOTP_ORIGIN=http://login.example.net", "WEBOTP_ORIGIN: must be an origin such as https://login.example.com, without a port"},
+		{nil, "ANDROID_APP_HASH=FA+9qCX9VS", "ANDROID_APP_HASH: must be the 11 characters of the app's hash"},
+		{nil, "TWILIO_BASE_URL=twilio.example.net", "TWILIO_BASE_URL: must be a URL of http or https"},
+		{nil, "VONAGE_SIGNATURE_METHOD=sha3", "VONAGE_SIGNATURE_METHOD: must be md5hash, md5, sha1, sha256 or sha512"},
 		{nil, "SMS_WEBHOOK_URL=sms.example.com/send", "SMS_WEBHOOK_URL: must be a URL of http or https"},
 		{nil, "SMS_WEBHOOK_URL=https:///hunter2", "SMS_WEBHOOK_URL: must be a URL of http or https"},
 		{nil, "SMS_WEBHOOK_URL=http://u:hunter2@%zz", "SMS_WEBHOOK_URL: must be a URL of http or https"},
@@ -292,10 +329,11 @@ func TestFaults(t *testing.T) {
 		{production, "JWT_SECRET=", "JWT_SECRET: must be set in production, or JWT_KEYS"},
 		{production, "SMS_REGIONS=", "SMS_REGIONS: must be set in production"},
 		{production, "SMS_PROVIDERS=", "SMS_PROVIDERS: must be set in production"},
-		{production, "SMS_PROVIDERS=console", "SMS_PROVIDERS: must not be console, alone or first, in production"},
-		{production, "SMS_PROVIDERS=console,webhook", "SMS_PROVIDERS: must not be console, alone or first, in production"},
-		{production, "SMS_WEBHOOK_URL=", "SMS_WEBHOOK_URL: must be set for the webhook in SMS_PROVIDERS"},
-		{production, "SMS_WEBHOOK_SECRET=", "SMS_WEBHOOK_SECRET: must be set in production for the webhook in SMS_PROVIDERS"},
+		{production, "SMS_PROVIDERS=console", "SMS_PROVIDERS: must not have console or smtp, alone or first, in production"},
+		{production, "SMS_PROVIDERS=console,webhook", "SMS_PROVIDERS: must not have console or smtp, alone or first, in production"},
+		{production, "SMS_ROUTES=IR=smtp,webhook", "SMS_ROUTES: must not have console or smtp, alone or first, in production"},
+		{production, "SMS_WEBHOOK_URL=", "SMS_WEBHOOK_URL: must be set for webhook in SMS_PROVIDERS or SMS_ROUTES"},
+		{production, "SMS_WEBHOOK_SECRET=", "SMS_WEBHOOK_SECRET: must be set in production for webhook in SMS_PROVIDERS or SMS_ROUTES"},
 	} {
 		c, err := Load(with(tc.base, strings.Split(tc.settings, "|")...))
 		if err == nil || err.Error() != tc.want {
@@ -308,7 +346,7 @@ func TestFaults(t *testing.T) {
 		for setting := range strings.SplitSeq(tc.settings, "|") {
 			name, value, _ := strings.Cut(setting, "=")
 			// Words of the documentation are no values of somebody's: REDIS_MODE=sentinel.
-			if words := "console webhook cluster sentinel"; !strings.Contains(words, value) && len(value) > 1 && strings.Contains(err.Error(), value) {
+			if words := "console webhook cluster sentinel twilio smsir kavenegar"; !strings.Contains(words, value) && len(value) > 1 && strings.Contains(err.Error(), value) {
 				t.Errorf("the value of %s is in the error %q", name, err)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
@@ -13,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/nyaruka/phonenumbers"
 )
@@ -126,12 +129,66 @@ func region(s string) (string, error) {
 }
 
 func providers(s string) ([]string, error) {
-	names, err := list(oneOf("console", "webhook"))(s)
+	known := slices.Sorted(maps.Keys(Providers))
+	names, err := list(oneOf(known...))(s)
 	if err == nil {
 		distinct := slices.Compact(slices.Sorted(slices.Values(names)))
-		err = must(len(distinct) == len(names), "name console and webhook once at most")
+		err = must(len(distinct) == len(names), "name each provider once at most")
 	}
 	return names, err
+}
+
+// routes reads REGION=provider,provider;…;*=provider.
+func routes(s string) (map[string][]string, error) {
+	routes := make(map[string][]string)
+	for item := range strings.SplitSeq(strings.TrimSuffix(s, ";"), ";") {
+		name, list, _ := strings.Cut(item, "=")
+		code, err := or("*", "*", region)(strings.TrimSpace(name))
+		if err != nil || routes[code] != nil {
+			return nil, must(false, "be routes such as IR=kavenegar,smsir;*=twilio, with each region once")
+		}
+		if routes[code], err = providers(strings.TrimSpace(list)); err != nil {
+			return nil, fmt.Errorf("after each = %w", err)
+		}
+	}
+	return routes, nil
+}
+
+func anything(s string) (string, error) { return s, nil }
+
+// base gives the URL without a slash at the end.
+func base(s string) (string, error) {
+	s, err := httpURL(strings.TrimRight(s, "/"))
+	return s, must(err == nil && !strings.ContainsAny(s, "?#@"), "be a URL such as https://otp.example.com")
+}
+
+var (
+	pathSecretShape = regexp.MustCompile(`^[A-Za-z0-9_-]{16,128}$`)
+	appHashShape    = regexp.MustCompile(`^[A-Za-z0-9+/]{11}$`)
+	hostShape       = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
+)
+
+func pathSecret(s string) (string, error) {
+	return s, must(pathSecretShape.MatchString(s), "be 16 to 128 letters, digits, - and _")
+}
+
+// appHash is the shape of what Android's SMS Retriever computes from package and certificate.
+func appHash(s string) (string, error) {
+	return s, must(appHashShape.MatchString(s), "be the 11 characters of the app's hash")
+}
+
+// host reads an origin, or its host alone.
+func host(s string) (string, error) {
+	s = strings.ToLower(s)
+	s = strings.TrimSuffix(strings.TrimPrefix(s, "https://"), "/")
+	return s, must(hostShape.MatchString(s), "be an origin such as https://login.example.com, without a port")
+}
+
+const maxName = 40 // characters; a message has few
+
+func name(s string) (string, error) {
+	ok := utf8.RuneCountInString(s) <= maxName && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
+	return s, must(ok, "be at most 40 printable characters")
 }
 
 func hostPort(s string) (string, error) {
