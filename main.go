@@ -27,18 +27,21 @@ import (
 	"dekamond-otp/internal/account"
 	"dekamond-otp/internal/config"
 	"dekamond-otp/internal/httpapi"
+	"dekamond-otp/internal/metrics"
 	"dekamond-otp/internal/otp"
 	"dekamond-otp/internal/pgstore"
 	"dekamond-otp/internal/phone"
 	"dekamond-otp/internal/redisstore"
 	"dekamond-otp/internal/sms"
 	"dekamond-otp/internal/sqlitestore"
+	"dekamond-otp/internal/text"
 	"dekamond-otp/internal/token"
 )
 
 const (
-	startTimeout = 30 * time.Second // for the stores to answer
-	drainTimeout = 10 * time.Second // for the requests in flight
+	startTimeout    = 30 * time.Second // for the stores to answer
+	drainTimeout    = 10 * time.Second // for the requests in flight; the messages in hand have otp.DrainTimeout
+	internalTimeout = 10 * time.Second // to read or to write
 )
 
 const usage = `Dekamond OTP, a phone-number login service.
@@ -144,17 +147,23 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 		return err
 	}
 
-	sender, err := newSender(c, log, stdout)
+	providers, err := sms.Open(c, stdout)
 	if err != nil {
 		return err
 	}
+	texts, err := openTexts(c, log)
+	if err != nil {
+		return err
+	}
+	numbers := metrics.New()
+	carrier := sms.NewRouter(sms.RouterOptions{Providers: providers, Order: c.SMSProviders, Routes: c.SMSRoutes, Tally: numbers, Log: log})
 	policy := otp.Policy{
 		Length: c.OTPLength, TTL: c.OTPTTL, MaxAttempts: c.OTPMaxAttempts, ResendAfter: c.OTPResendAfter,
 		PerPhone: otp.Limit(c.OTPLimitPhone), PerAddress: otp.Limit(c.OTPLimitIP), DailyAttempts: c.OTPDailyAttempts,
 	}
 	codes, err := otp.New(otp.Options{
-		Codes: redisstore.NewCodes(redis, policy), Sender: sender, Log: log, Secret: []byte(c.OTPSecret.Reveal()),
-		Policy: policy, Regions: c.SMSRegions, TestNumbers: c.OTPTestNumbers,
+		Store: redisstore.NewCodes(redis, policy, c.RedisPartitions), Carrier: carrier, Texts: texts, Tally: numbers, Log: log,
+		Secret: []byte(c.OTPSecret.Reveal()), Policy: policy, Regions: c.SMSRegions, TestNumbers: c.OTPTestNumbers,
 	})
 	if err != nil {
 		return err
@@ -170,6 +179,8 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 		Numbers:        phone.NewParser(c.DefaultRegion, slices.Collect(maps.Keys(c.OTPTestNumbers))...),
 		Log:            log,
 		Checks:         []httpapi.Check{{Name: "database", Ping: accounts.Ping}, {Name: "redis", Ping: redis.Ping}},
+		Hooks:          hooksOf(providers),
+		PublicURL:      c.PublicURL,
 		AdminKeys:      reveal(c.AdminAPIKey),
 		TrustedProxies: c.TrustedProxies,
 		CORSOrigins:    c.CORSOrigins,
@@ -181,6 +192,11 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 	defer cancel()
 	background.Go(func() { tokens.Watch(ctx, hangups, users.RecordKeys) })
 	background.Go(func() { users.Housekeep(ctx) })
+	background.Go(func() { serveInternal(ctx, c.InternalAddr, log, numbers.Handler()) })
+	// The couriers end after the last request, whose message may be in their hands.
+	delivering, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
+	background.Go(func() { codes.Deliver(delivering) })
+	defer stopDelivering()
 
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.HTTPAddr)
 	if err != nil {
@@ -320,24 +336,48 @@ func newKey(getenv func(string) string, algorithm string, stdout io.Writer) erro
 	return err
 }
 
-func newSender(c *config.Config, log *slog.Logger, stdout io.Writer) (otp.Sender, error) {
-	var providers []sms.Named
-	for _, name := range c.SMSProviders {
-		switch name {
-		case "console":
-			providers = append(providers, sms.Named{Name: name, Sender: sms.NewConsole(stdout)})
-		case "webhook":
-			w, err := sms.NewWebhook(sms.WebhookOptions{URL: c.SMSWebhookURL.Reveal(), Secret: c.SMSWebhookSecret.Reveal()})
-			if err != nil {
-				return nil, err
-			}
-			if c.SMSWebhookSecret.IsZero() {
-				log.Warn("webhook calls are not signed", "missing", "SMS_WEBHOOK_SECRET")
-			}
-			providers = append(providers, sms.Named{Name: name, Sender: w})
+// hooksOf are the providers whose delivery reports reach this service.
+func hooksOf(providers []sms.Named) map[string]httpapi.Hook {
+	hooks := make(map[string]httpapi.Hook)
+	for _, p := range providers {
+		if p.Reports {
+			hooks[p.Name] = p.Provider.(httpapi.Hook)
 		}
 	}
-	return sms.NewFailover(log, providers...), nil
+	return hooks
+}
+
+// openTexts gives the texts of messages, and warns of those that cost more than one message.
+func openTexts(c *config.Config, log *slog.Logger) (*text.Texts, error) {
+	texts, err := text.New(text.Options{
+		App: c.AppName, Digits: c.OTPLength, TTL: c.OTPTTL, Origin: c.WebOTPOrigin, AndroidHash: c.AndroidAppHash, Folder: c.SMSTexts,
+	})
+	if err != nil {
+		return nil, config.Faults{{Variable: "SMS_TEXTS", Problem: err.Error()}}
+	}
+	for _, cost := range texts.Costs() {
+		log.Warn("text costs more than one message", "locale", cost.Locale, "purpose", cost.Purpose, "segments", cost.Segments, "characters", cost.Characters, "bytes", cost.Bytes)
+	}
+	return texts, nil
+}
+
+// serveInternal answers those who run the service until ctx is done. Where the address is taken the service goes on
+// without: nobody should be unable to log in because of that.
+func serveInternal(ctx context.Context, address string, log *slog.Logger, h http.Handler) {
+	if address == "" {
+		return
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		log.Warn("no metrics: set INTERNAL_ADDR to another address, or off", "error", err.Error())
+		return
+	}
+	log.Info("metrics", "address", listener.Addr().String())
+	server := &http.Server{Handler: h, ReadTimeout: internalTimeout, WriteTimeout: internalTimeout}
+	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		log.Warn("metrics ended", "error", err.Error())
+	}
 }
 
 const try = `

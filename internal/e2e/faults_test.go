@@ -73,43 +73,6 @@ func (p *provider) env() []string {
 	return []string{"SMS_PROVIDERS=webhook", "SMS_WEBHOOK_URL=" + p.URL, "SMS_WEBHOOK_SECRET=" + webhookSecret}
 }
 
-func TestWebhook(t *testing.T) {
-	modes(t, func(t *testing.T, stores []string) {
-		p := newProvider(t)
-		s := start(t, stores, append(p.env(), "OTP_LIMIT_PHONE=2/10m", "OTP_LIMIT_IP=2/10m")...)
-		p.status.Store(500)
-		for range 3 { // a message that no provider took counts nowhere
-			s.want(s.request(phone), 503, "unavailable")
-		}
-		p.status.Store(204)
-		s.want(s.call("POST", "/otp/request", object("phone", phone, "locale", "fa-IR")), 202, "")
-		s.want(s.request(phone), 429, "resend_too_soon")
-		sent := p.sent()
-		m := sent[len(sent)-1]
-		if len(sent) != 4 || m["to"] != phone || m["channel"] != "sms" || m["locale"] != "fa-IR" || !strings.HasPrefix(m["text"], m["code"]+" ") {
-			t.Errorf("messages %v; want four, the last one whole", sent)
-		}
-		ids := make(map[string]bool)
-		for _, m := range sent {
-			ids[m["id"]] = true
-		}
-		if len(ids) != 4 {
-			t.Errorf("ids %v; want one for each message", ids)
-		}
-		s.want(s.verify(phone, m["code"]), 201, "")
-	})
-}
-
-func TestFailover(t *testing.T) {
-	p := newProvider(t)
-	s := start(t, nil, append(p.env(), "SMS_PROVIDERS=webhook,console")...)
-	p.status.Store(503)
-	s.want(s.verify(phone, s.code(phone)), 201, "")
-	if !strings.Contains(s.log.String(), "handed over") {
-		t.Errorf("the log does not say that the message was handed over")
-	}
-}
-
 // A gate is a TCP proxy that can be closed.
 type gate struct {
 	listener net.Listener
@@ -205,6 +168,7 @@ func TestStoresDown(t *testing.T) {
 
 	code = s.code(phone)
 	redis.set(true)
+	s.delivered()
 	sent := strings.Count(s.out.String(), "SMS to")
 	s.want(s.request(phone), 503, "unavailable")
 	s.want(s.verify(phone, code), 503, "unavailable")
@@ -235,14 +199,14 @@ func TestWaitsForStores(t *testing.T) {
 	s.want(s.verify(phone, s.code(phone)), 201, "")
 }
 
+// TestStops holds that a message in hand is delivered before the service ends.
 func TestStops(t *testing.T) {
 	p := newProvider(t)
 	p.hold = make(chan struct{})
 	s := start(t, nil, p.env()...)
 	s.want(s.call("GET", "/readyz", ""), 200, "") // its connection stays open, and idle
-	answered := make(chan answer)
-	go func() { answered <- s.request(phone) }()
-	eventually(t, "the request is in flight", func() bool { return len(p.sent()) == 1 })
+	s.want(s.request(phone), 202, "")
+	eventually(t, "the message is on its way", func() bool { return len(p.sent()) == 1 })
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -254,16 +218,13 @@ func TestStops(t *testing.T) {
 		return err != nil
 	})
 	close(p.hold)
-	if a := <-answered; a.status != 202 {
-		t.Errorf("the request in flight: %d %s; want 202", a.status, a.body)
-	}
 	select {
 	case <-s.exited:
 	case <-time.After(5 * time.Second):
-		t.Fatal("the service does not end after its last answer")
+		t.Fatal("the service does not end after its last message")
 	}
-	if state := s.cmd.ProcessState; state.ExitCode() != 0 {
-		t.Errorf("it ended with %v; want 0", state)
+	if state := s.cmd.ProcessState; state.ExitCode() != 0 || !strings.Contains(s.log.String(), `msg="message sent"`) {
+		t.Errorf("it ended with %v, %s; want 0 and the message sent", state, s.log.String())
 	}
 }
 

@@ -24,7 +24,7 @@ func TestLogin(t *testing.T) {
 	modes(t, func(t *testing.T, stores []string) {
 		s := start(t, stores, "LOG_LEVEL=debug")
 		sent := s.want(s.request("0098 (912) 123-4567"), 202, "")
-		if want := `{"phone":"+989121234567","channel":"sms","expires_in":120,"resend_in":30,"code_length":6}`; sent.body != want {
+		if want := `{"phone":"+989121234567","channel":"sms","expires_in":120,"resend_in":30,"code_length":6,"request_id":"` + sent.text("request_id") + `"}`; sent.body != want {
 			t.Errorf("request: %s; want %s", sent.body, want)
 		}
 		code := s.shown(phone)
@@ -428,17 +428,30 @@ func TestAudit(t *testing.T) {
 // TestRedisHoldsNothingThatLogsIn reads all of Redis as a thief of its dump would.
 func TestRedisHoldsNothingThatLogsIn(t *testing.T) {
 	stores := real(t)
-	s := start(t, stores)
-	code := s.code(phone)
+	p := newProvider(t)
+	p.hold = make(chan struct{})
+	s := start(t, stores, p.env()...)
+	s.want(s.request(phone), 202, "")
+	eventually(t, "the message is on its way", func() bool { return len(p.sent()) == 1 })
+	code := p.sent()[0]["code"]
 	s.verify(phone, wrongCode(code))
 	r := redisOf(t, stores)
 	keys := redisKeys(t, stores)
-	if len(keys) != 4 {
-		t.Fatalf("keys %v; want the four of package redisstore", keys)
+	if len(keys) != 5 {
+		t.Fatalf("keys %v; want the five of package redisstore", keys)
 	}
 	for _, key := range keys {
 		var values string
-		if kind, _ := r.Type(t.Context(), key).Result(); kind == "hash" {
+		switch kind, _ := r.Type(t.Context(), key).Result(); kind {
+		case "stream":
+			messages, err := r.XRange(t.Context(), key, "-", "+").Result()
+			if err != nil || len(messages) != 1 || messages[0].Values["letter"] == "" {
+				t.Errorf("the outbox: %v, %v; want one message", messages, err)
+			}
+			delete(messages[0].Values, "time") // it has digits like a code's
+			delete(messages[0].Values, "receipt")
+			values = fmt.Sprint(messages[0].Values)
+		case "hash":
 			h, _ := r.HGetAll(t.Context(), key).Result()
 			delete(h, "sent") // times have digits like a code's
 			delete(h, "receipts")
@@ -451,6 +464,9 @@ func TestRedisHoldsNothingThatLogsIn(t *testing.T) {
 			t.Errorf("%s lives %v; want the prefix otp: and a time to live", key, ttl)
 		}
 	}
+	close(p.hold)
+	s.delivered()
+	empty(t, stores[1])
 }
 
 func TestSurvivesKill(t *testing.T) {

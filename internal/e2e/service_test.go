@@ -118,7 +118,7 @@ func (o output) String() string {
 func command(t *testing.T, dir string, env []string, args ...string) *exec.Cmd {
 	t.Helper()
 	c := exec.Command(binary, args...)
-	c.Dir, c.Env = dir, append([]string{"HTTP_ADDR=127.0.0.1:0", "PATH=" + os.Getenv("PATH")}, env...)
+	c.Dir, c.Env = dir, append([]string{"HTTP_ADDR=127.0.0.1:0", "INTERNAL_ADDR=off", "PATH=" + os.Getenv("PATH")}, env...)
 	return c
 }
 
@@ -267,13 +267,29 @@ func (s *service) code(phone string) string {
 	return s.shown(phone)
 }
 
+// shown gives the last code that the console shows to the phone, once every message is out.
 func (s *service) shown(phone string) string {
 	s.t.Helper()
+	s.delivered()
 	found := regexp.MustCompile(`SMS to \`+phone+`: (\d+)`).FindAllStringSubmatch(s.out.String(), -1)
 	if found == nil {
 		s.t.Fatalf("no message to %s on standard output:\n%s", phone, s.out.String())
 	}
 	return found[len(found)-1][1]
+}
+
+var (
+	acceptedLine = regexp.MustCompile(`msg=request method=POST route=(/otp/request|/me/phone/request) status=202`)
+	endedLine    = regexp.MustCompile(`msg="(message (sent|failed|dropped)|test number asked for its code)"`)
+)
+
+// delivered waits until the log says of every accepted request what became of its message.
+func (s *service) delivered() {
+	s.t.Helper()
+	eventually(s.t, "every message is delivered or reported", func() bool {
+		log := s.log.String()
+		return len(acceptedLine.FindAllString(log, -1)) <= len(endedLine.FindAllString(log, -1))
+	})
 }
 
 func object(pairs ...string) string {

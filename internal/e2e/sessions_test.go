@@ -319,7 +319,7 @@ func TestDeleteMe(t *testing.T) {
 		t.Errorf("the database holds the number, or the user elsewhere than in the audit:\n%s", held)
 	}
 	for _, key := range redisKeys(t, stores) {
-		if !strings.HasSuffix(key, ":sends") {
+		if !strings.HasSuffix(key, ":sends") && !strings.HasSuffix(key, ":outbox") { // which is everybody's, and empty
 			t.Errorf("Redis still holds %s", key)
 		}
 	}
@@ -380,7 +380,7 @@ func TestPhoneChange(t *testing.T) {
 		other := s.login(taken)
 		ask := func(who answer, number string) answer {
 			t.Helper()
-			return s.call("POST", "/me/phone/request", object("phone", number), bearer(who))
+			return s.call("POST", "/me/phone/request", object("phone", number, "locale", "en"), bearer(who))
 		}
 		answerWith := func(who answer, number, code string, headers ...string) answer {
 			t.Helper()
@@ -423,7 +423,8 @@ func TestPhoneChange(t *testing.T) {
 		// a number that is somebody's is answered as a wrong code
 		asked := s.want(ask(a, taken), 202, "")
 		fresh := s.want(ask(a, "+989121234560"), 202, "")
-		if got, want := strings.ReplaceAll(asked.body, taken, ""), strings.ReplaceAll(fresh.body, "+989121234560", ""); got != want {
+		plain := strings.NewReplacer(taken, "", "+989121234560", "", asked.text("request_id"), "", fresh.text("request_id"), "")
+		if got, want := plain.Replace(asked.body), plain.Replace(fresh.body); got != want {
 			t.Errorf("a taken number: %s; a free one: %s", got, want)
 		}
 		code = s.shown(taken)

@@ -45,6 +45,11 @@ type Tokens interface {
 	Published() (keySet []byte, maxAge time.Duration, ok bool)
 }
 
+// A Hook reads the delivery reports of a provider. Its errors are otp.ErrForged and otp.ErrCallback.
+type Hook interface {
+	Read(c otp.Callback) ([]otp.Report, error)
+}
+
 // A Check is a dependency that has to answer before the service is ready.
 type Check struct {
 	Name string
@@ -59,9 +64,11 @@ type Options struct {
 	Numbers        *phone.Parser
 	Log            *slog.Logger
 	Checks         []Check
-	AdminKeys      []string       // none: there are no admin calls
-	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
-	CORSOrigins    []string       // scheme://host[:port], or "*"
+	Hooks          map[string]Hook // by the name of the provider
+	PublicURL      string          // by which providers call the hooks, without a slash at the end
+	AdminKeys      []string        // none: there are no admin calls
+	TrustedProxies []netip.Prefix  // whose X-Forwarded-For is believed
+	CORSOrigins    []string        // scheme://host[:port], or "*"
 }
 
 // A Server answers HTTP requests.
@@ -91,6 +98,7 @@ func New(o Options) *Server {
 		}))
 	}
 	s.app.Post("/otp/request", s.request)
+	s.app.Get("/otp/status", s.status)
 	s.app.Post("/otp/verify", s.verify)
 	s.app.Post("/token/refresh", s.refresh)
 	s.app.Post("/logout", s.logout)
@@ -108,6 +116,10 @@ func New(o Options) *Server {
 		s.app.Get("/users/:id/sessions", s.admin, s.userSessions)
 		s.app.Delete("/users/:id/sessions", s.admin, s.endUserSessions)
 		s.app.Get("/audit", s.admin, s.audit)
+	}
+	for _, method := range []string{fiber.MethodGet, fiber.MethodPost} { // providers' accounts are set to either
+		s.app.Add(method, "/hooks/:provider", s.hook)
+		s.app.Add(method, "/hooks/:provider/:secret", s.hook)
 	}
 	s.app.Get("/.well-known/jwks.json", s.keySet)
 	s.app.Get("/healthz", func(c *fiber.Ctx) error { return c.JSON(fiber.Map{"status": "ok"}) })

@@ -3,6 +3,8 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -13,9 +15,6 @@ import (
 	"dekamond-otp/internal/phone"
 )
 
-// channel is the one way that codes are sent.
-const channel = "sms"
-
 func (s *Server) request(c *fiber.Ctx) error { return s.send(c, otp.ForLogin) }
 
 // send sends a code for a purpose to the phone that the body names.
@@ -25,7 +24,7 @@ func (s *Server) send(c *fiber.Ctx, p otp.Purpose) error {
 		return err
 	}
 	r.Purpose = p
-	sent, err := s.OTP.Request(c.UserContext(), r)
+	accepted, err := s.OTP.Request(c.UserContext(), r)
 	if err != nil {
 		return err
 	}
@@ -35,7 +34,8 @@ func (s *Server) send(c *fiber.Ctx, p otp.Purpose) error {
 		ExpiresIn  int    `json:"expires_in"`
 		ResendIn   int    `json:"resend_in"`
 		CodeLength int    `json:"code_length"`
-	}{r.Phone.E164(), r.Channel, seconds(sent.ExpiresIn), resendIn(sent.ResendIn), sent.Length})
+		RequestID  string `json:"request_id"`
+	}{r.Phone.E164(), accepted.Channel, seconds(accepted.ExpiresIn), resendIn(accepted.ResendIn), accepted.Length, accepted.Ticket})
 }
 
 func (s *Server) readRequest(c *fiber.Ctx) (otp.Request, error) {
@@ -51,10 +51,26 @@ func (s *Server) readRequest(c *fiber.Ctx) (otp.Request, error) {
 	if err != nil {
 		return otp.Request{}, err
 	}
-	if in.Channel.present && in.Channel.text != channel || in.Locale.present && !locale.MatchString(in.Locale.text) {
+	known := slices.Contains([]string{otp.SMS, otp.WhatsApp, otp.Telegram, otp.Voice}, in.Channel.text)
+	if in.Channel.present && !known || in.Locale.present && !locale.MatchString(in.Locale.text) {
 		return otp.Request{}, errField
 	}
-	return otp.Request{Phone: number, Address: s.client(c), Channel: channel, Locale: in.Locale.text}, nil
+	return otp.Request{
+		Phone: number, Address: s.client(c), Channel: in.Channel.text,
+		Locale: in.Locale.text, Accepted: strings.Clone(c.Get(fiber.HeaderAcceptLanguage)),
+	}, nil
+}
+
+// status tells what became of the message of a request.
+func (s *Server) status(c *fiber.Ctx) error {
+	status, err := s.OTP.Status(c.UserContext(), c.Query("request_id"))
+	if err != nil {
+		return err
+	}
+	return c.JSON(struct {
+		Status   otp.State `json:"status"`
+		ResendIn int       `json:"resend_in"`
+	}{status.State, resendIn(status.ResendIn)})
 }
 
 func (s *Server) verify(c *fiber.Ctx) error {

@@ -4,11 +4,15 @@ import (
 	"context"
 	_ "embed"
 	"errors"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+
+	"dekamond-otp/internal/otp"
 )
 
 // ready answers 200 if every dependency does, with one entry for each.
@@ -53,4 +57,27 @@ func (s *Server) keySet(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderContentType, "application/jwk-set+json") // RFC 7517 §8.5.2
 	c.Set(fiber.HeaderCacheControl, "public, max-age="+strconv.Itoa(seconds(maxAge)))
 	return c.Send(set)
+}
+
+// hook takes the delivery reports of a provider.
+func (s *Server) hook(c *fiber.Ctx) error {
+	provider := strings.Clone(c.Params("provider"))
+	hook, ok := s.Hooks[provider]
+	if !ok {
+		return errNotFound
+	}
+	reports, err := hook.Read(otp.Callback{
+		URL: s.PublicURL + strings.Clone(c.OriginalURL()), Secret: strings.Clone(c.Params("secret")),
+		ContentType: strings.Clone(c.Get(fiber.HeaderContentType)), Query: string(c.Request().URI().QueryString()), Body: slices.Clone(c.Request().Body()),
+		Header: func(name string) string { return strings.Clone(c.Get(name)) },
+	})
+	if err != nil {
+		return err
+	}
+	for _, r := range reports {
+		if err := s.OTP.Report(c.UserContext(), provider, r); err != nil {
+			return err
+		}
+	}
+	return c.JSON(fiber.Map{"status": "ok"})
 }

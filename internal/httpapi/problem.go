@@ -37,6 +37,7 @@ type problem struct {
 var (
 	invalidCode = problem{401, "invalid_code", "The code is not valid.", "It is wrong, expired, used, or was never sent. Ask for a new one after some wrong tries."}
 	notFound    = problem{404, "not_found", "There is nothing here.", "No such path, user or session. See /openapi.yaml for the paths."}
+	badRequest  = problem{400, "bad_request", "The request is not valid.", "It is not HTTP/1.1 (RFC 9112), or not what the call takes."}
 	unavailable = problem{503, "unavailable", "The service is not available.", "Nothing was used up. Try again in a moment."}
 	internal    = problem{500, "internal_error", "Something went wrong.", "The log of the service has the cause, by this request_id."}
 )
@@ -66,7 +67,10 @@ var problems = []struct {
 	{otp.ErrRegion, problem{403, "destination_not_allowed", "Messages to this number are not allowed.", "The service does not send to this country or region."}},
 	{otp.ErrResendTooSoon, problem{429, "resend_too_soon", "A message was sent a moment ago.", "It may still arrive. Ask for another one after the time in retry_after."}},
 	{otp.ErrThrottled, problem{429, "too_many_requests", "Too many requests.", "Try again after the time in retry_after."}},
-	{otp.ErrNotDelivered, problem{503, "unavailable", "The message could not be sent.", "Nothing was used up. Try again in a moment."}},
+	{otp.ErrChannel, problem{422, "invalid_field", "The channel is not available.", "Leave it out, and the code comes by one that is."}},
+	{otp.ErrUnknown, problem{404, "not_found", "The code is no longer live.", "It is expired, used or burnt, or there is no such request_id."}},
+	{otp.ErrForged, problem{401, "invalid_signature", "The call is not the provider's.", "Its signature or the secret in its path is not valid."}},
+	{otp.ErrCallback, badRequest},
 	{otp.ErrUnavailable, unavailable},
 }
 
@@ -78,8 +82,6 @@ var httpProblems = map[int]problem{
 	413: {413, "body_too_large", "The body is too large.", "It may have 2 KiB."},
 	431: {431, "headers_too_large", "The headers are too large.", "They may have 4 KiB."},
 }
-
-var badRequest = problem{400, "bad_request", "The request is not valid.", "It is not HTTP/1.1 (RFC 9112)."}
 
 // retryUnavailable is what a client waits before it asks a service again that could not answer.
 const retryUnavailable = 3 * time.Second

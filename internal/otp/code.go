@@ -1,16 +1,22 @@
 package otp
 
 import (
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
+	"hash"
 	"io"
 	"math"
 	"net/netip"
-	"time"
+	"strconv"
+	"strings"
+	"sync"
 
 	"dekamond-otp/internal/phone"
 )
@@ -33,7 +39,8 @@ func (s *Service) ReadCode(text string) (Code, error) {
 
 // keys are the independent keys drawn from the one secret (RFC 5869).
 type keys struct {
-	phoneKey, addressKey, codeKey, digestKey []byte
+	phones, addresses, codes, digests *macs
+	letters, tickets                  cipher.AEAD
 }
 
 func deriveKeys(secret []byte) keys {
@@ -44,10 +51,80 @@ func deriveKeys(secret []byte) keys {
 		}
 		return key
 	}
-	return keys{phoneKey: derive("phone"), addressKey: derive("address"), codeKey: derive("code"), digestKey: derive("digest")}
+	sealer := func(use string) cipher.AEAD {
+		block, err := aes.NewCipher(derive(use))
+		if err != nil { // only for a key of another length
+			panic(err)
+		}
+		aead, err := cipher.NewGCMWithRandomNonce(block)
+		if err != nil { // only for another cipher
+			panic(err)
+		}
+		return aead
+	}
+	return keys{
+		phones: newMACs(derive("phone")), addresses: newMACs(derive("address")), codes: newMACs(derive("code")), digests: newMACs(derive("digest")),
+		letters: sealer("letter"), tickets: sealer("ticket"),
+	}
 }
 
-func (k *keys) phone(p phone.Number) Key { return Key(encode(mac(k.phoneKey, []byte(p.E164()))[:16])) }
+// A letter is what a courier has to know of a message, besides the challenge.
+type letter struct {
+	To      string  `json:"to"` // E.164
+	Region  string  `json:"region"`
+	Channel string  `json:"channel"`
+	Purpose Purpose `json:"purpose,omitempty"`
+	Asked   string  `json:"asked,omitempty"` // the locale that the client asked for
+	Locale  string  `json:"locale"`          // that of the text
+}
+
+func (k *keys) seal(l letter) ([]byte, error) {
+	text, err := json.Marshal(l)
+	return k.letters.Seal(nil, nil, text, nil), err
+}
+
+func (k *keys) unseal(sealed []byte) (*letter, error) {
+	text, err := k.letters.Open(nil, nil, sealed, nil)
+	if err != nil {
+		return nil, err
+	}
+	l := new(letter)
+	return l, json.Unmarshal(text, l)
+}
+
+// A ticket stands for one message of a challenge, in the hands of the client, to whom it says nothing.
+type ticket struct {
+	phone   Key
+	purpose Purpose
+	id      ChallengeID
+	send    int
+}
+
+func (k *keys) ticket(t ticket) string {
+	text := fmt.Appendf(t.id[:], "%d %s %s", t.send, t.phone, t.purpose)
+	return encode(k.tickets.Seal(nil, nil, text, nil))
+}
+
+func (k *keys) readTicket(s string) (t ticket, ok bool) {
+	sealed, err := base64.RawURLEncoding.DecodeString(s)
+	if err != nil {
+		return ticket{}, false
+	}
+	text, err := k.tickets.Open(nil, nil, sealed, nil)
+	if err != nil || len(text) < len(t.id) {
+		return ticket{}, false
+	}
+	t.id = ChallengeID(text)
+	fields := strings.Split(string(text[len(t.id):]), " ")
+	if len(fields) != 3 {
+		return ticket{}, false
+	}
+	t.send, err = strconv.Atoi(fields[0])
+	t.phone, t.purpose = Key(fields[1]), Purpose(fields[2])
+	return t, err == nil
+}
+
+func (k *keys) phone(p phone.Number) Key { return Key(encode(k.phones.of([]byte(p.E164()))[:16])) }
 
 // address stands for the whole /64 of an IPv6 address, which is what one subscriber is given (RFC 6177).
 func (k *keys) address(a netip.Addr) Key {
@@ -55,11 +132,11 @@ func (k *keys) address(a netip.Addr) Key {
 	if a.Is6() {
 		a = netip.PrefixFrom(a, 64).Masked().Addr()
 	}
-	return Key(encode(mac(k.addressKey, a.AsSlice())[:16]))
+	return Key(encode(k.addresses.of(a.AsSlice())[:16]))
 }
 
 func (k *keys) digest(p phone.Number, code string) Digest {
-	return Digest(encode(mac(k.digestKey, []byte(p.E164()+" "+code))))
+	return Digest(encode(k.digests.of([]byte(p.E164() + " " + code))))
 }
 
 // code derives the challenge's code. Each 8 bytes of the MAC are one draw; draws from the incomplete
@@ -68,7 +145,7 @@ func (k *keys) code(id ChallengeID, p phone.Number, length int) string {
 	codes := uint64(math.Pow10(length))
 	limit := math.MaxUint64 - math.MaxUint64%codes
 	for round := byte(0); ; round++ {
-		for draws := mac(k.codeKey, id[:], []byte{round}, []byte(p.E164())); len(draws) > 0; draws = draws[8:] {
+		for draws := k.codes.of(id[:], []byte{round}, []byte(p.E164())); len(draws) > 0; draws = draws[8:] {
 			if n := binary.BigEndian.Uint64(draws); n < limit {
 				return fmt.Sprintf("%0*d", length, n%codes)
 			}
@@ -76,25 +153,17 @@ func (k *keys) code(id ChallengeID, p phone.Number, length int) string {
 	}
 }
 
-// text is the message. It begins with the code, so that a notification shows it, and fits one segment
-// of 160 GSM 03.38 characters.
-func text(code string, p Purpose, ttl time.Duration) string {
-	n, unit := int(ttl/time.Second), "second"
-	if ttl%time.Minute == 0 {
-		n, unit = int(ttl/time.Minute), "minute"
-	}
-	if n != 1 {
-		unit += "s"
-	}
-	use := "your login code"
-	if p != ForLogin {
-		use = "the code to move an account to this number"
-	}
-	return fmt.Sprintf("%s is %s. It works for %d %s. Do not share it with anyone.", code, use, n, unit)
+// macs give HMAC-SHA-256 under one key, which a hash of the pool has taken in already.
+type macs struct{ pool sync.Pool }
+
+func newMACs(key []byte) *macs {
+	return &macs{sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}
 }
 
-func mac(key []byte, parts ...[]byte) []byte {
-	h := hmac.New(sha256.New, key)
+func (m *macs) of(parts ...[]byte) []byte {
+	h := m.pool.Get().(hash.Hash)
+	defer m.pool.Put(h)
+	h.Reset()
 	for _, p := range parts {
 		h.Write(p)
 	}

@@ -1,10 +1,16 @@
-// Package otp owns the one-time code: what it is, how long it lives, who gets one and when a try counts.
-// It leaves keeping codes to a CodeStore, delivering them to a Sender, and users and sessions to the
-// caller of Verify.
+// Package otp owns the one-time code: what it is, how long it lives, who gets one, when a try counts, and that
+// its message is delivered or reported.
+// It leaves keeping codes and messages to a Store, delivery to a Carrier, and users and sessions to the caller
+// of Verify.
 //
 // A code is never stored. It is derived from the service's secret, the challenge's identifier and the
 // phone, so that a resend can send the same code again and a reader of the store learns nothing that
 // logs anybody in.
+//
+// A request is accepted by one step of the store that opens the challenge and queues the message, sealed. Then
+// a courier of this or any other copy delivers it. Who holds a queued message has to say so again and again, or
+// else another courier takes it over: a message is lost by no crash, and may go out twice after one, with the
+// same identifier.
 package otp
 
 import (
@@ -46,8 +52,10 @@ var (
 	ErrCodeFormat = errors.New("otp: not a code")
 	// ErrRegion means that messages to the number's region are not allowed.
 	ErrRegion = errors.New("otp: region not allowed")
-	// ErrNotDelivered means that no provider took the message. The send was given back.
-	ErrNotDelivered = errors.New("otp: message not delivered")
+	// ErrChannel means that no provider offers the channel for the number's region.
+	ErrChannel = errors.New("otp: channel not available")
+	// ErrUnknown means that nothing is known of a request or a message: its code is dead, or it never was.
+	ErrUnknown = errors.New("otp: unknown")
 	// ErrUnavailable means that the store could not be asked: nothing was sent and no try was counted.
 	ErrUnavailable = errors.New("otp: store unavailable")
 )
@@ -107,7 +115,7 @@ type Key string
 // A Digest stands for a code in a store: a keyed digest of phone and code, in URL-safe characters.
 type Digest string
 
-// A Receipt identifies a counted send, so that it can be given back. Its text is the store's own.
+// A Receipt identifies a counted send. Its text is the store's own.
 type Receipt string
 
 // An Opening is a request for a message with a code.
@@ -116,7 +124,7 @@ type Opening struct {
 	Purpose        Purpose
 	ID             ChallengeID // used if the phone has no live challenge for the purpose
 	Digest         Digest      // of the code that ID stands for
-	Exempt         bool        // from the limits of messages; the limits of wrong tries remain
+	Letter         []byte      // is queued; none for a test number: no message and no limits of messages, those of wrong tries remain
 }
 
 // A Challenge is what an Opening led to.
@@ -124,50 +132,173 @@ type Challenge struct {
 	ID       ChallengeID   // the one that is live now: the Opening's own or an older one
 	Send     int           // 1 for the challenge's first message
 	ResendIn time.Duration // until the phone's own limits allow the next message
-	Receipt  Receipt
+	Parcel   Parcel        // the queued message, in the hands of the caller
 }
 
 // A Match is a right answer.
 type Match struct {
 	ID       ChallengeID
 	Receipts []Receipt // of the challenge's messages that count against an address
+	Provider string    // that took the challenge's last message; empty if none has yet
 }
 
-// A CodeStore keeps at most one live challenge for each phone and purpose and decides by its own clock. Every
-// method is atomic, and each fails with an error that wraps ErrUnavailable when the store cannot be asked.
+// A State is what became of a message. It moves downwards only, and from Sent to either of the last two.
+type State string
+
+// The states of a message.
+const (
+	Queued    State = "queued"
+	Sent      State = "sent"      // a provider has it
+	Failed    State = "failed"    // no provider takes it, or the one that took it could not deliver it
+	Delivered State = "delivered" // the provider says that the phone has it
+)
+
+// A Status is what a person who waits for a message wants to know.
+type Status struct {
+	State    State
+	ResendIn time.Duration // until the phone's own limits allow the next message; 0 = at once
+}
+
+// A Parcel is a queued message in somebody's hands.
+type Parcel struct {
+	ID     ChallengeID
+	Send   int
+	Letter []byte
+	Until  time.Time // nobody else takes the parcel over before
+	Slip   any       // the store's own; nil where the caller does not hold the message
+
+	// In the copy that has written the letter:
+	opened  *letter
+	request context.Context // for the log
+}
+
+// An Outcome is how the delivery of a parcel ended.
+type Outcome struct {
+	State    State // Sent or Failed
+	GiveBack bool  // the send counts for nothing
+	Carried
+	Region string // of the number
+}
+
+// Carried is who took a message.
+type Carried struct {
+	Provider string
+	ID       string // the provider's own; empty if it will not report on the message
+}
+
+// A Store keeps challenges and queued messages and decides by its own clock. Every method is atomic, and each
+// fails with an error that wraps ErrUnavailable when the store cannot be asked.
+type Store interface {
+	CodeStore
+	Outbox
+}
+
+// A CodeStore keeps at most one live challenge for each phone and purpose.
 type CodeStore interface {
-	// Open opens a challenge, or renews the live one and keeps its code and its wrong tries. Of any
-	// number of simultaneous calls exactly as many are accepted as the limits allow. A refused call is
-	// a *ThrottledError and changes nothing.
+	// Open opens a challenge, or renews the live one and keeps its code and its wrong tries, and queues its
+	// message. Of any number of simultaneous calls exactly as many are accepted as the limits allow. A refused
+	// call is a *ThrottledError, or ErrUnavailable where the queue is full, and changes nothing.
 	Open(ctx context.Context, o Opening) (Challenge, error)
 	// Check compares: of any number of simultaneous wrong answers exactly Policy.MaxAttempts are
 	// counted. A right answer uses nothing up. Its errors wrap ErrInvalidCode.
 	Check(ctx context.Context, phone Key, p Purpose, d Digest) (Match, error)
 	// Close ends the challenge, if it is still the phone's, and gives its messages back to the addresses.
 	Close(ctx context.Context, phone Key, p Purpose, m Match) error
-	// GiveBack undoes what a send counted. The challenge stays live.
-	GiveBack(ctx context.Context, o Opening, c Challenge) error
 	// Forget removes the phone's challenge for a login and its wrong tries. The times of its messages stay
 	// for as long as they count.
 	Forget(ctx context.Context, phone Key) error
+	// Status gives what became of one message of a challenge. Its error is ErrUnknown when that is not live.
+	Status(ctx context.Context, phone Key, p Purpose, id ChallengeID, send int) (Status, error)
 }
 
-// A Message is one text message. It prints without its number and its code.
+// An Outbox keeps the messages of accepted requests until they are settled. A message whose challenge is not
+// live is dropped.
+type Outbox interface {
+	// Claim gives up to n messages that nobody has held for a while.
+	Claim(ctx context.Context, n int) ([]Parcel, error)
+	// Hold keeps a message in the caller's hands. Its errors are ErrLost and ErrNotLive.
+	Hold(ctx context.Context, p Parcel) error
+	// Settle ends a message. Whoever holds it may say that it Failed; the error is ErrLost for others. Sent always
+	// holds.
+	Settle(ctx context.Context, p Parcel, o Outcome) error
+	// Report takes a provider's last word on a message that was settled as Sent, once. Its error is ErrUnknown
+	// for a message that is not known, or no more.
+	Report(ctx context.Context, c Carried, delivered bool) (region string, err error)
+}
+
+// ErrLost means that a parcel is in other hands by now.
+var ErrLost = errors.New("otp: parcel lost to another courier")
+
+// Channels of a message.
+const (
+	SMS      = "sms"
+	WhatsApp = "whatsapp"
+	Telegram = "telegram"
+	Voice    = "voice"
+)
+
+// A Message is one message with a code. It prints without its number and its code.
 type Message struct {
-	ID      string // the same for every try to deliver this message, and for no other message
+	ID      string // the challenge's identifier and Send: the same for every try to deliver this message, and for no other
+	Send    int    // 1 for the challenge's first message
 	To      phone.Number
-	Channel string // "sms"
+	Region  string // of the number: an ISO 3166 code, or 001
+	Channel string
 	Purpose Purpose
 	Code    string
-	Text    string
-	Locale  string // a BCP 47 tag, or empty
+	Text    string        // what the person reads, with the code in it
+	Locale  string        // a BCP 47 tag: the one that was asked for, or else that of the text
+	TTL     time.Duration // life of the code
 }
 
 // Format prints the message's identifier and the masked number.
 func (m Message) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "message %s to %s", m.ID, m.To) }
 
-// A Sender delivers messages. Send returns nil when the message was accepted for delivery, and
-// an error without the message's number and code when it was not.
-type Sender interface {
-	Send(ctx context.Context, m Message) error
+// A Callback is a call in which a provider says what became of messages. Nothing of it is checked.
+type Callback struct {
+	URL         string // as the provider was told it: PUBLIC_URL, the path and the query
+	Secret      string // the part of the path that follows the provider's name; often empty
+	ContentType string
+	Header      func(name string) string
+	Query       string // without the question mark
+	Body        []byte
+}
+
+// A Report is a provider's last word on a message.
+type Report struct {
+	ID        string // the provider's identifier of the message
+	Delivered bool   // false: it never will be
+}
+
+var (
+	// ErrRejected means that the number can get no message by this channel, whoever sends it.
+	ErrRejected = errors.New("otp: the number is rejected")
+	// ErrForged means that a callback does not prove that it is the provider's.
+	ErrForged = errors.New("otp: not a callback of the provider")
+	// ErrCallback means that a callback is the provider's and cannot be read.
+	ErrCallback = errors.New("otp: unreadable callback")
+)
+
+// A Carrier finds a provider for each message.
+type Carrier interface {
+	// Channels are those that there are for numbers of the region, the preferred one first.
+	Channels(region string) []string
+	// Carry hands the message to a provider. It goes on trying until ctx is done. An error that wraps ErrRejected
+	// is final. No error has the number or the code in it.
+	Carry(ctx context.Context, m Message) (Carried, error)
+}
+
+// Texts are what messages say.
+type Texts interface {
+	// Locale chooses a language: the one asked for, one that the client accepts (RFC 9110 §12.5.4), or that of
+	// the number's region.
+	Locale(asked, accepted, region string) string
+	// Compose gives the text in a language that Locale gave.
+	Compose(locale, purpose, code string) string
+}
+
+// A Tally counts messages by what became of them: sent, failed, delivered or verified. The provider is "none" where
+// none took the message.
+type Tally interface {
+	Count(event, provider, region string)
 }

@@ -1,11 +1,13 @@
 package otp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,24 +17,30 @@ import (
 
 // Options are the inputs of New.
 type Options struct {
-	Codes       CodeStore
-	Sender      Sender
+	Store       Store
+	Carrier     Carrier
+	Texts       Texts
+	Tally       Tally
 	Log         *slog.Logger
 	Secret      []byte            // at least 32 bytes
-	Policy      Policy            // the same as the CodeStore's
+	Policy      Policy            // the same as the Store's
 	Regions     []string          // ISO 3166 codes that may receive messages; "*" = all
 	TestNumbers map[string]string // E.164 number to its fixed code: no message, no limit of messages
 }
 
-// A Service sends codes and checks them. It is safe for use by many goroutines.
+// A Service sends codes and checks them. It is safe for use by many goroutines. Its messages go out while Deliver
+// runs, here or in another copy.
 type Service struct {
-	codes   CodeStore
-	sender  Sender
+	store   Store
+	carrier Carrier
+	texts   Texts
+	tally   Tally
 	log     *slog.Logger
 	keys    keys
 	policy  Policy
 	regions map[string]bool
 	tests   map[string]string
+	parcels chan Parcel // for the couriers of this copy
 }
 
 // New gives a service.
@@ -41,8 +49,8 @@ func New(o Options) (*Service, error) {
 		return nil, errors.New("otp: the secret is shorter than 32 bytes")
 	}
 	s := &Service{
-		codes: o.Codes, sender: o.Sender, log: o.Log, keys: deriveKeys(o.Secret),
-		policy: o.Policy, regions: make(map[string]bool), tests: o.TestNumbers,
+		store: o.Store, carrier: o.Carrier, texts: o.Texts, tally: o.Tally, log: o.Log, keys: deriveKeys(o.Secret),
+		policy: o.Policy, regions: make(map[string]bool), tests: o.TestNumbers, parcels: make(chan Parcel, couriers),
 	}
 	for _, r := range o.Regions {
 		s.regions[r] = true
@@ -52,61 +60,107 @@ func New(o Options) (*Service, error) {
 
 // A Request asks for a message with a code.
 type Request struct {
-	Phone   phone.Number
-	Purpose Purpose
-	Address netip.Addr // the client's
-	Channel string
-	Locale  string
+	Phone    phone.Number
+	Purpose  Purpose
+	Address  netip.Addr // the client's
+	Channel  string     // empty: sms, or what there is
+	Locale   string     // a BCP 47 tag, or empty
+	Accepted string     // the client's Accept-Language
 }
 
-// Sent tells what became of a Request.
-type Sent struct {
+// An Accepted is what became of a Request. Its message is queued.
+type Accepted struct {
+	Channel   string
 	ExpiresIn time.Duration
 	ResendIn  time.Duration // until the phone's own limits allow the next message; 0 = at once
 	Length    int           // digits of the code
+	Ticket    string        // for Status
 }
 
-// Request sends the phone its code: a new one, or the live one again. When it returns, a provider has
-// accepted the message. Its errors are ErrRegion, *ThrottledError, ErrNotDelivered and ErrUnavailable.
-func (s *Service) Request(ctx context.Context, r Request) (Sent, error) {
+// Request has the phone sent its code: a new one, or the live one again. Its errors are ErrRegion, ErrChannel,
+// *ThrottledError and ErrUnavailable.
+func (s *Service) Request(ctx context.Context, r Request) (Accepted, error) {
 	fixed, isTest := s.tests[r.Phone.E164()]
 	if !isTest && !s.regions["*"] && !s.regions[r.Phone.Region()] {
-		return Sent{}, ErrRegion
+		return Accepted{}, ErrRegion
+	}
+	channel, err := s.channel(r)
+	if err != nil {
+		return Accepted{}, err
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
-		return Sent{}, fmt.Errorf("otp: new challenge: %w", err)
+		return Accepted{}, fmt.Errorf("otp: new challenge: %w", err)
 	}
+	opening := Opening{Phone: s.keys.phone(r.Phone), Address: s.keys.address(r.Address), Purpose: r.Purpose, ID: id}
 	code := fixed
+	letter := letter{To: r.Phone.E164(), Region: r.Phone.Region(), Channel: channel, Purpose: r.Purpose, Asked: r.Locale}
 	if !isTest {
 		code = s.keys.code(id, r.Phone, s.policy.Length)
+		letter.Locale = s.texts.Locale(r.Locale, r.Accepted, letter.Region)
+		if opening.Letter, err = s.keys.seal(letter); err != nil {
+			return Accepted{}, fmt.Errorf("otp: seal: %w", err)
+		}
 	}
-	opening := Opening{
-		Phone: s.keys.phone(r.Phone), Address: s.keys.address(r.Address),
-		Purpose: r.Purpose, ID: id, Digest: s.keys.digest(r.Phone, code), Exempt: isTest,
-	}
-	c, err := s.codes.Open(ctx, opening)
+	opening.Digest = s.keys.digest(r.Phone, code)
+	c, err := s.store.Open(ctx, opening)
 	if err != nil {
 		if errors.Is(err, ErrThrottled) {
-			s.log.InfoContext(ctx, "code not sent", "phone", r.Phone, "purpose", r.Purpose.Name(), "reason", err.Error())
+			s.log.InfoContext(ctx, "code refused to the phone", "phone", r.Phone, "purpose", r.Purpose.Name(), "reason", err.Error())
 		}
-		return Sent{}, err
+		return Accepted{}, err
 	}
-	if !isTest {
-		if c.ID != id { // the live challenge's code goes out again
-			code = s.keys.code(c.ID, r.Phone, s.policy.Length)
-		}
-		err := s.sender.Send(ctx, Message{
-			ID: fmt.Sprintf("%s-%d", c.ID, c.Send), To: r.Phone, Channel: r.Channel, Purpose: r.Purpose,
-			Code: code, Text: text(code, r.Purpose, s.policy.TTL), Locale: r.Locale,
-		})
-		if err != nil {
-			s.giveBack(ctx, opening, c)
-			return Sent{}, fmt.Errorf("%w: %w", ErrNotDelivered, err)
-		}
+	if isTest {
+		s.log.InfoContext(ctx, "test number asked for its code", "phone", r.Phone, "purpose", r.Purpose.Name())
+	} else {
+		c.Parcel.opened, c.Parcel.request = &letter, context.WithoutCancel(ctx)
+		s.hand(c.Parcel)
 	}
-	s.log.InfoContext(ctx, "code sent", "phone", r.Phone, "purpose", r.Purpose.Name(), "send", c.Send, "test_number", isTest)
-	return Sent{ExpiresIn: s.policy.TTL, ResendIn: c.ResendIn, Length: s.policy.Length}, nil
+	return Accepted{
+		Channel: channel, ExpiresIn: s.policy.TTL, ResendIn: c.ResendIn, Length: s.policy.Length,
+		Ticket: s.keys.ticket(ticket{opening.Phone, r.Purpose, c.ID, c.Send}),
+	}, nil
+}
+
+// channel gives the one asked for, if there is a provider for it; without one, sms or else the first.
+func (s *Service) channel(r Request) (string, error) {
+	channels := s.carrier.Channels(r.Phone.Region())
+	if slices.Contains(channels, cmp.Or(r.Channel, SMS)) {
+		return cmp.Or(r.Channel, SMS), nil
+	}
+	if r.Channel != "" || len(channels) == 0 {
+		return "", ErrChannel
+	}
+	return channels[0], nil
+}
+
+// Status tells what became of the message of a Request, by its ticket. Its errors are ErrUnknown and
+// ErrUnavailable.
+func (s *Service) Status(ctx context.Context, ticket string) (Status, error) {
+	t, ok := s.keys.readTicket(ticket)
+	if !ok {
+		return Status{}, ErrUnknown
+	}
+	return s.store.Status(ctx, t.phone, t.purpose, t.id, t.send)
+}
+
+// Report takes what a provider says of a message. What is not known any more is ignored. Its error is
+// ErrUnavailable.
+func (s *Service) Report(ctx context.Context, provider string, r Report) error {
+	region, err := s.store.Report(ctx, Carried{provider, r.ID}, r.Delivered)
+	if errors.Is(err, ErrUnknown) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	event := Failed
+	if r.Delivered {
+		event = Delivered
+	}
+	s.tally.Count(string(event), provider, region)
+	s.log.InfoContext(ctx, "message reported", "provider", provider, "state", event)
+	return nil
 }
 
 // An Answer is what a person sends back.
@@ -124,7 +178,7 @@ type Answer struct {
 // The errors are redeem's, ErrUnavailable, and those that wrap ErrInvalidCode.
 func (s *Service) Verify(ctx context.Context, a Answer, redeem func(context.Context, ChallengeID) (spent bool, err error)) error {
 	key := s.keys.phone(a.Phone)
-	match, err := s.codes.Check(ctx, key, a.Purpose, s.keys.digest(a.Phone, a.Code.digits))
+	match, err := s.store.Check(ctx, key, a.Purpose, s.keys.digest(a.Phone, a.Code.digits))
 	if err != nil {
 		if errors.Is(err, ErrInvalidCode) {
 			s.log.InfoContext(ctx, "code refused", "phone", a.Phone, "purpose", a.Purpose.Name(), "reason", err.Error())
@@ -133,13 +187,14 @@ func (s *Service) Verify(ctx context.Context, a Answer, redeem func(context.Cont
 	}
 	spent, err := redeem(ctx, match.ID)
 	if err == nil {
+		s.tally.Count("verified", cmp.Or(match.Provider, "none"), a.Phone.Region())
 		s.log.InfoContext(ctx, "code accepted", "phone", a.Phone, "purpose", a.Purpose.Name())
 	} else {
 		s.log.InfoContext(ctx, "code not redeemed", "phone", a.Phone, "purpose", a.Purpose.Name(), "reason", err.Error())
 	}
 	if spent {
 		// A challenge that stays behind is harmless: redeem refuses it, and it is closed again then.
-		if err := s.codes.Close(context.WithoutCancel(ctx), key, a.Purpose, match); err != nil {
+		if err := s.store.Close(context.WithoutCancel(ctx), key, a.Purpose, match); err != nil {
 			s.log.WarnContext(ctx, "challenge not closed", "phone", a.Phone, "error", err.Error())
 		}
 	}
@@ -150,11 +205,5 @@ func (s *Service) Verify(ctx context.Context, a Answer, redeem func(context.Cont
 // messages count, under a digest of the number, and are gone when they count no more. Without them a person
 // could have messages sent without end by an account that is made and deleted. Its error is ErrUnavailable.
 func (s *Service) Forget(ctx context.Context, p phone.Number) error {
-	return s.codes.Forget(ctx, s.keys.phone(p))
-}
-
-func (s *Service) giveBack(ctx context.Context, o Opening, c Challenge) {
-	if err := s.codes.GiveBack(context.WithoutCancel(ctx), o, c); err != nil {
-		s.log.WarnContext(ctx, "send not given back", "error", err.Error())
-	}
+	return s.store.Forget(ctx, s.keys.phone(p))
 }

@@ -2,39 +2,20 @@ package redisstore
 
 import (
 	"context"
-	"embed"
+	"errors"
 	"fmt"
+	"hash/fnv"
+	"io"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/redis/go-redis/v9"
 
 	"dekamond-otp/internal/otp"
 )
 
-//go:embed lua/*.lua
-var luaFiles embed.FS
-
-var (
-	openScript     = script("open")
-	takeScript     = script("take")
-	checkScript    = script("check")
-	closeScript    = script("close")
-	giveBackScript = script("giveback")
-)
-
-func script(name string) *redis.Script {
-	var text []byte
-	for _, file := range []string{"prelude", name} {
-		b, err := luaFiles.ReadFile("lua/" + file + ".lua")
-		if err != nil {
-			panic(err)
-		}
-		text = append(text, b...)
-	}
-	return redis.NewScript(string(text))
-}
+// errFull means that the partition's outbox holds as many messages as it may.
+var errFull = errors.New("the outbox is full")
 
 // day is the interval of Policy.DailyAttempts.
 const day = 24 * time.Hour
@@ -51,39 +32,47 @@ var reasons = map[string]error{
 	"closed":  otp.ErrClosed,
 }
 
-// Codes is an otp.CodeStore.
+// Codes is an otp.Store.
 type Codes struct {
-	client *Client
-	policy otp.Policy
+	client     *Client
+	scripts    scripts
+	policy     otp.Policy
+	partitions uint32
+	outboxMax  int // messages that wait in one partition; more requests are refused
 }
 
-var _ otp.CodeStore = (*Codes)(nil)
+var _ otp.Store = (*Codes)(nil)
 
-// NewCodes gives the code store on a connection.
-func NewCodes(c *Client, p otp.Policy) *Codes { return &Codes{client: c, policy: p} }
+// NewCodes gives the store on a connection. Every copy must have the same number of partitions: phones move when it
+// changes, and leave their challenges and limits behind.
+func NewCodes(c *Client, p otp.Policy, partitions int) *Codes {
+	return &Codes{client: c, scripts: newScripts(c), policy: p, partitions: uint32(partitions), outboxMax: 4096}
+}
 
 // Open implements otp.CodeStore.
 func (s *Codes) Open(ctx context.Context, o otp.Opening) (otp.Challenge, error) {
 	perPhone, perAddress, resendAfter := s.policy.PerPhone, s.policy.PerAddress, s.policy.ResendAfter
-	if o.Exempt {
+	if len(o.Letter) == 0 {
 		perPhone, perAddress, resendAfter = otp.Limit{}, otp.Limit{}, 0
 	}
-	keys := []string{codeKey(o.Phone, o.Purpose), sendsKey(o.Phone), wrongKey(o.Phone)}
+	tag := s.tag(o.Phone)
+	keys := []string{tag.code(o.Phone, o.Purpose), tag.sends(o.Phone), tag.wrong(o.Phone), tag.outbox()}
 	var taken addressReceipt
 	switch {
 	case perAddress.Max == 0:
 	case s.client.cluster:
 		var err error
-		if taken, err = s.take(ctx, sendsKey(o.Address), perAddress); err != nil {
+		if taken, err = s.take(ctx, addressKey(o.Address), perAddress); err != nil {
 			return otp.Challenge{}, err
 		}
 	default:
-		keys = append(keys, sendsKey(o.Address))
+		keys = append(keys, addressKey(o.Address))
 	}
-	reply, err := s.run(ctx, openScript, keys,
+	until := time.Now().Add(trusted)
+	reply, err := s.run(ctx, s.scripts.open, keys,
 		o.ID.String(), string(o.Digest), us(s.policy.TTL), s.policy.MaxAttempts, us(resendAfter),
 		perPhone.Max, us(perPhone.Window), s.policy.DailyAttempts, us(day),
-		perAddress.Max, us(perAddress.Window), taken.String())
+		perAddress.Max, us(perAddress.Window), taken.String(), o.Letter, s.outboxMax, us(s.outboxLife()))
 	if err != nil {
 		return otp.Challenge{}, err
 	}
@@ -91,25 +80,33 @@ func (s *Codes) Open(ctx context.Context, o otp.Opening) (otp.Challenge, error) 
 		if err := s.remove(ctx, taken); err != nil {
 			return otp.Challenge{}, err
 		}
+		if reply[1] == "full" {
+			return otp.Challenge{}, unavailable(errFull)
+		}
 		return otp.Challenge{}, &otp.ThrottledError{Reason: reason(reply), RetryAfter: duration(reply[2])}
 	}
 	id, err := uuid.Parse(reply[1].(string))
 	if err != nil {
 		return otp.Challenge{}, unavailable(err)
 	}
-	time := reply[3].(string)
-	if taken.key == "" && perAddress.Max > 0 {
-		taken = addressReceipt{sendsKey(o.Address), time}
+	c := otp.Challenge{ID: id, Send: int(reply[2].(int64)), ResendIn: duration(reply[4])}
+	entry := reply[6].(string)
+	if entry == "" {
+		return c, nil
 	}
-	return otp.Challenge{
-		ID: id, Send: int(reply[2].(int64)), ResendIn: duration(reply[4]),
-		Receipt: otp.Receipt(time + " " + taken.String()),
-	}, nil
+	c.Parcel = otp.Parcel{ID: c.ID, Send: c.Send, Letter: o.Letter, Until: until, Slip: slip{
+		outbox: keys[3], entry: entry, lease: 1, key: keys[0],
+		time: reply[3].(string), receipt: readReceipt(otp.Receipt(reply[5].(string))),
+	}}
+	return c, nil
 }
+
+// outboxLife is longer than that of any message in it.
+func (s *Codes) outboxLife() time.Duration { return 2 * s.policy.TTL }
 
 // take counts a send against an address on a cluster.
 func (s *Codes) take(ctx context.Context, key string, l otp.Limit) (addressReceipt, error) {
-	reply, err := s.run(ctx, takeScript, []string{key}, l.Max, us(l.Window))
+	reply, err := s.run(ctx, s.scripts.take, []string{key}, l.Max, us(l.Window))
 	if err != nil {
 		return addressReceipt{}, err
 	}
@@ -121,7 +118,8 @@ func (s *Codes) take(ctx context.Context, key string, l otp.Limit) (addressRecei
 
 // Check implements otp.CodeStore.
 func (s *Codes) Check(ctx context.Context, phone otp.Key, p otp.Purpose, d otp.Digest) (otp.Match, error) {
-	reply, err := s.run(ctx, checkScript, []string{codeKey(phone, p), wrongKey(phone)},
+	tag := s.tag(phone)
+	reply, err := s.run(ctx, s.scripts.check, []string{tag.code(phone, p), tag.wrong(phone)},
 		string(d), s.policy.MaxAttempts, s.policy.DailyAttempts, us(day))
 	if err != nil {
 		return otp.Match{}, err
@@ -133,7 +131,7 @@ func (s *Codes) Check(ctx context.Context, phone otp.Key, p otp.Purpose, d otp.D
 	if err != nil {
 		return otp.Match{}, unavailable(err)
 	}
-	match := otp.Match{ID: id}
+	match := otp.Match{ID: id, Provider: reply[3].(string)}
 	for line := range strings.SplitSeq(reply[2].(string), "\n") {
 		if line != "" {
 			match.Receipts = append(match.Receipts, otp.Receipt(line))
@@ -144,7 +142,7 @@ func (s *Codes) Check(ctx context.Context, phone otp.Key, p otp.Purpose, d otp.D
 
 // Close implements otp.CodeStore.
 func (s *Codes) Close(ctx context.Context, phone otp.Key, p otp.Purpose, m otp.Match) error {
-	keys, args := []string{codeKey(phone, p)}, []any{m.ID.String()}
+	keys, args := []string{s.tag(phone).code(phone, p)}, []any{m.ID.String()}
 	for _, r := range m.Receipts {
 		taken := readReceipt(r)
 		if s.client.cluster {
@@ -155,33 +153,30 @@ func (s *Codes) Close(ctx context.Context, phone otp.Key, p otp.Purpose, m otp.M
 		}
 		keys, args = append(keys, taken.key), append(args, taken.time)
 	}
-	_, err := s.run(ctx, closeScript, keys, args...)
+	_, err := s.run(ctx, s.scripts.close, keys, args...)
 	return err
 }
 
-// GiveBack implements otp.CodeStore.
-func (s *Codes) GiveBack(ctx context.Context, o otp.Opening, c otp.Challenge) error {
-	time, address, _ := strings.Cut(string(c.Receipt), " ")
-	taken := readReceipt(otp.Receipt(address))
-	keys := []string{codeKey(o.Phone, o.Purpose), sendsKey(o.Phone)}
-	switch {
-	case taken.key == "":
-	case s.client.cluster:
-		if err := s.remove(ctx, taken); err != nil {
-			return err
-		}
-	default:
-		keys = append(keys, taken.key)
+// Status implements otp.CodeStore.
+func (s *Codes) Status(ctx context.Context, phone otp.Key, p otp.Purpose, id otp.ChallengeID, send int) (otp.Status, error) {
+	tag := s.tag(phone)
+	reply, err := s.run(ctx, s.scripts.status, []string{tag.code(phone, p), tag.sends(phone)},
+		id.String(), send, s.policy.MaxAttempts, us(s.policy.ResendAfter), s.policy.PerPhone.Max, us(s.policy.PerPhone.Window))
+	if err != nil {
+		return otp.Status{}, err
 	}
-	_, err := s.run(ctx, giveBackScript, keys, c.ID.String(), time)
-	return err
+	if refused(reply) {
+		return otp.Status{}, otp.ErrUnknown
+	}
+	return otp.Status{State: otp.State(reply[1].(string)), ResendIn: duration(reply[2])}, nil
 }
 
 // Forget implements otp.CodeStore.
 func (s *Codes) Forget(ctx context.Context, phone otp.Key) error {
 	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
 	defer cancel()
-	if err := s.client.redis.Del(ctx, codeKey(phone, otp.ForLogin), wrongKey(phone)).Err(); err != nil {
+	tag := s.tag(phone)
+	if err := s.client.redis.Del(ctx, tag.code(phone, otp.ForLogin), tag.wrong(phone)).Err(); err != nil {
 		return unavailable(err)
 	}
 	return nil
@@ -214,10 +209,20 @@ func (s *Codes) remove(ctx context.Context, r addressReceipt) error {
 	return nil
 }
 
-func (s *Codes) run(ctx context.Context, script *redis.Script, keys []string, args ...any) ([]any, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
-	defer cancel()
-	reply, err := script.Run(ctx, s.client.redis, keys, args...).Slice()
+func (s *Codes) run(ctx context.Context, script *script, keys []string, args ...any) ([]any, error) {
+	reply, err := s.call(ctx, script, keys, args...)
+	if err != nil {
+		return nil, err
+	}
+	values, _ := reply.([]any)
+	return values, nil
+}
+
+func (s *Codes) call(ctx context.Context, script *script, keys []string, args ...any) (any, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, unavailable(err)
+	}
+	reply, err := script.run(ctx, keys, args...)
 	if err != nil {
 		return nil, unavailable(err)
 	}
@@ -226,16 +231,31 @@ func (s *Codes) run(ctx context.Context, script *redis.Script, keys []string, ar
 
 func refused(reply []any) bool      { return reply[0].(int64) == 0 }
 func reason(reply []any) error      { return reasons[reply[1].(string)] }
-func sendsKey(k otp.Key) string     { return "otp:{" + string(k) + "}:sends" }
-func wrongKey(k otp.Key) string     { return "otp:{" + string(k) + "}:wrong" }
 func us(d time.Duration) int64      { return d.Microseconds() }
 func duration(us any) time.Duration { return time.Duration(us.(int64)) * time.Microsecond }
 func unavailable(err error) error   { return fmt.Errorf("%w: redis: %w", otp.ErrUnavailable, err) }
 
-func codeKey(k otp.Key, p otp.Purpose) string {
-	key := "otp:{" + string(k) + "}:code"
+// A tag begins the keys of a partition of the phones and puts them into one slot.
+type tag string
+
+func (s *Codes) tag(phone otp.Key) tag {
+	h := fnv.New32a()
+	_, _ = io.WriteString(h, string(phone))
+	return partition(h.Sum32() % s.partitions)
+}
+
+func partition(n uint32) tag { return tag(fmt.Sprintf("otp:{%d}:", n)) }
+
+func (t tag) outbox() string             { return string(t) + "outbox" }
+func (t tag) sends(phone otp.Key) string { return string(t) + string(phone) + ":sends" }
+func (t tag) wrong(phone otp.Key) string { return string(t) + string(phone) + ":wrong" }
+
+func (t tag) code(phone otp.Key, p otp.Purpose) string {
+	key := string(t) + string(phone) + ":code"
 	if p != otp.ForLogin {
 		key += ":" + string(p)
 	}
 	return key
 }
+
+func addressKey(address otp.Key) string { return "otp:{" + string(address) + "}:sends" }

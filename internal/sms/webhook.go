@@ -2,19 +2,17 @@ package sms
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
-	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,32 +20,26 @@ import (
 	"dekamond-otp/internal/otp"
 )
 
+// A kept connection serves again once its answer was read to the end. What is longer or slower than this
+// costs the connection instead.
 const (
-	// Standard Webhooks 1.0.0 recommends 15 to 30 s, for events that nobody waits for.
-	defaultTimeout = 5 * time.Second
-
-	// A kept connection serves again once its answer was read to the end. What is longer or slower than
-	// this costs the connection instead.
 	drainBytes = 4 << 10
 	drainTime  = 100 * time.Millisecond
-
-	idleConns   = 128              // kept; net/http keeps 2 a host
-	idleTimeout = 30 * time.Second // below the 60 s after which load balancers commonly hang up
 )
 
 // WebhookOptions are the inputs of NewWebhook.
 type WebhookOptions struct {
-	URL     string        // http or https; user and password in it are sent as basic auth
-	Secret  string        // whsec_ and the base64 of 24 to 64 bytes, or any other text, used as it is; empty = unsigned, for development
-	Timeout time.Duration // until the status of the answer; 0 = 5 s
+	URL      string   // http or https; user and password in it are sent as basic auth
+	Secret   string   // whsec_ and the base64 of 24 to 64 bytes, or any other text, used as it is; empty = unsigned, for development
+	Channels []string // what the endpoint delivers; none = sms
 }
 
-// Webhook delivers messages to an HTTP endpoint, signed as Standard Webhooks 1.0.0 says. It is safe for
-// use by many goroutines and does not print.
+// Webhook delivers messages to an HTTP endpoint of the operator's, signed as Standard Webhooks 1.0.0 says.
 type Webhook struct {
+	private
 	url       string
 	key       []byte // empty = unsigned
-	timeout   time.Duration
+	channels  []string
 	transport *http.Transport
 }
 
@@ -59,49 +51,41 @@ func NewWebhook(o WebhookOptions) (*Webhook, error) {
 	if err := errors.Join(urlErr, secretErr); err != nil {
 		return nil, err
 	}
-	timeout := cmp.Or(o.Timeout, defaultTimeout)
-	return &Webhook{
-		url: o.URL, key: key, timeout: timeout,
-		transport: &http.Transport{
-			Proxy:               http.ProxyFromEnvironment,
-			DialContext:         (&net.Dialer{Timeout: timeout}).DialContext,
-			TLSHandshakeTimeout: timeout,
-			MaxIdleConnsPerHost: idleConns,
-			IdleConnTimeout:     idleTimeout,
-			ForceAttemptHTTP2:   true,
-			DisableCompression:  true, // the answer's body is thrown away
-		},
-	}, nil
+	channels := o.Channels
+	if len(channels) == 0 {
+		channels = []string{otp.SMS}
+	}
+	return &Webhook{url: o.URL, key: key, channels: channels, transport: newTransport()}, nil
 }
 
-// Format keeps the URL and the secret out of logs.
-func (*Webhook) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[webhook]") }
+// Channels implements Provider.
+func (w *Webhook) Channels() []string { return w.channels }
 
 // Send posts {"id","to","channel","code","text","locale"}, all of them strings and always there, and
-// "purpose" where it is another one than a login. It returns nil for an answer of 2xx whose status came
-// within the timeout. Its errors wrap the context's when that or the timeout ended the call; none quotes
-// the message, the answer, or more of the URL than its host.
-func (w *Webhook) Send(ctx context.Context, m otp.Message) error {
-	ctx, cancel := context.WithTimeout(ctx, w.timeout)
+// "purpose" where it is another one than a login. The status alone decides: 2xx takes the message, and 400,
+// 410 or 422 reject the number.
+func (w *Webhook) Send(ctx context.Context, m otp.Message) (id string, err error) {
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	req, err := w.request(ctx, m)
+	r, err := w.request(ctx, m)
 	if err != nil {
-		return fmt.Errorf("sms: webhook: %w", cause(ctx, err))
+		return "", cause(ctx, err)
 	}
-	// Not through an http.Client: it follows redirects, and parses and quotes those it does not follow.
-	answer, err := w.transport.RoundTrip(req)
+	response, err := w.transport.RoundTrip(r)
 	if err != nil {
-		return fmt.Errorf("sms: webhook: %w", cause(ctx, err))
+		return "", cause(ctx, err)
 	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusSwitchingProtocols { // its body ends with the connection, not with ctx
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusSwitchingProtocols { // its body ends with the connection, not with ctx
 		defer time.AfterFunc(drainTime, cancel).Stop()
-		_, _ = io.CopyN(io.Discard, answer.Body, drainBytes) // the status has decided
+		_, _ = io.CopyN(io.Discard, response.Body, drainBytes)
 	}
-	if answer.StatusCode < 200 || answer.StatusCode > 299 {
-		return fmt.Errorf("sms: webhook answered %d", answer.StatusCode)
+	if a := (answer{status: response.StatusCode, header: response.Header}); !a.ok() {
+		failure := a.failure("", "")
+		failure.Rejected = slices.Contains([]int{http.StatusBadRequest, http.StatusGone, http.StatusUnprocessableEntity}, a.status)
+		return "", failure
 	}
-	return nil
+	return "", nil
 }
 
 func (w *Webhook) request(ctx context.Context, m otp.Message) (*http.Request, error) {
@@ -145,23 +129,6 @@ func sign(key []byte, id, timestamp string, body []byte) string {
 	h := hmac.New(sha256.New, key)
 	fmt.Fprintf(h, "%s.%s.%s", id, timestamp, body)
 	return "v1," + base64.StdEncoding.EncodeToString(h.Sum(nil))
-}
-
-var errNoAnswer = errors.New("no valid HTTP answer")
-
-// cause keeps of net/http's error only what quotes neither the request nor the answer: "malformed HTTP
-// response" comes with the line that the provider sent, which may be our own.
-func cause(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if network, ok := errors.AsType[*net.OpError](err); ok {
-		return network
-	}
-	if certificate, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return certificate
-	}
-	return errNoAnswer
 }
 
 // checkURL does not wrap the parser's error, which quotes the URL.

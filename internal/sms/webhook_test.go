@@ -14,12 +14,15 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"dekamond-otp/internal/otp"
 )
 
 const (
@@ -29,12 +32,10 @@ const (
 	query    = "key=s3cr3t"
 )
 
-// open gives a webhook to the address with all that must not show up in errors.
-func open(t *testing.T, scheme, address, secret string, timeout time.Duration) *Webhook {
+// openWebhook gives a webhook to the base URL with all that must not show up in errors.
+func openWebhook(t *testing.T, base, secret string) *Webhook {
 	t.Helper()
-	w, err := NewWebhook(WebhookOptions{
-		URL: scheme + "://" + login + "@" + address + "/hooks/sms?" + query, Secret: secret, Timeout: timeout,
-	})
+	w, err := NewWebhook(WebhookOptions{URL: strings.Replace(base, "://", "://"+login+"@", 1) + "/hooks/sms?" + query, Secret: secret})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,45 +43,13 @@ func open(t *testing.T, scheme, address, secret string, timeout time.Duration) *
 	return w
 }
 
-// serve runs a server that reads each request before the handler answers it.
-func serve(t *testing.T, h http.HandlerFunc) (address string) {
+// send sends the message with a timeout.
+func send(t *testing.T, p Provider, m otp.Message, timeout time.Duration) error {
 	t.Helper()
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			t.Errorf("reading the request: %v", err)
-		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		h(w, r)
-	}))
-	t.Cleanup(s.Close)
-	return s.Listener.Addr().String()
-}
-
-// serveRaw answers every connection's first request with whatever reply does to the connection.
-func serveRaw(t *testing.T, reply func(c net.Conn, request []byte)) (address string) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			serving.Go(func() {
-				defer c.Close()
-				request := make([]byte, 4096)
-				n, _ := c.Read(request)
-				reply(c, request[:n])
-			})
-		}
-	})
-	t.Cleanup(func() { l.Close(); serving.Wait() })
-	return l.Addr().String()
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
+	defer cancel()
+	_, err := p.Send(ctx, m)
+	return err
 }
 
 // verified reads a request as Standard Webhooks tells a receiver to. It shares no code with Webhook.
@@ -160,7 +129,7 @@ func TestWebhookSpeaksStandardWebhooks(t *testing.T) {
 			})
 			m := message
 			m.Locale = tc.locale
-			if err := open(t, "http", address, tc.secret, 0).Send(t.Context(), m); err != nil {
+			if err := send(t, openWebhook(t, address, tc.secret), m, time.Minute); err != nil {
 				t.Errorf("Send = %v; want it accepted", err)
 			}
 		})
@@ -176,23 +145,26 @@ func TestWebhookUnsigned(t *testing.T) {
 			t.Errorf("headers %v; want webhook-id and webhook-timestamp all the same", r.Header)
 		}
 	})
-	if err := open(t, "http", address, "", 0).Send(t.Context(), message); err != nil {
+	if err := send(t, openWebhook(t, address, ""), message, time.Minute); err != nil {
 		t.Errorf("Send = %v; want it accepted", err)
 	}
 }
 
 func TestWebhookTakesTheStatusAsTheAnswer(t *testing.T) {
-	for _, status := range []int{200, 201, 202, 204, 299, 300, 301, 302, 303, 304, 307, 308, 400, 401, 404, 410, 429, 500, 502, 503, 504} {
+	for _, status := range []int{200, 201, 202, 204, 299, 300, 301, 302, 303, 304, 307, 308, 400, 401, 404, 410, 422, 429, 500, 502, 503, 504} {
 		var requests atomic.Int32
 		address := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			requests.Add(1)
 			w.Header().Set("Location", "/elsewhere?code="+message.Code)
 			w.WriteHeader(status)
 		})
-		got := open(t, "http", address, secret, 0).Send(t.Context(), message)
-		want := fmt.Sprintf("sms: webhook answered %d", status)
+		got := send(t, openWebhook(t, address, secret), message, time.Minute)
+		want := fmt.Sprintf("answered %d", status)
 		if status < 300 {
 			want = "<nil>"
+		}
+		if rejected := status == 400 || status == 410 || status == 422; errors.Is(got, otp.ErrRejected) != rejected {
+			t.Errorf("Send answered %d = %v; want the number rejected: %t", status, got, rejected)
 		}
 		if fmt.Sprint(got) != want || requests.Load() != 1 {
 			t.Errorf("Send answered %d = %v after %d requests; want %s after 1", status, got, requests.Load(), want)
@@ -202,9 +174,9 @@ func TestWebhookTakesTheStatusAsTheAnswer(t *testing.T) {
 
 func TestWebhookTimesOut(t *testing.T) {
 	address := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-	err := open(t, "http", address, secret, 50*time.Millisecond).Send(t.Context(), message)
-	if !errors.Is(err, context.DeadlineExceeded) || err.Error() != "sms: webhook: context deadline exceeded" {
-		t.Errorf("Send to a server that does not answer = %v; want sms: webhook: context deadline exceeded", err)
+	err := send(t, openWebhook(t, address, secret), message, 50*time.Millisecond)
+	if !errors.Is(err, context.DeadlineExceeded) || err.Error() != "context deadline exceeded" {
+		t.Errorf("Send to a server that does not answer = %v; want context deadline exceeded", err)
 	}
 }
 
@@ -214,7 +186,7 @@ func TestWebhookEndsWithItsContext(t *testing.T) {
 		cancel(errors.New("the client hung up"))
 		<-r.Context().Done()
 	})
-	if err := open(t, "http", address, secret, time.Minute).Send(ctx, message); !errors.Is(err, context.Canceled) {
+	if _, err := openWebhook(t, address, secret).Send(ctx, message); !errors.Is(err, context.Canceled) {
 		t.Errorf("Send with a context cancelled on the way = %v; want Canceled", err)
 	}
 }
@@ -228,7 +200,7 @@ func TestWebhookDoesNotWaitForTheBody(t *testing.T) {
 		<-r.Context().Done()
 	})
 	began := time.Now()
-	err := open(t, "http", address, secret, time.Minute).Send(t.Context(), message)
+	err := send(t, openWebhook(t, address, secret), message, time.Minute)
 	if took := time.Since(began); err != nil || took > 20*time.Second {
 		t.Errorf("Send = %v after %s; want it accepted after about %s", err, took, drainTime)
 	}
@@ -238,12 +210,12 @@ func TestWebhookDoesNotWaitForTheBody(t *testing.T) {
 func TestWebhookBoundsTheBody(t *testing.T) {
 	for size, kept := range map[int]bool{drainBytes / 2: true, 64 * drainBytes: false} {
 		clients := make(chan string, 2)
-		w := open(t, "http", serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w := openWebhook(t, serve(t, func(w http.ResponseWriter, r *http.Request) {
 			clients <- r.RemoteAddr
 			_, _ = w.Write(make([]byte, size))
-		}), secret, 0)
+		}), secret)
 		for range cap(clients) {
-			if err := w.Send(t.Context(), message); err != nil {
+			if err := send(t, w, message, time.Minute); err != nil {
 				t.Fatalf("Send answered with %d bytes = %v; want it accepted", size, err)
 			}
 		}
@@ -259,8 +231,8 @@ func TestWebhookRefusesSwitchingProtocols(t *testing.T) {
 		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
 		_, _ = c.Read(make([]byte, 1)) // until the client hangs up
 	})
-	const want = "sms: webhook answered 101"
-	if got := open(t, "http", address, secret, time.Second).Send(t.Context(), message); got == nil || got.Error() != want {
+	const want = "answered 101"
+	if got := send(t, openWebhook(t, address, secret), message, time.Second); got == nil || got.Error() != want {
 		t.Errorf("Send = %v; want %s", got, want)
 	}
 }
@@ -280,20 +252,20 @@ func TestWebhookErrorsTellNothing(t *testing.T) {
 			_, _ = io.WriteString(c, strings.ReplaceAll(answer, "{request}", string(request)))
 		})
 	}
-	for _, tc := range []struct{ name, scheme, address, want string }{
-		{"an answer that quotes the request", "http", echo, "sms: webhook answered 502"},
-		{"an echo in place of HTTP", "http", raw("{request}"), "sms: webhook: no valid HTTP answer"},
-		{"a request in the status line", "http", raw("HTTP/1.1 {request}"), "sms: webhook: no valid HTTP answer"},
-		{"a request in a header", "http", raw("HTTP/1.1 200 OK\r\n{request}\r\n"), "sms: webhook: no valid HTTP answer"},
-		{"a broken Location", "http", raw("HTTP/1.1 302 Found\r\nLocation: ://" + message.Code + "\r\n\r\n"), "sms: webhook answered 302"},
-		{"no answer", "http", hangUp, ""},
-		{"no listener", "http", closed(t), "connection refused"},
-		{"no TLS", "https", echo, "sms: webhook: no valid HTTP answer"},
-		{"an unknown certificate", "https", secure.Listener.Addr().String(), "certificate"},
+	for _, tc := range []struct{ name, url, want string }{
+		{"an answer that quotes the request", echo, "answered 502"},
+		{"an echo in place of HTTP", raw("{request}"), "no valid HTTP answer"},
+		{"a request in the status line", raw("HTTP/1.1 {request}"), "no valid HTTP answer"},
+		{"a request in a header", raw("HTTP/1.1 200 OK\r\n{request}\r\n"), "no valid HTTP answer"},
+		{"a broken Location", raw("HTTP/1.1 302 Found\r\nLocation: ://" + message.Code + "\r\n\r\n"), "answered 302"},
+		{"no answer", hangUp, ""},
+		{"no listener", "http://" + closed(t), "connection refused"},
+		{"no TLS", strings.Replace(echo, "http:", "https:", 1), "no valid HTTP answer"},
+		{"an unknown certificate", secure.URL, "certificate"},
 	} {
-		w := open(t, tc.scheme, tc.address, secret, 0)
-		err := w.Send(t.Context(), message)
-		if err == nil || !strings.HasPrefix(err.Error(), "sms: webhook") || !strings.Contains(err.Error(), tc.want) {
+		w := openWebhook(t, tc.url, secret)
+		err := send(t, w, message, time.Minute)
+		if err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: Send = %v; want %q", tc.name, err, tc.want)
 			continue
 		}
@@ -335,13 +307,13 @@ func TestWebhookKeepsItsConnections(t *testing.T) {
 	}
 	s.Start()
 	t.Cleanup(s.Close)
-	w := open(t, "http", s.Listener.Addr().String(), secret, time.Minute)
+	w := openWebhook(t, s.URL, secret)
 	var refused atomic.Int32
 	var running sync.WaitGroup
 	for range senders {
 		running.Go(func() {
 			for range messages / senders {
-				if w.Send(t.Context(), message) != nil {
+				if send(t, w, message, time.Minute) != nil {
 					refused.Add(1)
 				}
 			}
@@ -373,8 +345,8 @@ func TestNewWebhook(t *testing.T) {
 		w, err := NewWebhook(o)
 		if err != nil {
 			t.Errorf("NewWebhook(%+v) = %v", o, err)
-		} else if w.timeout != 5*time.Second {
-			t.Errorf("NewWebhook(%+v) has timeout %s; want 5s", o, w.timeout)
+		} else if got := w.Channels(); !slices.Equal(got, []string{otp.SMS}) {
+			t.Errorf("NewWebhook(%+v) offers %v; want sms", o, got)
 		}
 	}
 

@@ -1,4 +1,4 @@
-// Package otptest holds the promises that every otp.CodeStore keeps.
+// Package otptest holds the promises that every otp.Store keeps.
 package otptest
 
 import (
@@ -14,9 +14,9 @@ import (
 	"dekamond-otp/internal/otp"
 )
 
-// A Store is a code store under test and a way to move its clock.
+// A Store is a store under test and a way to move its clock.
 type Store struct {
-	otp.CodeStore
+	otp.Store
 	// Age makes all that the store holds older by d.
 	Age func(t *testing.T, d time.Duration)
 }
@@ -33,8 +33,8 @@ const (
 	wrong = otp.Digest("wrong")
 )
 
-// TestCodeStore runs the suite. Open gives a store with the policy; keys are random, so that stores may share a database.
-func TestCodeStore(t *testing.T, open func(t *testing.T, p otp.Policy) Store) {
+// TestStore runs the suite. Open gives a store with the policy; keys are random, so that stores may share a database.
+func TestStore(t *testing.T, open func(t *testing.T, p otp.Policy) Store) {
 	for name, test := range map[string]func(*testing.T, func(...func(*otp.Policy)) *story){
 		"right code":                 rightCode,
 		"wrong tries burn":           wrongTriesBurn,
@@ -49,6 +49,15 @@ func TestCodeStore(t *testing.T, open func(t *testing.T, p otp.Policy) Store) {
 		"refusal changes nothing":    refusalChangesNothing,
 		"longest wait wins":          longestWaitWins,
 		"give back":                  giveBack,
+		"held message":               heldMessage,
+		"abandoned message":          abandonedMessage,
+		"dead message":               deadMessage,
+		"settled message":            settledMessage,
+		"settled twice":              settledTwice,
+		"rejected message":           rejectedMessage,
+		"report":                     report,
+		"status":                     status,
+		"claims":                     claims,
 		"close is for one challenge": closeIsForOneChallenge,
 		"test numbers":               testNumbers,
 		"limits off":                 limitsOff,
@@ -82,7 +91,7 @@ type story struct {
 }
 
 func (s *story) opening() otp.Opening {
-	return otp.Opening{Phone: s.phone, Address: s.address, Purpose: s.purpose, ID: uuid.Must(uuid.NewV7()), Digest: right}
+	return otp.Opening{Phone: s.phone, Address: s.address, Purpose: s.purpose, ID: uuid.Must(uuid.NewV7()), Digest: right, Letter: []byte("letter to " + s.phone)}
 }
 
 func (s *story) open() otp.Challenge {
@@ -312,14 +321,7 @@ func longestWaitWins(_ *testing.T, begin func(...func(*otp.Policy)) *story) {
 func giveBack(_ *testing.T, begin func(...func(*otp.Policy)) *story) {
 	s := begin(func(p *otp.Policy) { p.PerPhone.Max, p.PerAddress.Max = 1, 1 })
 	for range 3 { // counted nowhere: not for the phone, the address or the resend wait
-		o := s.opening()
-		c, err := s.store.Open(s.t.Context(), o)
-		if err != nil {
-			s.t.Fatalf("Open: %v", err)
-		}
-		if err := s.store.GiveBack(s.t.Context(), o, c); err != nil {
-			s.t.Fatalf("GiveBack: %v", err)
-		}
+		s.settle(s.open().Parcel, otp.Outcome{State: otp.Failed, GiveBack: true})
 		s.check(right, nil) // the message may have arrived all the same
 	}
 	s.open()
@@ -344,7 +346,7 @@ func testNumbers(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 	s := begin(func(p *otp.Policy) { p.PerPhone.Max, p.PerAddress.Max = 1, 1 })
 	for range 5 {
 		o := s.opening()
-		o.Exempt = true
+		o.Letter = nil
 		if c, err := s.store.Open(t.Context(), o); err != nil || c.ResendIn != 0 {
 			t.Fatalf("Open: resend in %v, %v; want 0 and no error", c.ResendIn, err)
 		}
@@ -513,8 +515,21 @@ func unavailable(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 	if err := s.store.Close(ctx, s.phone, s.purpose, otp.Match{}); !errors.Is(err, otp.ErrUnavailable) {
 		t.Errorf("Close: %v; want ErrUnavailable", err)
 	}
-	if err := s.store.GiveBack(ctx, s.opening(), otp.Challenge{}); !errors.Is(err, otp.ErrUnavailable) {
-		t.Errorf("GiveBack: %v; want ErrUnavailable", err)
+	if _, err := s.store.Claim(ctx, 1); !errors.Is(err, otp.ErrUnavailable) {
+		t.Errorf("Claim: %v; want ErrUnavailable", err)
+	}
+	p := s.open().Parcel
+	if err := s.store.Hold(ctx, p); !errors.Is(err, otp.ErrUnavailable) || errors.Is(err, otp.ErrLost) || errors.Is(err, otp.ErrNotLive) {
+		t.Errorf("Hold: %v; want ErrUnavailable", err)
+	}
+	if err := s.store.Settle(ctx, p, otp.Outcome{State: otp.Sent}); !errors.Is(err, otp.ErrUnavailable) {
+		t.Errorf("Settle: %v; want ErrUnavailable", err)
+	}
+	if _, err := s.store.Report(ctx, otp.Carried{Provider: "a", ID: "1"}, true); !errors.Is(err, otp.ErrUnavailable) || errors.Is(err, otp.ErrUnknown) {
+		t.Errorf("Report: %v; want ErrUnavailable", err)
+	}
+	if _, err := s.store.Status(ctx, s.phone, s.purpose, p.ID, 1); !errors.Is(err, otp.ErrUnavailable) || errors.Is(err, otp.ErrUnknown) {
+		t.Errorf("Status: %v; want ErrUnavailable", err)
 	}
 	if err := s.store.Forget(ctx, s.phone); !errors.Is(err, otp.ErrUnavailable) {
 		t.Errorf("Forget: %v; want ErrUnavailable", err)

@@ -1,5 +1,4 @@
 -- prelude: stands before every script. Redis TIME is the only clock; all times are whole microseconds.
--- A window is a list of the times of what happened, newest first, never longer than its maximum.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 
@@ -7,17 +6,55 @@ local function text(us)
   return string.format('%.0f', us)
 end
 
+-- A window is a list of the times of what happened, newest first, never longer than its maximum.
 -- wait until the window has room for one more; 0 = it has. max 0 = no limit.
 local function wait(key, max, window)
   local oldest = max > 0 and redis.call('LINDEX', key, max - 1)
   return oldest and math.max(0, oldest + window - now) or 0
 end
 
+-- count one more, and give the wait after it.
 local function count(key, max, window)
-  if max > 0 then
-    redis.call('LPUSH', key, text(now))
-    redis.call('LTRIM', key, 0, max - 1)
-    redis.call('PEXPIRE', key, text(math.ceil(window / 1000)))
+  if max == 0 then
+    return 0
   end
+  local length = redis.call('LPUSH', key, text(now))
+  redis.call('PEXPIRE', key, text(math.ceil(window / 1000)))
+  if length < max then
+    return 0
+  end
+  if length > max then
+    redis.call('LTRIM', key, 0, max - 1)
+  end
+  return wait(key, max, window)
+end
+
+-- live tells whether the challenge is the one of this id and can still log in.
+local function live(key, id, max_tries)
+  local c = redis.call('HMGET', key, 'id', 'tries')
+  return c[1] == id and tonumber(c[2]) < max_tries
+end
+
+-- A message in an outbox is always pending, in the hands of whoever knows its lease: the number of times that it
+-- was handed out.
+local function lease(outbox, entry)
+  local p = redis.call('XPENDING', outbox, 'couriers', entry, entry, 1)
+  return p[1] and p[1][4] or 0
+end
+
+-- hold begins or renews a lease. An outbox begins, and gets its life in us, with its first message; claim renews it.
+local function hold(outbox, entry, lease, life)
+  local claim = {'XCLAIM', outbox, 'couriers', 'courier', 0, entry, 'RETRYCOUNT', lease, 'FORCE', 'JUSTID'}
+  local reply = redis.pcall(unpack(claim))
+  if reply.err then
+    redis.call('XGROUP', 'CREATE', outbox, 'couriers', '$')
+    redis.call('PEXPIRE', outbox, text(math.ceil(life / 1000)))
+    redis.call(unpack(claim))
+  end
+end
+
+local function drop(outbox, entry)
+  redis.call('XACK', outbox, 'couriers', entry)
+  redis.call('XDEL', outbox, entry)
 end
 

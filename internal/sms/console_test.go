@@ -7,15 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	"dekamond-otp/internal/otp"
-	"dekamond-otp/internal/phone"
 )
-
-var message = otp.Message{
-	ID: "0199d2c4-8b1e-7c3a-9f00-5a1b2c3d4e5f-1", To: phone.Stored("+989121234567"), Channel: "sms",
-	Code: "042137", Text: "042137 is your login code. کد ورود شما", Locale: "fa-IR",
-}
 
 // writes keeps each Write apart. It has no lock: the race detector sees calls that overlap.
 type writes []string
@@ -35,7 +27,7 @@ func TestConsole(t *testing.T) {
 		var out writes
 		m := message
 		m.Text = tc.text
-		err := NewConsole(&out).Send(t.Context(), m)
+		_, err := NewConsole(&out).Send(t.Context(), m)
 		if got := strings.Join(out, "|"); got != tc.want || err != nil {
 			t.Errorf("Send(%q) wrote %q, %v; want %q", tc.text, got, err, tc.want)
 		}
@@ -52,7 +44,7 @@ func TestConsoleKeepsLinesWhole(t *testing.T) {
 		m.Text = fmt.Sprintf("%06d is your login code.", i)
 		want["SMS to +989121234567: "+m.Text+"\n"] = true
 		senders.Go(func() {
-			if err := c.Send(t.Context(), m); err != nil {
+			if _, err := c.Send(t.Context(), m); err != nil {
 				t.Errorf("Send(%q) = %v", m.Text, err)
 			}
 		})
@@ -75,7 +67,7 @@ func (w brokenWriter) Write([]byte) (int, error) { return 0, w.err }
 
 func TestConsoleReturnsTheWritersError(t *testing.T) {
 	broken := errors.New("broken pipe")
-	if err := NewConsole(brokenWriter{broken}).Send(context.Background(), message); !errors.Is(err, broken) {
+	if _, err := NewConsole(brokenWriter{broken}).Send(context.Background(), message); !errors.Is(err, broken) {
 		t.Errorf("Send to a broken writer = %v; want %v", err, broken)
 	}
 }

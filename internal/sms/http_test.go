@@ -1,0 +1,119 @@
+package sms
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"dekamond-otp/internal/otp"
+	"dekamond-otp/internal/phone"
+)
+
+var message = otp.Message{
+	ID: "0199d2c4-8b1e-7c3a-9f00-5a1b2c3d4e5f-1", Send: 1, To: phone.Stored("+989121234567"), Channel: otp.SMS,
+	Code: "042137", Text: "042137\nکد ورود شما", Locale: "fa-IR", TTL: 2 * time.Minute,
+}
+
+// serve runs a server that reads each request before the handler answers it, and gives its URL.
+func serve(t *testing.T, h http.HandlerFunc) (url string) {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Errorf("reading the request: %v", err)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		h(w, r)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// serveRaw answers every connection's first request with whatever reply does to the connection.
+func serveRaw(t *testing.T, reply func(c net.Conn, request []byte)) (url string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				defer c.Close()
+				request := make([]byte, 4096)
+				n, _ := c.Read(request)
+				reply(c, request[:n])
+			})
+		}
+	})
+	t.Cleanup(func() { l.Close(); serving.Wait() })
+	return "http://" + l.Addr().String()
+}
+
+// testFaults holds what every provider over HTTP owes the one who calls it, whatever the service does: an
+// error in time that is no rejection and tells nothing. The secrets are the provider's credentials.
+func testFaults(t *testing.T, open func(t *testing.T, baseURL string) Provider, secrets ...string) {
+	t.Helper()
+	echo := func(status int) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Retry-After", "7")
+			w.WriteHeader(status)
+			_, _ = io.Copy(w, r.Body)
+		}
+	}
+	for name, tc := range map[string]struct {
+		url  string
+		want Failure // of the status and Retry-After; zero: any error
+	}{
+		"429":        {serve(t, echo(429)), Failure{Status: 429, RetryAfter: 7 * time.Second}},
+		"500":        {serve(t, echo(500)), Failure{Status: 500, RetryAfter: 7 * time.Second}},
+		"503":        {serve(t, echo(503)), Failure{Status: 503, RetryAfter: 7 * time.Second}},
+		"401":        {serve(t, echo(401)), Failure{Status: 401, RetryAfter: 7 * time.Second}},
+		"a redirect": {serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }), Failure{Status: 302}},
+		"garbage":    {serveRaw(t, func(c net.Conn, request []byte) { _, _ = c.Write(request) }), Failure{}},
+		"no answer":  {serveRaw(t, func(net.Conn, []byte) {}), Failure{}},
+		"endless": {serve(t, func(w http.ResponseWriter, r *http.Request) {
+			for r.Context().Err() == nil {
+				if _, err := w.Write(make([]byte, 1<<10)); err != nil {
+					return
+				}
+			}
+		}), Failure{}},
+		"hang": {serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), Failure{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := open(t, tc.url)
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer cancel()
+			began := time.Now()
+			_, err := p.Send(ctx, message)
+			if err == nil || errors.Is(err, otp.ErrRejected) || time.Since(began) > 10*time.Second {
+				t.Fatalf("Send = %v after %v; want an error in time that is no rejection", err, time.Since(began))
+			}
+			failure, ok := errors.AsType[*Failure](err)
+			if tc.want.Status != 0 && (!ok || failure.Status != tc.want.Status || failure.RetryAfter != tc.want.RetryAfter) {
+				t.Errorf("Send = %#v; want status %d, retry after %v", err, tc.want.Status, tc.want.RetryAfter)
+			}
+			printed := fmt.Sprintf("%v %+v %#v %v %+v %s", p, p, p, err, err, err)
+			for _, secret := range append(secrets, "9121234567", message.Code, "ورود") {
+				if strings.Contains(printed, secret) {
+					t.Errorf("provider and error print as %s; want no %q", printed, secret)
+				}
+			}
+		})
+	}
+}

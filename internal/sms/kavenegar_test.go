@@ -1,0 +1,299 @@
+package sms
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"dekamond-otp/internal/otp"
+	"dekamond-otp/internal/phone"
+)
+
+const (
+	kavenegarKey    = "5A6D/4b67 key"
+	kavenegarSecret = "the-path-secret"
+	kavenegarOK     = `{"return":{"status":200,"message":"تایید شد"},"entries":[{"messageid":8792343,"message":"…",
+		"status":5,"statustext":"ارسال به مخابرات","sender":"10004346",
+		"receptor":"09121234567","date":1356619709,"cost":120}]}`
+)
+
+func openKavenegar(t *testing.T, o KavenegarOptions) *Kavenegar {
+	t.Helper()
+	o.APIKey = cmp.Or(o.APIKey, kavenegarKey)
+	k, err := NewKavenegar(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(k.transport.CloseIdleConnections)
+	return k
+}
+
+// changed is the message with another number, channel or purpose.
+func changed(e164, channel string, purpose otp.Purpose) otp.Message {
+	m := message
+	m.To, m.Channel, m.Purpose = phone.Stored(e164), channel, purpose
+	return m
+}
+
+func TestKavenegarAsks(t *testing.T) {
+	const prefix = "POST /proxy/v1/5A6D%2F4b67%20key/"
+	const lookup, send = prefix + "verify/lookup.json", prefix + "sms/send.json"
+	forPhone := otp.ForPhone(uuid.MustParse("0199d2c4-0000-7000-8000-000000000001"))
+	login, change := KavenegarOptions{Template: "login"}, KavenegarOptions{Template: "login", ChangeTemplate: "change"}
+	plain := KavenegarOptions{Sender: "10004346"}
+	const localid = "5882654319921077939" // half the first 64 bits of the identifier's SHA-256, by sha256sum
+	for _, tc := range []struct {
+		name    string
+		options KavenegarOptions
+		message otp.Message
+		want    string
+		form    url.Values
+	}{
+		{
+			"a login by template", login, message, lookup,
+			url.Values{"receptor": {"09121234567"}, "token": {"042137"}, "template": {"login"}, "type": {"sms"}},
+		},
+		{
+			"a call", login, changed("+989121234567", otp.Voice, otp.ForLogin), lookup,
+			url.Values{"receptor": {"09121234567"}, "token": {"042137"}, "template": {"login"}, "type": {"call"}},
+		},
+		{
+			"a change by template", change, changed("+989121234567", otp.SMS, forPhone), lookup,
+			url.Values{"receptor": {"09121234567"}, "token": {"042137"}, "template": {"change"}, "type": {"sms"}},
+		},
+		{
+			"a change by a call", change, changed("+989121234567", otp.Voice, forPhone), lookup,
+			url.Values{"receptor": {"09121234567"}, "token": {"042137"}, "template": {"change"}, "type": {"call"}},
+		},
+		{
+			"a change without a template", login, changed("+989121234567", otp.SMS, forPhone), send,
+			url.Values{"receptor": {"09121234567"}, "message": {message.Text}, "localid": {localid}},
+		},
+		{
+			"a login without a template", plain, message, send,
+			url.Values{"receptor": {"09121234567"}, "message": {message.Text}, "localid": {localid}, "sender": {"10004346"}},
+		},
+		{
+			"a number abroad", plain, changed("+4915112345678", otp.SMS, otp.ForLogin), send,
+			url.Values{"receptor": {"004915112345678"}, "message": {message.Text}, "localid": {localid}, "sender": {"10004346"}},
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			tc.options.BaseURL = serve(t, func(w http.ResponseWriter, r *http.Request) {
+				if got := r.Method + " " + r.RequestURI; got != tc.want {
+					t.Errorf("asked %s; want %s", got, tc.want)
+				}
+				if got := r.Header.Get("Content-Type"); got != "application/x-www-form-urlencoded" {
+					t.Errorf("Content-Type %q", got)
+				}
+				body, _ := io.ReadAll(r.Body)
+				if got, err := url.ParseQuery(string(body)); err != nil || got.Encode() != tc.form.Encode() {
+					t.Errorf("posted %v, %v; want %v", got, err, tc.form)
+				}
+				_, _ = io.WriteString(w, kavenegarOK)
+			}) + "/proxy/"
+			id, err := openKavenegar(t, tc.options).Send(t.Context(), tc.message)
+			if id != "8792343" || err != nil {
+				t.Errorf("Send = %q, %v; want 8792343", id, err)
+			}
+		})
+	}
+}
+
+const (
+	accepted   = "accepted"
+	rejected   = "rejected"   // the number is at fault
+	refused    = "refused"    // anything else is
+	throttled  = "throttled"  // refused for now
+	unreadable = "unreadable" // not what the protocol says
+)
+
+// classOf tells what an error of Send says, and by which code.
+func classOf(err error) (class, code string) {
+	failure, _ := errors.AsType[*Failure](err)
+	switch {
+	case err == nil:
+		return accepted, ""
+	case errors.Is(err, errNoAnswer):
+		return unreadable, ""
+	case failure == nil:
+		return err.Error(), ""
+	case errors.Is(err, otp.ErrRejected):
+		return rejected, failure.Code
+	case failure.Status == http.StatusTooManyRequests:
+		return throttled, failure.Code
+	}
+	return refused, failure.Code
+}
+
+func TestKavenegarTellsTheNumbersFault(t *testing.T) {
+	entry := func(id string, status int) string {
+		return fmt.Sprintf(`{"return":{"status":200},"entries":[{"messageid":%s,"status":%d,"statustext":"…"}]}`, id, status)
+	}
+	no := func(code int) string {
+		return fmt.Sprintf(`{"return":{"status":%d,"message":"گیرنده 09121234567 نامعتبر است"},"entries":null}`, code)
+	}
+	for _, tc := range []struct {
+		http       int
+		body       string
+		to         string // default the message's own
+		want, code string
+	}{
+		{200, entry("85463238", 1), "", accepted, ""},
+		{200, entry("85463238", 2), "", accepted, ""},
+		{200, entry("85463238", 4), "", accepted, ""},
+		{200, entry(`"85463238"`, 5), "", accepted, ""},
+		{200, entry("85463238", 10), "", accepted, ""},
+		{200, entry("85463238", 6), "", refused, "6"},
+		{200, entry("85463238", 11), "", refused, "11"},
+		{200, entry("85463238", 13), "", refused, "13"},
+		{200, entry("85463238", 14), "", refused, "14"},
+		{200, entry("85463238", 100), "", refused, "100"},
+		{411, no(411), "", rejected, "411"},
+		{200, no(411), "", rejected, "411"},
+		{411, no(411), "+4915112345678", refused, "411"},
+		{429, no(429), "", throttled, "429"},
+		{451, no(451), "", throttled, "451"},
+		{200, no(418), "", refused, "418"},
+		{400, no(400), "", refused, "400"},
+		{401, no(401), "", refused, "401"},
+		{402, no(402), "", refused, "402"},
+		{403, no(403), "", refused, "403"},
+		{405, no(405), "", refused, "405"},
+		{407, no(407), "", refused, "407"},
+		{409, no(409), "", refused, "409"},
+		{412, no(412), "", refused, "412"},
+		{413, no(413), "", refused, "413"},
+		{414, no(414), "", refused, "414"},
+		{416, no(416), "", refused, "416"},
+		{418, no(418), "", refused, "418"},
+		{420, no(420), "", refused, "420"},
+		{422, no(422), "", refused, "422"},
+		{424, no(424), "", refused, "424"},
+		{426, no(426), "", refused, "426"},
+		{427, no(427), "", refused, "427"},
+		{428, no(428), "", refused, "428"},
+		{431, no(431), "", refused, "431"},
+		{432, no(432), "", refused, "432"},
+		{501, no(501), "", refused, "501"},
+		{607, no(607), "", refused, "607"},
+		{502, no(200), "", refused, "200"},
+		{502, "<html>411</html>", "", refused, ""},
+		{200, entry("0", 1), "", unreadable, ""},
+		{200, entry("-1", 1), "", unreadable, ""},
+		{200, entry("null", 1), "", unreadable, ""},
+		{200, `{"return":{"status":200},"entries":[{"messageid":85463238}]}`, "", unreadable, ""},
+		{200, `{"return":{"status":200},"entries":[]}`, "", unreadable, ""},
+		{200, `{"entries":[{"messageid":85463238,"status":1}]}`, "", unreadable, ""},
+		{200, kavenegarOK[:80], "", unreadable, ""},
+		{200, "OK", "", unreadable, ""},
+		{204, "", "", unreadable, ""},
+	} {
+		base := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(tc.http)
+			_, _ = io.WriteString(w, tc.body)
+		})
+		k := openKavenegar(t, KavenegarOptions{Template: "login", BaseURL: base})
+		id, err := k.Send(t.Context(), changed(cmp.Or(tc.to, "+989121234567"), otp.SMS, otp.ForLogin))
+		got, code := classOf(err)
+		if got != tc.want || code != tc.code || (err == nil) != (id == "85463238") {
+			t.Errorf("Send answered %d %s = %q, %v: %s; want %s by code %q", tc.http, tc.body, id, err, got, tc.want, tc.code)
+		}
+		if err != nil && strings.Contains(err.Error(), "9121234567") {
+			t.Errorf("Send answered %d %s = %v; want no number", tc.http, tc.body, err)
+		}
+	}
+}
+
+func TestKavenegarFaults(t *testing.T) {
+	testFaults(t, func(t *testing.T, base string) Provider {
+		return openKavenegar(t, KavenegarOptions{BaseURL: base, HookSecret: kavenegarSecret})
+	}, kavenegarKey, url.PathEscape(kavenegarKey), kavenegarSecret)
+	for _, base := range []string{"http://" + closed(t), "://", "http://%zz"} {
+		err := send(t, openKavenegar(t, KavenegarOptions{BaseURL: base}), message, time.Minute)
+		if err == nil || errors.Is(err, otp.ErrRejected) || strings.Contains(err.Error(), "5A6D") {
+			t.Errorf("Send to %s = %v; want an error that is no rejection and does not quote the key", base, err)
+		}
+	}
+}
+
+// A call cannot fall back on plain text.
+func TestKavenegarDoesNotCallWithoutATemplate(t *testing.T) {
+	base := serve(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("asked %s", r.RequestURI) })
+	k := openKavenegar(t, KavenegarOptions{Template: "login", BaseURL: base})
+	err := send(t, k, changed("+989121234567", otp.Voice, otp.ForPhone(uuid.New())), time.Minute)
+	if !errors.Is(err, errNoCall) || errors.Is(err, otp.ErrRejected) {
+		t.Errorf("Send of a call without a template = %v; want %v", err, errNoCall)
+	}
+}
+
+func TestKavenegarChannels(t *testing.T) {
+	for template, want := range map[string][]string{"": {otp.SMS}, "login": {otp.SMS, otp.Voice}} {
+		if got := openKavenegar(t, KavenegarOptions{Template: template}).Channels(); !slices.Equal(got, want) {
+			t.Errorf("with template %q: %v; want %v", template, got, want)
+		}
+	}
+	if k, err := NewKavenegar(KavenegarOptions{Template: "login"}); err == nil {
+		t.Errorf("NewKavenegar without a key = %v, nil", k)
+	}
+}
+
+func TestKavenegarReadsReports(t *testing.T) {
+	query := func(q string) otp.Callback { return otp.Callback{Secret: kavenegarSecret, Query: q} }
+	form := func(b string) otp.Callback {
+		return otp.Callback{
+			Secret: kavenegarSecret, ContentType: "application/x-www-form-urlencoded", Query: "from=panel", Body: []byte(b),
+		}
+	}
+	delivered := []otp.Report{{ID: "30034577", Delivered: true}}
+	lost := []otp.Report{{ID: "30034577"}}
+	for _, tc := range []struct {
+		callback otp.Callback
+		want     []otp.Report
+		err      error
+	}{
+		{query("messageid=30034577&status=10"), delivered, nil},
+		{form("messageid=30034577&status=10"), delivered, nil},
+		{form("messageid=30034577&status=6"), lost, nil},
+		{form("messageid=30034577&status=11"), lost, nil},
+		{form("messageid=30034577&status=13"), lost, nil},
+		{form("messageid=30034577&status=14"), lost, nil},
+		{form("messageid=30034577&status=1"), nil, nil},
+		{form("messageid=30034577&status=2"), nil, nil},
+		{form("messageid=30034577&status=4"), nil, nil},
+		{form("messageid=30034577&status=5"), nil, nil},
+		{form("messageid=30034577&status=100"), nil, nil},
+		{query("messageid=1,2,3&status=10,4,11"), []otp.Report{{ID: "1", Delivered: true}, {ID: "3"}}, nil},
+		{query("messageid=1%2C2&status=10%2C10"), []otp.Report{{ID: "1", Delivered: true}, {ID: "2", Delivered: true}}, nil},
+		{query(""), nil, otp.ErrCallback},
+		{query("messageid=30034577"), nil, otp.ErrCallback},
+		{query("status=10"), nil, otp.ErrCallback},
+		{query("messageid=30034577&status=delivered"), nil, otp.ErrCallback},
+		{query("messageid=a&status=10"), nil, otp.ErrCallback},
+		{query("messageid=1,2&status=10"), nil, otp.ErrCallback},
+		{query("messageid=1&status=%zz"), nil, otp.ErrCallback},
+		{form(`{"messageid":30034577,"status":10}`), nil, otp.ErrCallback},
+		{otp.Callback{Query: "messageid=30034577&status=10"}, nil, otp.ErrForged},
+		{otp.Callback{Secret: "another", Query: "messageid=30034577&status=10"}, nil, otp.ErrForged},
+		{otp.Callback{Secret: kavenegarSecret + "x", Query: "messageid=30034577&status=10"}, nil, otp.ErrForged},
+	} {
+		got, err := openKavenegar(t, KavenegarOptions{HookSecret: kavenegarSecret}).Read(tc.callback)
+		if !slices.Equal(got, tc.want) || !errors.Is(err, tc.err) {
+			t.Errorf("Read(%q, %q, %q) = %v, %v; want %v, %v",
+				tc.callback.Secret, tc.callback.Query, tc.callback.Body, got, err, tc.want, tc.err)
+		}
+	}
+	got, err := openKavenegar(t, KavenegarOptions{}).Read(otp.Callback{Query: "messageid=1&status=10"})
+	if !errors.Is(err, otp.ErrForged) {
+		t.Errorf("Read without a secret = %v, %v; want %v", got, err, otp.ErrForged)
+	}
+}

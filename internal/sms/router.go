@@ -1,0 +1,185 @@
+package sms
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+
+	"dekamond-otp/internal/otp"
+)
+
+const (
+	tryTimeout = 2500 * time.Millisecond // for one provider, so that the next has the message within three seconds
+	rounds     = 3                       // over all providers
+	restAfter  = 5                       // failures of a provider in a row
+	restFor    = 5 * time.Second         // until a single message tries it again
+	restAtMost = time.Minute             // that a Retry-After can ask for
+	restLook   = 250 * time.Millisecond  // while all of them rest
+)
+
+// pauses are the waits after a round in which no provider took the message.
+var pauses = [rounds - 1]time.Duration{time.Second, 2 * time.Second}
+
+var (
+	errNotTaken = errors.New("no provider took the message")
+	errResting  = errors.New("every provider rests")
+)
+
+// Named is a provider and what settings, log and counters call it.
+type Named struct {
+	Name    string
+	Reports bool // whether its delivery reports reach this service
+	Provider
+}
+
+// RouterOptions are the inputs of NewRouter.
+type RouterOptions struct {
+	Providers []Named
+	Order     []string            // names, the preferred provider first
+	Routes    map[string][]string // the same for numbers of a region (ISO 3166), "*" for those of all others
+	Tally     otp.Tally
+	Log       *slog.Logger
+}
+
+// Router is the otp.Carrier: it chooses a provider for each message, and lets those rest that fail.
+type Router struct {
+	lines map[string][]*line // by region, and "*"
+	tally otp.Tally
+	log   *slog.Logger
+}
+
+// A line is a provider with what is known of how it is doing.
+type line struct {
+	Named
+	breaker *gobreaker.CircuitBreaker[string]
+	mu      sync.Mutex
+	rests   time.Time // because it asked for that
+}
+
+// NewRouter gives a router. Every name in Order and Routes must be that of a provider.
+func NewRouter(o RouterOptions) *Router {
+	r := &Router{lines: make(map[string][]*line), tally: o.Tally, log: o.Log}
+	named := make(map[string]*line)
+	for _, p := range o.Providers {
+		named[p.Name] = &line{Named: p, breaker: gobreaker.NewCircuitBreaker[string](gobreaker.Settings{
+			Name: p.Name, Timeout: restFor,
+			ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= restAfter },
+			IsSuccessful: func(err error) bool { return err == nil || errors.Is(err, otp.ErrRejected) },
+			IsExcluded:   func(err error) bool { return errors.Is(err, context.Canceled) }, // it was we who ended the call
+			OnStateChange: func(name string, _, to gobreaker.State) {
+				r.log.Warn("provider changed its state", "provider", name, "circuit", to.String())
+			},
+		})}
+	}
+	route := func(names []string) (lines []*line) {
+		for _, name := range names {
+			lines = append(lines, named[name])
+		}
+		return lines
+	}
+	r.lines["*"] = route(o.Order)
+	for region, names := range o.Routes {
+		r.lines[region] = route(names)
+	}
+	return r
+}
+
+func (r *Router) route(region string) []*line {
+	if lines, ok := r.lines[region]; ok {
+		return lines
+	}
+	return r.lines["*"]
+}
+
+// Channels implements otp.Carrier.
+func (r *Router) Channels(region string) (channels []string) {
+	for _, l := range r.route(region) {
+		for _, c := range l.Channels() {
+			if !slices.Contains(channels, c) {
+				channels = append(channels, c)
+			}
+		}
+	}
+	return channels
+}
+
+// Carry asks the providers of the region and channel in their order, three rounds over all of them, until one takes
+// the message or the number is rejected. From the second resend on it begins with another one: the messages through
+// the first evidently did not arrive.
+func (r *Router) Carry(ctx context.Context, m otp.Message) (otp.Carried, error) {
+	lines := slices.DeleteFunc(slices.Clone(r.route(m.Region)), func(l *line) bool { return !slices.Contains(l.Channels(), m.Channel) })
+	if len(lines) == 0 {
+		return otp.Carried{}, errNotTaken
+	}
+	first := max(0, m.Send-2) % len(lines)
+	lines = slices.Concat(lines[first:], lines[:first])
+	failed := errResting
+	for round := 0; round < rounds; {
+		tried := false
+		for _, l := range lines {
+			id, err := l.send(ctx, m)
+			if errors.Is(err, errResting) {
+				continue
+			}
+			tried = true
+			if err == nil {
+				return otp.Carried{Provider: l.Name, ID: id}, nil
+			}
+			if ctx.Err() != nil {
+				return otp.Carried{}, fmt.Errorf("%w; %s: %w", errNotTaken, l.Name, err)
+			}
+			r.tally.Count(string(otp.Failed), l.Name, m.Region)
+			r.log.WarnContext(ctx, "provider failed", "provider", l.Name, "phone", m.To, "message", m.ID, "error", err.Error())
+			if errors.Is(err, otp.ErrRejected) {
+				return otp.Carried{}, fmt.Errorf("%s: %w", l.Name, err)
+			}
+			failed = fmt.Errorf("%s: %w", l.Name, err)
+		}
+		pause := restLook
+		if tried {
+			if round++; round == rounds {
+				break
+			}
+			pause = pauses[round-1]
+		}
+		select {
+		case <-ctx.Done():
+			return otp.Carried{}, fmt.Errorf("%w; last %w", errNotTaken, failed)
+		case <-time.After(pause):
+		}
+	}
+	return otp.Carried{}, fmt.Errorf("%w; last %w", errNotTaken, failed)
+}
+
+// send asks the provider once, unless it rests: the error is errResting then.
+func (l *line) send(ctx context.Context, m otp.Message) (id string, err error) {
+	l.mu.Lock()
+	resting := time.Now().Before(l.rests)
+	l.mu.Unlock()
+	if resting {
+		return "", errResting
+	}
+	id, err = l.breaker.Execute(func() (string, error) {
+		ctx, cancel := context.WithTimeout(ctx, tryTimeout)
+		defer cancel()
+		return l.Send(ctx, m)
+	})
+	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
+		return "", errResting
+	}
+	if f, ok := errors.AsType[*Failure](err); ok && f.RetryAfter > 0 {
+		l.mu.Lock()
+		l.rests = time.Now().Add(min(f.RetryAfter, restAtMost))
+		l.mu.Unlock()
+	}
+	if !l.Reports {
+		id = ""
+	}
+	return id, err
+}
