@@ -5,6 +5,7 @@ STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FLAGS     =
 FUZZTIME  = 30s
 BENCHTIME = 1s
+BASELINE  =
 
 .PHONY: help run build test check bench fuzz clean
 
@@ -29,9 +30,15 @@ check: ## check format, go vet, staticcheck, go.mod and the scripts
 	go mod tidy -diff
 	@for script in .ci/*; do bash -n $$script || exit; done
 
-bench: ## measure the parts, then the whole service; BENCHTIME=1s FLAGS=
+bench: ## measure the parts, then the whole service; BENCHTIME=1s FLAGS= BASELINE=commit to compare with
 	.ci/with-services go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) $(FLAGS) ./internal/...
-	.ci/with-services go run ./internal/bench
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
+	if [ -n "$(BASELINE)" ]; then \
+		mkdir "$$dir/src" && git archive "$(BASELINE)" | tar -x -C "$$dir/src" && (cd "$$dir/src" && go build -o ../baseline .) || exit; \
+		.ci/with-services go run ./internal/bench -baseline "$$dir/baseline"; \
+	else \
+		.ci/with-services go run ./internal/bench; \
+	fi
 
 fuzz: ## fuzz each parser of foreign input for FUZZTIME=30s
 	go test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) ./internal/phone

@@ -1,6 +1,7 @@
 // Command bench measures the service against a yardstick: a server on the same stack that does nothing
-// but the bare writes, with no checks, no limits and no log. Both run as processes of their own, are asked
-// by the same clients in turns, and use the servers that TEST_POSTGRES_URL and TEST_REDIS_URL name.
+// but the bare writes, with no checks, no limits and no log, and, if -baseline names its binary, against another
+// version of the service. Each runs as a process of its own, is asked by the same clients in turns, and uses the
+// servers that TEST_POSTGRES_URL and TEST_REDIS_URL name.
 package main
 
 import (
@@ -31,12 +32,12 @@ var (
 	clients = flag.Int("clients", 32, "requests in flight")
 	rounds  = flag.Int("rounds", 5, "rounds, each with both servers")
 	logins  = flag.Int("logins", 2000, "logins a round and server")
+
+	baseline = flag.String("baseline", "", "binary of another version of the service")
 )
 
-const (
-	database      = "bench"
-	redisDatabase = 60
-)
+// firstRedis is the number of the first Redis database that is used.
+const firstRedis = 60
 
 func main() {
 	flag.Parse()
@@ -55,24 +56,10 @@ func bench(ctx context.Context) (err error) {
 	if err != nil || server.Host == "" {
 		return errors.New("TEST_POSTGRES_URL is not set; make bench starts what this needs")
 	}
-	if err := exec1(ctx, server.String(), "create database "+database); err != nil {
-		return err
-	}
-	defer func() {
-		err = errors.Join(err, exec1(ctx, server.String(), "drop database "+database+" with (force)"))
-	}()
-	postgres := *server
-	postgres.Path = "/" + database
-
 	o, err := redis.ParseURL(os.Getenv("TEST_REDIS_URL"))
 	if err != nil {
 		return err
 	}
-	o.DB = redisDatabase
-	r := redis.NewClient(o)
-	defer r.Close()
-	defer r.FlushDB(ctx)
-
 	dir, err := os.MkdirTemp("", "otp-bench")
 	if err != nil {
 		return err
@@ -84,24 +71,34 @@ func bench(ctx context.Context) (err error) {
 	}
 	inbox := newInbox()
 	defer inbox.Close()
-	env := []string{
-		"DATABASE_URL=" + postgres.String(), fmt.Sprintf("REDIS_URL=redis://%s/%d", o.Addr, o.DB),
-		"SMS_PROVIDERS=webhook", "SMS_WEBHOOK_URL=" + inbox.URL, "SMS_WEBHOOK_SECRET=a-secret-of-the-webhook", "OTP_LIMIT_IP=off",
-	}
-	service, stop, err := start(dir, env, binary)
-	if err != nil {
-		return err
-	}
-	defer stop()
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	yard, stopYard, err := start(dir, env, self, "yardstick")
-	if err != nil {
-		return err
+	contestants := []*contestant{{name: "yardstick", command: []string{self, "yardstick"}}, {name: "service", command: []string{binary}}}
+	if *baseline != "" {
+		contestants = append(contestants, &contestant{name: "baseline", command: []string{*baseline}})
 	}
-	defer stopYard()
+	for i, c := range contestants {
+		// Stores of its own: versions need not agree on what they keep.
+		postgres, dropDatabase, err := newDatabase(ctx, server, c.name)
+		if err != nil {
+			return err
+		}
+		defer dropDatabase()
+		o.DB = firstRedis + i
+		r := redis.NewClient(o)
+		defer r.Close()
+		defer r.FlushDB(ctx)
+		stop, err := c.start(dir, []string{
+			"DATABASE_URL=" + postgres, fmt.Sprintf("REDIS_URL=redis://%s/%d", o.Addr, o.DB), "INTERNAL_ADDR=off",
+			"SMS_PROVIDERS=webhook", "SMS_WEBHOOK_URL=" + inbox.URL, "SMS_WEBHOOK_SECRET=a-secret-of-the-webhook", "OTP_LIMIT_IP=off",
+		})
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
 
 	calls := []call{
 		{"request", "POST", "/otp/request", func(p *person) string { return fmt.Sprintf(`{"phone":"%s"}`, p.phone) }},
@@ -109,29 +106,66 @@ func bench(ctx context.Context) (err error) {
 		{"me", "GET", "/me", func(*person) string { return "" }},
 		{"refresh", "POST", "/token/refresh", func(p *person) string { return fmt.Sprintf(`{"refresh_token":"%s"}`, p.Refresh) }},
 	}
-	var results [2][4][]float64 // of yardstick and service, of each call: calls a second
 	for range *rounds {
-		for i, base := range []string{yard, service} {
+		for _, c := range contestants {
 			people := newPeople()
-			for j, c := range calls {
-				rate, err := load(base, c, people)
+			for _, call := range calls {
+				rate, err := load(c.url, call, people)
 				if err != nil {
-					return err
+					return fmt.Errorf("%s: %w", c.name, err)
 				}
-				results[i][j] = append(results[i][j], rate)
+				c.rates = append(c.rates, rate)
+				if call.name == "request" { // what the couriers still do would slow down the next call
+					rate, err := inbox.await(people, float64(len(people))/rate)
+					if err != nil {
+						return fmt.Errorf("%s: %w", c.name, err)
+					}
+					c.arrivals = append(c.arrivals, rate)
+				}
 			}
 		}
 	}
-	fmt.Printf("%d clients, %d rounds of %d logins\n%-9s %12s %12s   %s\n", *clients, *rounds, *logins, "", "yardstick/s", "service/s", "service : yardstick, median (least to most)")
-	for j, c := range calls {
-		var ratios []float64
-		for k := range *rounds {
-			ratios = append(ratios, results[1][j][k]/results[0][j][k])
+	fmt.Printf("%d clients, %d rounds of %d logins; calls a second, and ratios of one round: median (least to most)\n", *clients, *rounds, *logins)
+	service := contestants[1]
+	for j, call := range append(calls, call{name: "arrival"}) {
+		fmt.Printf("%-9s", call.name)
+		for _, c := range contestants {
+			fmt.Printf(" %s %.0f", c.name, median(c.of(j, len(calls))))
 		}
-		slices.Sort(ratios)
-		fmt.Printf("%-9s %12.0f %12.0f   %.2f (%.2f to %.2f)\n", c.name, median(results[0][j]), median(results[1][j]), median(ratios), ratios[0], ratios[len(ratios)-1])
+		for _, c := range contestants {
+			if c == service {
+				continue
+			}
+			var ratios []float64
+			for k, rate := range c.of(j, len(calls)) {
+				ratios = append(ratios, service.of(j, len(calls))[k]/rate)
+			}
+			slices.Sort(ratios)
+			fmt.Printf("   service : %s %.2f (%.2f to %.2f)", c.name, median(ratios), ratios[0], ratios[len(ratios)-1])
+		}
+		fmt.Println()
 	}
 	return nil
+}
+
+// A contestant is a server under measurement.
+type contestant struct {
+	name     string
+	command  []string
+	url      string
+	rates    []float64 // of each call of the first round, then of the second…
+	arrivals []float64 // messages a second, from the first request to the last message
+}
+
+// of gives the rates of one call, or after the last call those of the arrivals.
+func (c *contestant) of(call, calls int) (rates []float64) {
+	if call == calls {
+		return c.arrivals
+	}
+	for i := call; i < len(c.rates); i += calls {
+		rates = append(rates, c.rates[i])
+	}
+	return rates
 }
 
 func median(v []float64) float64 { v = slices.Sorted(slices.Values(v)); return v[len(v)/2] }
@@ -146,34 +180,50 @@ func exec1(ctx context.Context, url, statement string) error {
 	return err
 }
 
-// start runs a server on a free port until stop.
-func start(dir string, env []string, binary string, args ...string) (base string, stop func(), err error) {
+// newDatabase makes an empty database on the server.
+func newDatabase(ctx context.Context, server *url.URL, contestant string) (url string, drop func(), err error) {
+	name := "bench_" + contestant
+	if err := exec1(ctx, server.String(), "create database "+name); err != nil {
+		return "", nil, err
+	}
+	own := *server
+	own.Path = "/" + name
+	return own.String(), func() {
+		if err := exec1(ctx, server.String(), "drop database "+name+" with (force)"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}, nil
+}
+
+// start runs the server on a free port until stop.
+func (c *contestant) start(dir string, env []string) (stop func(), err error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	address := l.Addr().String()
 	l.Close()
 	log, err := os.CreateTemp(dir, "log")
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
-	c := exec.Command(binary, args...)
-	c.Dir, c.Stderr, c.Env = dir, log, append([]string{"HTTP_ADDR=" + address}, env...)
-	if err := c.Start(); err != nil {
-		return "", nil, err
+	server := exec.Command(c.command[0], c.command[1:]...)
+	server.Dir, server.Stderr, server.Env = dir, log, append([]string{"HTTP_ADDR=" + address}, env...)
+	if err := server.Start(); err != nil {
+		return nil, err
 	}
-	stop = func() { _ = c.Process.Kill(); _ = c.Wait() }
+	stop = func() { _ = server.Process.Kill(); _ = server.Wait() }
 	for range 300 {
 		if conn, err := net.Dial("tcp", address); err == nil {
 			conn.Close()
-			return "http://" + address, stop, nil
+			c.url = "http://" + address
+			return stop, nil
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
 	stop()
 	text, _ := os.ReadFile(log.Name())
-	return "", nil, fmt.Errorf("%s does not start: %s", binary, text)
+	return nil, fmt.Errorf("%s does not start: %s", c.name, text)
 }
 
 // A person logs in with a phone and then has tokens.
@@ -208,6 +258,21 @@ func newInbox() *inbox {
 		}
 	}))
 	return i
+}
+
+// await waits for everybody's message and gives the messages a second, from the first request on, which began that
+// many seconds ago.
+func (i *inbox) await(people []*person, ago float64) (rate float64, err error) {
+	began := time.Now()
+	for _, p := range people {
+		for i.code(p.phone) == nil {
+			if time.Since(began) > time.Minute {
+				return 0, errors.New("a message has not arrived")
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+	return float64(len(people)) / (ago + time.Since(began).Seconds()), nil
 }
 
 func (i *inbox) code(phone string) any { code, _ := i.codes.Load(phone); return code }
