@@ -132,6 +132,15 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 	if err != nil {
 		return config.Faults{{Variable: "JWT_KEYS", Problem: err.Error()}}
 	}
+	texts, err := openTexts(c, log)
+	if err != nil {
+		return err
+	}
+	numbers := metrics.New()
+	carrier, hooks, err := openCarrier(c, log, stdout, numbers)
+	if err != nil {
+		return err
+	}
 
 	accounts, err := openAccounts(ctx, c, log, c.MigrateOnStart)
 	if err != nil {
@@ -147,16 +156,6 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 		return err
 	}
 
-	providers, err := sms.Open(c, stdout)
-	if err != nil {
-		return err
-	}
-	texts, err := openTexts(c, log)
-	if err != nil {
-		return err
-	}
-	numbers := metrics.New()
-	carrier := sms.NewRouter(sms.RouterOptions{Providers: providers, Order: c.SMSProviders, Routes: c.SMSRoutes, Tally: numbers, Log: log})
 	policy := otp.Policy{
 		Length: c.OTPLength, TTL: c.OTPTTL, MaxAttempts: c.OTPMaxAttempts, ResendAfter: c.OTPResendAfter,
 		PerPhone: otp.Limit(c.OTPLimitPhone), PerAddress: otp.Limit(c.OTPLimitIP), DailyAttempts: c.OTPDailyAttempts,
@@ -179,7 +178,7 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 		Numbers:        phone.NewParser(c.DefaultRegion, slices.Collect(maps.Keys(c.OTPTestNumbers))...),
 		Log:            log,
 		Checks:         []httpapi.Check{{Name: "database", Ping: accounts.Ping}, {Name: "redis", Ping: redis.Ping}},
-		Hooks:          hooksOf(providers),
+		Hooks:          hooks,
 		PublicURL:      c.PublicURL,
 		AdminKeys:      reveal(c.AdminAPIKey),
 		TrustedProxies: c.TrustedProxies,
@@ -216,6 +215,8 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 	if err := server.Shutdown(drain); err != nil {
 		return fmt.Errorf("stopped with requests in flight: %w", err)
 	}
+	stopDelivering()
+	background.Wait()
 	log.Info("stopped")
 	return nil
 }
@@ -336,15 +337,22 @@ func newKey(getenv func(string) string, algorithm string, stdout io.Writer) erro
 	return err
 }
 
-// hooksOf are the providers whose delivery reports reach this service.
-func hooksOf(providers []sms.Named) map[string]httpapi.Hook {
+// openCarrier gives the router over the providers, and those whose delivery reports reach this service.
+func openCarrier(c *config.Config, log *slog.Logger, stdout io.Writer, tally otp.Tally) (*sms.Router, map[string]httpapi.Hook, error) {
+	providers, err := sms.Open(c, stdout)
+	if err != nil {
+		return nil, nil, err
+	}
 	hooks := make(map[string]httpapi.Hook)
 	for _, p := range providers {
 		if p.Reports {
 			hooks[p.Name] = p.Provider.(httpapi.Hook)
 		}
+		if p.Name == "webhook" && c.SMSWebhook.Secret.IsZero() {
+			log.Warn("webhook calls are not signed", "missing", "SMS_WEBHOOK_SECRET")
+		}
 	}
-	return hooks
+	return sms.NewRouter(sms.RouterOptions{Providers: providers, Order: c.SMSProviders, Routes: c.SMSRoutes, Tally: tally, Log: log}), hooks, nil
 }
 
 // openTexts gives the texts of messages, and warns of those that cost more than one message.

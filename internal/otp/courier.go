@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	couriers    = 128                     // messages that a copy delivers at the same time, and as many that wait for one
+	couriers    = 128                     // messages that a copy delivers at the same time
+	inHand      = 1024                    // messages of this copy's requests that wait for a courier
 	deliverFor  = 15 * time.Second        // to find a provider for a message
 	holdEvery   = 1500 * time.Millisecond // Outbox.Hold; well below the time after which another courier claims
 	sweepEvery  = time.Second
@@ -85,10 +86,10 @@ func (s *Service) courier(ctx, working context.Context) {
 	}
 }
 
-// sweep claims as many messages as there is room for, and tells whether there may be more.
+// sweep claims as many messages as the couriers can begin with soon, and tells whether there may be more.
 func (s *Service) sweep(ctx context.Context) (more bool, err error) {
-	room := cap(s.parcels) - len(s.parcels)
-	if room == 0 {
+	room := couriers - len(s.parcels)
+	if room <= 0 {
 		return true, nil
 	}
 	claimed, err := s.store.Claim(ctx, room)

@@ -50,7 +50,7 @@ func New(o Options) (*Service, error) {
 	}
 	s := &Service{
 		store: o.Store, carrier: o.Carrier, texts: o.Texts, tally: o.Tally, log: o.Log, keys: deriveKeys(o.Secret),
-		policy: o.Policy, regions: make(map[string]bool), tests: o.TestNumbers, parcels: make(chan Parcel, couriers),
+		policy: o.Policy, regions: make(map[string]bool), tests: o.TestNumbers, parcels: make(chan Parcel, inHand),
 	}
 	for _, r := range o.Regions {
 		s.regions[r] = true
