@@ -258,6 +258,13 @@ func TestOwnTexts(t *testing.T) {
 	if want := "SMS to " + phone + ": " + code + " رمز Bazaar FA+9qCX9VSu @login.example.com #" + code + "\n"; !strings.Contains(s.out.String(), want) {
 		t.Errorf("the console shows %q; want %q", s.out.String(), want)
 	}
+	if strings.Contains(s.log.String(), "costs more") {
+		t.Errorf("the log says that a text costs more: %s", s.log.String())
+	}
+	long := start(t, nil, "WEBOTP_ORIGIN=https://"+strings.Repeat("a-long-name.", 5)+"example.com")
+	if !regexp.MustCompile(`level=WARN msg="text costs more than one message" locale=fa purpose=login segments=2`).MatchString(long.log.String()) {
+		t.Errorf("the log does not say that a text costs more: %s", long.log.String())
+	}
 	write("fa.tmpl", `{{define "login"}}{{.Cod}}{{end}}`)
 	if status, _, log := run(t, t.TempDir(), []string{"SMS_TEXTS=" + dir}); status != 2 || !strings.Contains(log, "SMS_TEXTS: ") || !strings.Contains(log, "fa.tmpl") {
 		t.Errorf("with a faulty template: %d, %s; want 2, and which", status, log)
