@@ -43,6 +43,7 @@ bench: ## measure the parts, then the whole service; BENCHTIME=1s FLAGS= BASELIN
 fuzz: ## fuzz each parser of foreign input for FUZZTIME=30s
 	go test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) ./internal/phone
 	go test -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME) ./internal/httpapi
+	go test -run '^$$' -fuzz '^FuzzLocale$$' -fuzztime $(FUZZTIME) ./internal/text
 
 clean: ## remove what was built; data/ stays
 	rm -f application

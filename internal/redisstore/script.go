@@ -16,8 +16,10 @@ import (
 //go:embed lua/*.lua
 var luaFiles embed.FS
 
-// maxBatch bounds how long one round trip keeps Redis busy: some 2 ms.
-const maxBatch = 32
+const (
+	maxBatch = 32 // calls in a round trip, which keeps Redis busy for about a millisecond
+	maxTrips = 2  // at the same time: Redis decides one batch while the next is on its way
+)
 
 // scripts are those of a connection.
 type scripts struct{ open, take, check, close, claim, hold, settle, status, report *script }
@@ -41,15 +43,24 @@ type script struct {
 	lines map[string]*line // by what can share a round trip; those in use
 }
 
-// A line is the calls that wait for the one that is on its way.
-type line struct{ waiting []*call }
+// A line is the calls that wait because as many round trips are on their way as may be.
+type line struct {
+	waiting []*call
+	trips   int
+}
+
+func (l *line) take() (batch []*call) {
+	n := min(len(l.waiting), maxBatch)
+	batch, l.waiting = l.waiting[:n:n], l.waiting[n:]
+	return batch
+}
 
 type call struct {
 	keys  []string
 	args  []any
 	reply any
 	err   error
-	turn  chan bool // true: make the round trip for those that wait; false: it was made
+	turn  chan []*call // the batch that it has to make the round trip for, as its first; nil: the round trip was made
 }
 
 func newScript(c *Client, name string) *script {
@@ -66,70 +77,68 @@ func newScript(c *Client, name string) *script {
 
 // run makes the call. It gives up when ctx is done, unless the call is on its way already, which has a time of its own.
 func (s *script) run(ctx context.Context, keys []string, args ...any) (any, error) {
-	own := &call{keys: keys, args: args, turn: make(chan bool, 1)}
+	own := &call{keys: keys, args: args, turn: make(chan []*call, 1)}
 	name := ""
 	if s.client.cluster {
 		name = hashTag(keys[0])
 	}
 	s.mu.Lock()
-	l, busy := s.lines[name]
-	if !busy {
+	l := s.lines[name]
+	if l == nil {
 		l = new(line)
 		s.lines[name] = l
 	}
-	l.waiting = append(l.waiting, own)
+	batch := []*call{own}
+	if l.trips < maxTrips { // then nobody waits
+		l.trips++
+	} else {
+		l.waiting, batch = append(l.waiting, own), nil
+	}
 	s.mu.Unlock()
-	if busy && !s.wait(ctx, l, own) {
+	if batch == nil {
+		batch = s.wait(ctx, l, own)
+	}
+	if batch == nil {
 		return own.reply, own.err
 	}
-	s.mu.Lock()
-	batch := l.waiting[:min(len(l.waiting), maxBatch)] // own is the first
-	l.waiting = l.waiting[len(batch):]
-	s.mu.Unlock()
 	s.send(ctx, batch)
 	for _, other := range batch[1:] {
-		other.turn <- false
+		other.turn <- nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(l.waiting) > 0 {
-		l.waiting[0].turn <- true
-	} else {
+	if next := l.take(); len(next) > 0 {
+		next[0].turn <- next
+	} else if l.trips--; l.trips == 0 {
 		delete(s.lines, name)
 	}
 	return own.reply, own.err
 }
 
-// wait tells whether it is the call's turn to make the round trip. Otherwise the call has its reply, or has given up.
-func (s *script) wait(ctx context.Context, l *line, own *call) (first bool) {
+// wait gives the batch that the call has to make the round trip for, or nil when it has its reply, or has given up.
+func (s *script) wait(ctx context.Context, l *line, own *call) (batch []*call) {
 	late := time.NewTimer(s.client.timeout)
 	defer late.Stop()
 	var err error
 	select {
-	case first := <-own.turn:
-		return first
+	case batch := <-own.turn:
+		return batch
 	case <-ctx.Done():
 		err = ctx.Err()
 	case <-late.C:
 		err = context.DeadlineExceeded
 	}
-	if s.leave(l, own) {
-		own.err = err
-		return false
-	}
-	return <-own.turn
-}
-
-// leave takes a call out of its line, unless it is its turn or it has been sent.
-func (s *script) leave(l *line, own *call) (left bool) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	i := slices.Index(l.waiting, own)
-	if i < 0 || len(own.turn) > 0 {
-		return false
+	if i >= 0 {
+		l.waiting = slices.Delete(l.waiting, i, i+1)
 	}
-	l.waiting = slices.Delete(l.waiting, i, i+1)
-	return true
+	s.mu.Unlock()
+	if i < 0 { // it is on its way
+		return <-own.turn
+	}
+	own.err = err
+	return nil
 }
 
 // send makes one round trip for the batch. It does not end with the request of its first call, which others share.

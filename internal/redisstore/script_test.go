@@ -108,7 +108,7 @@ func TestCallsGiveUp(t *testing.T) {
 		if c.cluster {
 			name = "0"
 		}
-		s.lines[name] = new(line) // as if a call were on its way
+		s.lines[name] = &line{trips: maxTrips} // as if they were on their way
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
 		key := []string{"test:{0}:" + rand.Text()}

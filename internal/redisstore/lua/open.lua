@@ -45,7 +45,7 @@ end
 local receipt = ARGV[12]
 if KEYS[5] and address_max > 0 then
   count(KEYS[5], address_max, address_window)
-  receipt = KEYS[5] .. ' ' .. text(now)
+  receipt = KEYS[5] .. ' ' .. stamp
 end
 local next = math.max(resend_after, count(KEYS[2], phone_max, phone_window))
 
@@ -63,12 +63,12 @@ else
   digest = {'id', id, 'digest', ARGV[2], 'tries', 0}
 end
 
-local entry, state, at = '', 'delivered', 0
+local entry, state, at = '', 'delivered', '0'
 if letter ~= '' then
-  state, at = 'queued', now
-  entry = redis.call('XADD', KEYS[4], '*', 'key', KEYS[1], 'id', id, 'send', send, 'time', text(now), 'receipt', receipt, 'letter', letter)
+  state, at = 'queued', stamp
+  entry = redis.call('XADD', KEYS[4], '*', 'key', KEYS[1], 'id', id, 'send', send, 'time', stamp, 'receipt', receipt, 'letter', letter)
   hold(KEYS[4], entry, 1, ARGV[15])
 end
-redis.call('HSET', KEYS[1], 'send', send, 'sent', text(at), 'receipts', receipts, 'last', ARGV[1], 'state:' .. send, state, unpack(digest))
+redis.call('HSET', KEYS[1], 'send', send, 'sent', at, 'receipts', receipts, 'last', ARGV[1], 'state:' .. send, state, unpack(digest))
 redis.call('PEXPIRE', KEYS[1], text(math.ceil(ARGV[3] / 1000)))
-return {1, id, send, text(at), next, receipt, entry}
+return {1, id, send, at, next, receipt, entry}

@@ -6,6 +6,8 @@ local function text(us)
   return string.format('%.0f', us)
 end
 
+local stamp = text(now)
+
 -- A window is a list of the times of what happened, newest first, never longer than its maximum.
 -- wait until the window has room for one more; 0 = it has. max 0 = no limit.
 local function wait(key, max, window)
@@ -18,7 +20,7 @@ local function count(key, max, window)
   if max == 0 then
     return 0
   end
-  local length = redis.call('LPUSH', key, text(now))
+  local length = redis.call('LPUSH', key, stamp)
   redis.call('PEXPIRE', key, text(math.ceil(window / 1000)))
   if length < max then
     return 0
@@ -44,12 +46,11 @@ end
 
 -- hold begins or renews a lease. An outbox begins, and gets its life in us, with its first message; claim renews it.
 local function hold(outbox, entry, lease, life)
-  local claim = {'XCLAIM', outbox, 'couriers', 'courier', 0, entry, 'RETRYCOUNT', lease, 'FORCE', 'JUSTID'}
-  local reply = redis.pcall(unpack(claim))
+  local reply = redis.pcall('XCLAIM', outbox, 'couriers', 'courier', 0, entry, 'RETRYCOUNT', lease, 'FORCE', 'JUSTID')
   if reply.err then
     redis.call('XGROUP', 'CREATE', outbox, 'couriers', '$')
     redis.call('PEXPIRE', outbox, text(math.ceil(life / 1000)))
-    redis.call(unpack(claim))
+    redis.call('XCLAIM', outbox, 'couriers', 'courier', 0, entry, 'RETRYCOUNT', lease, 'FORCE', 'JUSTID')
   end
 end
 

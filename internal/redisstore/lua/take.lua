@@ -7,4 +7,4 @@ if us > 0 then
   return {0, us}
 end
 count(KEYS[1], max, window)
-return {1, text(now)}
+return {1, stamp}
