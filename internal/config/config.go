@@ -276,6 +276,8 @@ func (r *reader) providers(c *Config) {
 			r.check(r.text(variable, "") != "", "must be set for "+name+" in SMS_PROVIDERS or SMS_ROUTES", variable)
 		}
 	}
+	telegram := slices.Contains(c.UsedProviders(), "telegram")
+	r.check(!telegram || c.OTPLength <= 8, "must be at most 8 for telegram in SMS_PROVIDERS or SMS_ROUTES", "OTP_LENGTH")
 	smsir := slices.Contains(c.UsedProviders(), "smsir")
 	r.check(!smsir || c.SMSIR.Line != 0 || c.SMSIR.Template != 0, "must be set for smsir, or SMSIR_LINE", "SMSIR_TEMPLATE")
 }

@@ -286,6 +286,7 @@ func TestFaults(t *testing.T) {
 		{nil, "SMS_PROVIDERS=twilio|TWILIO_ACCOUNT_SID=AC1|TWILIO_FROM=+15005550006", "TWILIO_AUTH_TOKEN: must be set for twilio in SMS_PROVIDERS or SMS_ROUTES"},
 		{nil, "SMS_ROUTES=IR=kavenegar", "KAVENEGAR_API_KEY: must be set for kavenegar in SMS_PROVIDERS or SMS_ROUTES"},
 		{nil, "SMS_PROVIDERS=smsir|SMSIR_API_KEY=hunter2", "SMSIR_TEMPLATE: must be set for smsir, or SMSIR_LINE"},
+		{nil, "SMS_PROVIDERS=telegram|TELEGRAM_TOKEN=hunter2|OTP_LENGTH=9", "OTP_LENGTH: must be at most 8 for telegram in SMS_PROVIDERS or SMS_ROUTES"},
 		{nil, "SMS_ROUTES=IR=console;IR=smtp", "SMS_ROUTES: must be routes such as IR=kavenegar,smsir;*=twilio, with each region once"},
 		{nil, "SMS_ROUTES=ZZ=console", "SMS_ROUTES: must be routes such as IR=kavenegar,smsir;*=twilio, with each region once"},
 		{nil, "SMS_ROUTES=IR", "SMS_ROUTES: after each = each must be console, kavenegar, smsir, smtp, sns, telegram, twilio, vonage, webhook or whatsapp"},
@@ -346,7 +347,7 @@ func TestFaults(t *testing.T) {
 		for setting := range strings.SplitSeq(tc.settings, "|") {
 			name, value, _ := strings.Cut(setting, "=")
 			// Words of the documentation are no values of somebody's: REDIS_MODE=sentinel.
-			if words := "console webhook cluster sentinel twilio smsir kavenegar"; !strings.Contains(words, value) && len(value) > 1 && strings.Contains(err.Error(), value) {
+			if words := "console webhook cluster sentinel twilio smsir kavenegar telegram"; !strings.Contains(words, value) && len(value) > 1 && strings.Contains(err.Error(), value) {
 				t.Errorf("the value of %s is in the error %q", name, err)
 			}
 		}

@@ -23,9 +23,9 @@ type field struct {
 	isString bool
 }
 
-// UnmarshalJSON never fails.
+// UnmarshalJSON never fails. An optional field may as well be null.
 func (f *field) UnmarshalJSON(value []byte) error {
-	f.present = true
+	f.present = jsontext.Value(value).Kind() != 'n'
 	f.isString = json.Unmarshal(value, &f.text) == nil && jsontext.Value(value).Kind() == '"'
 	return nil
 }

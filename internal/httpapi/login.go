@@ -51,13 +51,14 @@ func (s *Server) readRequest(c *fiber.Ctx) (otp.Request, error) {
 	if err != nil {
 		return otp.Request{}, err
 	}
+	tag := strings.ReplaceAll(in.Locale.text, "_", "-") // fa_IR is what many programs call fa-IR
 	known := slices.Contains([]string{otp.SMS, otp.WhatsApp, otp.Telegram, otp.Voice}, in.Channel.text)
-	if in.Channel.present && !known || in.Locale.present && !locale.MatchString(in.Locale.text) {
+	if in.Channel.present && !known || in.Locale.present && !locale.MatchString(tag) {
 		return otp.Request{}, errField
 	}
 	return otp.Request{
 		Phone: number, Address: s.client(c), Channel: in.Channel.text,
-		Locale: in.Locale.text, Accepted: strings.Clone(c.Get(fiber.HeaderAcceptLanguage)),
+		Locale: tag, Accepted: strings.Clone(c.Get(fiber.HeaderAcceptLanguage)),
 	}, nil
 }
 

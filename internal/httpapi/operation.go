@@ -72,6 +72,8 @@ func (s *Server) hook(c *fiber.Ctx) error {
 		Header: func(name string) string { return strings.Clone(c.Get(name)) },
 	})
 	if err != nil {
+		// Nobody asks why an answer to a provider is a 401, and the signature covers the address.
+		s.Log.WarnContext(c.UserContext(), "delivery report refused", "provider", provider, "public_url", s.PublicURL, "reason", err.Error())
 		return err
 	}
 	for _, r := range reports {

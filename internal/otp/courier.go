@@ -12,10 +12,12 @@ import (
 )
 
 const (
-	couriers    = 128                     // messages that a copy delivers at the same time
-	inHand      = 1024                    // messages of this copy's requests that wait for a courier
+	couriers    = 1024                    // messages that a copy has in hand; each waits for its provider, or for one to be back
+	waiting     = 1024                    // messages of this copy's requests that wait for a courier
+	claimAtMost = 128                     // messages of others
 	deliverFor  = 15 * time.Second        // to find a provider for a message
 	holdEvery   = 1500 * time.Millisecond // Outbox.Hold; well below the time after which another courier claims
+	freshFor    = 100 * time.Millisecond  // a message that has waited longer may have become pointless
 	sweepEvery  = time.Second
 	sweepAgain  = 50 * time.Millisecond // while there is more than a copy can hold
 	settleTries = 3
@@ -27,12 +29,13 @@ const DrainTimeout = 5 * time.Second
 
 var errNoProvider = errors.New("otp: out of time")
 
-// hand gives a message that was queued a moment ago to the couriers of this copy. Where all are busy it stays in
-// the store, until one of any copy claims it.
+// hand gives a message to the couriers of this copy. Where there are too many it stays in the store, until one of any
+// copy claims it.
 func (s *Service) hand(p Parcel) {
 	if p.Slip == nil {
 		return
 	}
+	p.since = time.Now()
 	select {
 	case s.parcels <- p:
 	default:
@@ -44,74 +47,72 @@ func (s *Service) hand(p Parcel) {
 func (s *Service) Deliver(ctx context.Context) {
 	working, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	defer abandon()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(DrainTimeout, abandon) })()
 	var running sync.WaitGroup
-	for range couriers {
-		running.Go(func() { s.courier(ctx, working) })
-	}
-	sweep := time.NewTimer(sweepEvery)
-	defer sweep.Stop()
-	for down := false; ctx.Err() == nil; {
+	places := make(chan struct{}, couriers)
+	send := func(p Parcel) {
 		select {
-		case <-ctx.Done():
-		case <-sweep.C:
-			more, err := s.sweep(ctx)
-			if err != nil && !down && ctx.Err() == nil {
-				s.log.Warn("outbox not read", "error", err.Error())
-			}
-			down = err != nil
-			if more {
-				sweep.Reset(sweepAgain)
-			} else {
-				sweep.Reset(sweepEvery)
-			}
+		case places <- struct{}{}:
+			running.Go(func() {
+				s.deliver(working, p)
+				<-places
+			})
+		case <-working.Done():
 		}
 	}
-	defer time.AfterFunc(DrainTimeout, abandon).Stop()
+	running.Go(func() { s.sweep(ctx, func() int { return min(claimAtMost, couriers-len(places)-len(s.parcels)) }) })
+	for ctx.Err() == nil {
+		select {
+		case p := <-s.parcels:
+			send(p)
+		case <-ctx.Done():
+		}
+	}
+	for len(s.parcels) > 0 {
+		send(<-s.parcels)
+	}
 	running.Wait()
 }
 
-func (s *Service) courier(ctx, working context.Context) {
-	for {
+// sweep claims as many messages as there is room for, again and again until ctx is done.
+func (s *Service) sweep(ctx context.Context, room func() int) {
+	next := time.NewTimer(sweepEvery)
+	defer next.Stop()
+	for down := false; ; {
 		select {
-		case p := <-s.parcels:
-			s.deliver(working, p)
 		case <-ctx.Done():
-			select {
-			case p := <-s.parcels:
-				s.deliver(working, p)
-			default:
-				return
+			return
+		case <-next.C:
+		}
+		n, again := room(), sweepEvery
+		if n > 0 {
+			claimed, err := s.store.Claim(ctx, n)
+			for _, p := range claimed {
+				s.log.Info("message taken over", "message", messageID(p.ID, p.Send))
+				s.hand(p)
+			}
+			if err != nil && !down && ctx.Err() == nil {
+				s.log.Warn("outbox not read", "error", err.Error())
+			}
+			if down = err != nil; len(claimed) == n {
+				again = sweepAgain
 			}
 		}
+		next.Reset(again)
 	}
-}
-
-// sweep claims as many messages as the couriers can begin with soon, and tells whether there may be more.
-func (s *Service) sweep(ctx context.Context) (more bool, err error) {
-	room := couriers - len(s.parcels)
-	if room <= 0 {
-		return true, nil
-	}
-	claimed, err := s.store.Claim(ctx, room)
-	for _, p := range claimed {
-		s.log.Info("message taken over", "message", messageID(p.ID, p.Send))
-		s.hand(p)
-	}
-	return len(claimed) == room, err
 }
 
 // deliver brings a message to its end, unless it is lost to another courier or has become pointless.
 func (s *Service) deliver(working context.Context, p Parcel) {
-	if time.Now().After(p.Until) {
+	began := time.Now()
+	if began.After(p.Until) {
 		return
 	}
-	began := time.Now()
-	letter, request := p.opened, p.request
+	letter := p.opened
 	if letter == nil {
-		request = working
 		var err error
 		if letter, err = s.keys.unseal(p.Letter); err != nil { // under another OTP_SECRET: a copy that has that one claims it
-			s.log.Warn("message not readable", "message", messageID(p.ID, p.Send))
+			s.log.Warn("message not readable: do all copies have the same OTP_SECRET?", "message", messageID(p.ID, p.Send))
 			return
 		}
 	}
@@ -122,50 +123,112 @@ func (s *Service) deliver(working context.Context, p Parcel) {
 		Code: code, Text: s.texts.Compose(letter.Locale, letter.Purpose.Name(), code),
 		Locale: cmp.Or(letter.Asked, letter.Locale), TTL: s.policy.TTL,
 	}
-	ctx, drop := context.WithCancelCause(working)
+	ctx, drop := context.WithCancelCause(logged{working, p.request})
 	defer drop(nil)
+	h := &holding{s: s, p: p, until: p.Until, drop: drop}
+	if p.Late {
+		drop(ErrLate)
+	} else if began.Sub(p.since) > freshFor {
+		_ = h.renew(ctx)
+	}
 	// Most messages are out before they have to be held.
-	defer time.AfterFunc(holdEvery, func() { s.hold(ctx, drop, p, began.Add(deliverFor)) }).Stop()
+	defer time.AfterFunc(holdEvery, func() { h.keep(ctx, began.Add(deliverFor)) }).Stop()
 
-	carried, err := s.carrier.Carry(ctx, m)
+	carried, err := Carried{}, context.Cause(ctx)
+	if err == nil {
+		carried, err = s.carrier.Carry(ctx, m, func() error { return h.may(ctx) })
+	}
 	took := time.Since(began).Milliseconds()
 	if err == nil {
 		_ = s.settle(p, Outcome{State: Sent, Carried: carried, Region: m.Region}) // which logs its error
 		s.tally.Count(string(Sent), carried.Provider, m.Region)
-		s.log.InfoContext(request, "message sent", "phone", to, "message", m.ID, "channel", m.Channel, "provider", carried.Provider, "duration_ms", took)
+		s.log.InfoContext(ctx, "message sent", "phone", to, "message", m.ID, "channel", m.Channel, "provider", carried.Provider, "duration_ms", took)
 		return
 	}
 	cause := context.Cause(ctx)
-	if !errors.Is(cause, ErrLost) && !errors.Is(cause, ErrNotLive) && working.Err() == nil {
+	switch {
+	case working.Err() != nil, errors.Is(err, ErrUnavailable):
+		s.log.InfoContext(ctx, "message left to another copy", "phone", to, "message", m.ID)
+		return
+	case errors.Is(cause, ErrLate):
+		err = cause
+	}
+	if !errors.Is(cause, ErrLost) && !errors.Is(cause, ErrNotLive) {
 		cause = s.settle(p, Outcome{State: Failed, GiveBack: !errors.Is(err, ErrRejected), Region: m.Region})
 		if !errors.Is(cause, ErrLost) {
 			s.tally.Count(string(Failed), "none", m.Region)
-			s.log.WarnContext(request, "message failed", "phone", to, "message", m.ID, "channel", m.Channel, "duration_ms", took, "error", err.Error())
+			s.log.WarnContext(ctx, "message failed", "phone", to, "message", m.ID, "channel", m.Channel, "duration_ms", took, "error", err.Error())
 			return
 		}
 	}
-	s.log.InfoContext(request, "message dropped", "phone", to, "message", m.ID, "reason", cause.Error()) // others have it, or nobody needs it
+	s.log.InfoContext(ctx, "message dropped", "phone", to, "message", m.ID, "reason", cause.Error()) // others have it, or nobody needs it
 }
 
-// hold keeps the parcel until ctx is done, and ends ctx when it cannot, or when the time is up. While the store cannot
-// be asked, nobody else can take the parcel either.
-func (s *Service) hold(ctx context.Context, drop context.CancelCauseFunc, p Parcel, until time.Time) {
+// A holding is a parcel in the hands of a courier, who must not send it when others may have it by now.
+type holding struct {
+	s     *Service
+	p     Parcel
+	drop  context.CancelCauseFunc
+	mu    sync.Mutex
+	until time.Time
+}
+
+// renew asks the store. Its error is ErrUnavailable, or why the search is over.
+func (h *holding) renew(ctx context.Context) error {
+	until, err := h.s.store.Hold(ctx, h.p)
+	if err != nil {
+		if !errors.Is(err, ErrUnavailable) {
+			h.drop(err)
+		}
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.until = until
+	return nil
+}
+
+// may tells whether the message may be sent now.
+func (h *holding) may(ctx context.Context) error {
+	h.mu.Lock()
+	held := time.Now().Before(h.until)
+	h.mu.Unlock()
+	if held {
+		return context.Cause(ctx)
+	}
+	return h.renew(ctx)
+}
+
+// keep renews until ctx is done, and ends the search when the time is up.
+func (h *holding) keep(ctx context.Context, until time.Time) {
 	again := time.NewTicker(holdEvery)
 	defer again.Stop()
+	late := time.NewTimer(time.Until(until))
+	defer late.Stop()
 	for {
-		if err := s.store.Hold(ctx, p); errors.Is(err, ErrLost) || errors.Is(err, ErrNotLive) {
-			drop(err)
-			return
-		}
+		_ = h.renew(ctx)
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(time.Until(until)):
-			drop(errNoProvider)
+		case <-late.C:
+			h.drop(errNoProvider)
 			return
 		case <-again.C:
 		}
 	}
+}
+
+// logged is a context that a log line takes for that of the request, where there is one.
+type logged struct {
+	context.Context
+	request context.Context
+}
+
+func (l logged) Value(key any) any {
+	if value := l.Context.Value(key); value != nil || l.request == nil {
+		return value
+	}
+	return l.request.Value(key)
 }
 
 // settle bears with a store that is away for a moment: what is not settled is sent once more.

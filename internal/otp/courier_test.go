@@ -24,6 +24,7 @@ type carrier struct {
 	mu       sync.Mutex
 	messages []otp.Message
 	answer   func(ctx context.Context, m otp.Message) (otp.Carried, error) // nil: a pigeon takes it
+	search   func(may func() error) error                                  // comes first, if it is not nil
 }
 
 func (c *carrier) Channels(region string) []string {
@@ -33,7 +34,15 @@ func (c *carrier) Channels(region string) []string {
 	return []string{otp.Telegram, otp.SMS}
 }
 
-func (c *carrier) Carry(ctx context.Context, m otp.Message) (otp.Carried, error) {
+func (c *carrier) Carry(ctx context.Context, m otp.Message, may func() error) (otp.Carried, error) {
+	if err := may(); err != nil {
+		return otp.Carried{}, err
+	}
+	if c.search != nil {
+		if err := c.search(may); err != nil {
+			return otp.Carried{}, err
+		}
+	}
 	c.mu.Lock()
 	c.messages = append(c.messages, m)
 	answer := c.answer
@@ -300,9 +309,9 @@ func TestTakenOver(t *testing.T) {
 	})
 }
 
-// TestLeftBehind holds that nothing of a dead copy is sent when it is of no use any more.
+// TestLeftBehind holds that nothing of a dead copy is sent when it is of no use any more, and that it is reported.
 func TestLeftBehind(t *testing.T) {
-	inWorld(t, nil, func(w *world) {
+	inWorld(t, func(o *otp.Options) { o.Policy.PerPhone.Max = 1 }, func(w *world) {
 		dead, err := otp.New(w.options)
 		if err != nil {
 			t.Fatal(err)
@@ -317,6 +326,73 @@ func TestLeftBehind(t *testing.T) {
 		if n := len(w.carrier.taken()); n != 0 {
 			t.Errorf("%d messages with a code that is dead", n)
 		}
+		w.tally.want(t, map[string]int{"failed none IR": 1})
+		w.request(otp.Request{Phone: iranian}) // the send was given back
+	})
+}
+
+// TestWaited holds that a message that has waited for a courier is not sent when its code was used meanwhile.
+func TestWaited(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.request(otp.Request{Phone: iranian})
+		code := w.carrier.code()
+		w.stop()
+		for used := range 2 {
+			waits := w.request(otp.Request{Phone: iranian})
+			time.Sleep(time.Second)
+			if used == 1 {
+				if err := w.verify(otp.Answer{Phone: iranian}, code, true, nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+			ctx, cancel := context.WithCancel(w.t.Context())
+			var running sync.WaitGroup
+			running.Go(func() { w.Deliver(ctx) })
+			if n := len(w.carrier.taken()); n != 2 {
+				t.Errorf("%d messages, the code used: %t; want two", n, used == 1)
+			}
+			if used == 0 {
+				w.want(waits, otp.Sent)
+			}
+			cancel()
+			running.Wait()
+		}
+	})
+}
+
+// TestCutOff holds that a courier who cannot reach the store does not send what others may have by now.
+func TestCutOff(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.stop()
+		store := &unsteady{Store: w.options.Store}
+		w.options.Store = store
+		w.Service, w.stop = w.copy()
+		var mu sync.Mutex
+		var tries []time.Duration
+		began := time.Now()
+		w.carrier.search = func(may func() error) error {
+			for {
+				if err := may(); err != nil {
+					return err
+				}
+				mu.Lock()
+				tries = append(tries, time.Since(began))
+				mu.Unlock()
+				time.Sleep(time.Second)
+			}
+		}
+		store.set(100)
+		a := w.request(otp.Request{Phone: iranian})
+		time.Sleep(9500 * time.Millisecond)
+		mu.Lock()
+		if n := len(tries); n != 4 && n != 5 {
+			t.Errorf("tries after %v; want them to end with the lease, after four seconds", tries)
+		}
+		mu.Unlock()
+		w.carrier.search = nil
+		store.set(0)
+		time.Sleep(10 * time.Second)
+		w.want(a, otp.Sent)
 	})
 }
 
@@ -419,20 +495,47 @@ func TestDeliverEnds(t *testing.T) {
 	})
 }
 
-// An unsteady store cannot settle at first.
+// An unsteady store cannot be asked for a while about its messages.
 type unsteady struct {
 	otp.Store
 	mu     sync.Mutex
-	faults int
+	faults int // to come
 }
 
-func (u *unsteady) Settle(ctx context.Context, p otp.Parcel, o otp.Outcome) error {
+func (u *unsteady) set(faults int) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.faults = faults
+}
+
+func (u *unsteady) fault() error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.faults--; u.faults >= 0 {
 		return otp.ErrUnavailable
 	}
+	return nil
+}
+
+func (u *unsteady) Settle(ctx context.Context, p otp.Parcel, o otp.Outcome) error {
+	if err := u.fault(); err != nil {
+		return err
+	}
 	return u.Store.Settle(ctx, p, o)
+}
+
+func (u *unsteady) Claim(ctx context.Context, n int) ([]otp.Parcel, error) {
+	if err := u.fault(); err != nil {
+		return nil, err
+	}
+	return u.Store.Claim(ctx, n)
+}
+
+func (u *unsteady) Hold(ctx context.Context, p otp.Parcel) (time.Time, error) {
+	if err := u.fault(); err != nil {
+		return time.Time{}, err
+	}
+	return u.Store.Hold(ctx, p)
 }
 
 func TestSettlesAgain(t *testing.T) {

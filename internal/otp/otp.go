@@ -165,11 +165,13 @@ type Parcel struct {
 	Send   int
 	Letter []byte
 	Until  time.Time // nobody else takes the parcel over before
+	Late   bool      // its code has expired: there is nothing to do but to report it
 	Slip   any       // the store's own; nil where the caller does not hold the message
 
 	// In the copy that has written the letter:
 	opened  *letter
 	request context.Context // for the log
+	since   time.Time       // it waits for a courier
 }
 
 // An Outcome is how the delivery of a parcel ended.
@@ -211,23 +213,28 @@ type CodeStore interface {
 	Status(ctx context.Context, phone Key, p Purpose, id ChallengeID, send int) (Status, error)
 }
 
-// An Outbox keeps the messages of accepted requests until they are settled. A message whose challenge is not
-// live is dropped.
+// An Outbox keeps the messages of accepted requests until they are settled. A message whose code was used or burnt
+// is dropped.
 type Outbox interface {
 	// Claim gives up to n messages that nobody has held for a while.
 	Claim(ctx context.Context, n int) ([]Parcel, error)
-	// Hold keeps a message in the caller's hands. Its errors are ErrLost and ErrNotLive.
-	Hold(ctx context.Context, p Parcel) error
+	// Hold keeps a message in the caller's hands until the time that it gives. Its errors are ErrLost, ErrLate, and
+	// ErrNotLive for one that it has dropped.
+	Hold(ctx context.Context, p Parcel) (until time.Time, err error)
 	// Settle ends a message. Whoever holds it may say that it Failed; the error is ErrLost for others. Sent always
-	// holds.
+	// holds. It may be called again.
 	Settle(ctx context.Context, p Parcel, o Outcome) error
-	// Report takes a provider's last word on a message that was settled as Sent, once. Its error is ErrUnknown
-	// for a message that is not known, or no more.
-	Report(ctx context.Context, c Carried, delivered bool) (region string, err error)
+	// Report takes a provider's last word on a message that was settled as Sent, once, and gives the message's
+	// identifier and region. Its error is ErrUnknown for a message that is not known, or no more.
+	Report(ctx context.Context, c Carried, delivered bool) (message, region string, err error)
 }
 
-// ErrLost means that a parcel is in other hands by now.
-var ErrLost = errors.New("otp: parcel lost to another courier")
+var (
+	// ErrLost means that a parcel is in other hands by now.
+	ErrLost = errors.New("otp: parcel lost to another courier")
+	// ErrLate means that the code of a parcel has expired before it was delivered.
+	ErrLate = errors.New("otp: the code has expired")
+)
 
 // Channels of a message.
 const (
@@ -271,7 +278,7 @@ type Report struct {
 }
 
 var (
-	// ErrRejected means that the number can get no message by this channel, whoever sends it.
+	// ErrRejected means that no provider takes this message: the number cannot get it, or they do not send to it.
 	ErrRejected = errors.New("otp: the number is rejected")
 	// ErrForged means that a callback does not prove that it is the provider's.
 	ErrForged = errors.New("otp: not a callback of the provider")
@@ -283,9 +290,9 @@ var (
 type Carrier interface {
 	// Channels are those that there are for numbers of the region, the preferred one first.
 	Channels(region string) []string
-	// Carry hands the message to a provider. It goes on trying until ctx is done. An error that wraps ErrRejected
-	// is final. No error has the number or the code in it.
-	Carry(ctx context.Context, m Message) (Carried, error)
+	// Carry hands the message to a provider. It goes on trying until ctx is done, and before each try asks whether it
+	// still may. An error that wraps ErrRejected is final. No error has the number or the code in it.
+	Carry(ctx context.Context, m Message, may func() error) (Carried, error)
 }
 
 // Texts are what messages say.

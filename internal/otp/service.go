@@ -50,7 +50,7 @@ func New(o Options) (*Service, error) {
 	}
 	s := &Service{
 		store: o.Store, carrier: o.Carrier, texts: o.Texts, tally: o.Tally, log: o.Log, keys: deriveKeys(o.Secret),
-		policy: o.Policy, regions: make(map[string]bool), tests: o.TestNumbers, parcels: make(chan Parcel, inHand),
+		policy: o.Policy, regions: make(map[string]bool), tests: o.TestNumbers, parcels: make(chan Parcel, waiting),
 	}
 	for _, r := range o.Regions {
 		s.regions[r] = true
@@ -147,7 +147,7 @@ func (s *Service) Status(ctx context.Context, ticket string) (Status, error) {
 // Report takes what a provider says of a message. What is not known any more is ignored. Its error is
 // ErrUnavailable.
 func (s *Service) Report(ctx context.Context, provider string, r Report) error {
-	region, err := s.store.Report(ctx, Carried{provider, r.ID}, r.Delivered)
+	message, region, err := s.store.Report(ctx, Carried{provider, r.ID}, r.Delivered)
 	if errors.Is(err, ErrUnknown) {
 		return nil
 	}
@@ -159,7 +159,7 @@ func (s *Service) Report(ctx context.Context, provider string, r Report) error {
 		event = Delivered
 	}
 	s.tally.Count(string(event), provider, region)
-	s.log.InfoContext(ctx, "message reported", "provider", provider, "state", event)
+	s.log.InfoContext(ctx, "message reported", "message", message, "provider", provider, "state", event)
 	return nil
 }
 

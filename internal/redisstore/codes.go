@@ -102,7 +102,7 @@ func (s *Codes) Open(ctx context.Context, o otp.Opening) (otp.Challenge, error) 
 }
 
 // outboxLife is longer than that of any message in it.
-func (s *Codes) outboxLife() time.Duration { return 2 * s.policy.TTL }
+func (s *Codes) outboxLife() time.Duration { return 2*s.policy.TTL + time.Minute }
 
 // take counts a send against an address on a cluster.
 func (s *Codes) take(ctx context.Context, key string, l otp.Limit) (addressReceipt, error) {

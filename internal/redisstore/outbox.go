@@ -52,7 +52,7 @@ func (s *Codes) Claim(ctx context.Context, n int) (parcels []otp.Parcel, err err
 			break
 		}
 		until := time.Now().Add(trusted)
-		reply, err := s.run(ctx, s.scripts.claim, outboxes, abandoned.Milliseconds(), n-len(parcels), s.policy.MaxAttempts, us(s.outboxLife()))
+		reply, err := s.run(ctx, s.scripts.claim, outboxes, abandoned.Milliseconds(), n-len(parcels), s.policy.MaxAttempts, us(s.outboxLife()), us(s.policy.TTL))
 		if err != nil {
 			return parcels, err
 		}
@@ -68,28 +68,32 @@ func (s *Codes) Claim(ctx context.Context, n int) (parcels []otp.Parcel, err err
 				outbox: outboxes[c[0].(int64)-1], entry: text(1), lease: c[2].(int64), key: text(3),
 				time: text(6), receipt: readReceipt(otp.Receipt(text(7))),
 			}
-			parcels = append(parcels, otp.Parcel{ID: id, Send: send, Letter: []byte(text(8)), Until: until, Slip: slip})
+			parcels = append(parcels, otp.Parcel{ID: id, Send: send, Letter: []byte(text(8)), Until: until, Late: c[9].(int64) == 1, Slip: slip})
 		}
 	}
 	return parcels, nil
 }
 
 // Hold implements otp.Outbox.
-func (s *Codes) Hold(ctx context.Context, p otp.Parcel) error {
+func (s *Codes) Hold(ctx context.Context, p otp.Parcel) (until time.Time, err error) {
 	slip, ok := p.Slip.(slip)
 	if !ok {
-		return otp.ErrLost
+		return time.Time{}, otp.ErrLost
 	}
-	reply, err := s.call(ctx, s.scripts.hold, []string{slip.outbox, slip.key}, slip.entry, slip.lease, p.ID.String(), s.policy.MaxAttempts)
+	until = time.Now().Add(trusted)
+	reply, err := s.call(ctx, s.scripts.hold, []string{slip.outbox, slip.key},
+		slip.entry, slip.lease, p.ID.String(), s.policy.MaxAttempts, slip.time, us(s.policy.TTL))
 	switch {
 	case err != nil:
-		return err
+		return time.Time{}, err
 	case reply == "held":
-		return nil
+		return until, nil
 	case reply == "lost":
-		return otp.ErrLost
+		return time.Time{}, otp.ErrLost
+	case reply == "late":
+		return time.Time{}, otp.ErrLate
 	default:
-		return otp.ErrNotLive
+		return time.Time{}, otp.ErrNotLive
 	}
 }
 
@@ -102,10 +106,8 @@ func (s *Codes) Settle(ctx context.Context, p otp.Parcel, o otp.Outcome) error {
 	if o.ID != "" {
 		ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
 		defer cancel()
-		where := fmt.Sprintf("%s %s %d %s", slip.key, p.ID, p.Send, o.Region)
-		if err := s.client.redis.Set(ctx, reportKey(o.Carried), where, reportFor).Err(); err != nil {
-			return unavailable(err)
-		}
+		// Where this fails, the report is lost. The message must be settled all the same, or it would be sent again.
+		s.client.redis.Set(ctx, reportKey(o.Carried), fmt.Sprintf("%s %s %d %s", slip.key, p.ID, p.Send, o.Region), reportFor)
 	}
 	phone, _, _ := strings.Cut(slip.key, ":code")
 	keys, back := []string{slip.outbox, slip.key, phone + ":sends"}, ""
@@ -130,33 +132,33 @@ func (s *Codes) Settle(ctx context.Context, p otp.Parcel, o otp.Outcome) error {
 func reportKey(c otp.Carried) string { return "otp:report:{" + c.Provider + ":" + c.ID + "}" }
 
 // Report implements otp.Outbox.
-func (s *Codes) Report(ctx context.Context, c otp.Carried, delivered bool) (region string, err error) {
+func (s *Codes) Report(ctx context.Context, c otp.Carried, delivered bool) (message, region string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
 	defer cancel()
 	text, err := s.client.redis.Get(ctx, reportKey(c)).Result()
 	if errors.Is(err, redis.Nil) {
-		return "", otp.ErrUnknown
+		return "", "", otp.ErrUnknown
 	}
 	if err != nil {
-		return "", unavailable(err)
+		return "", "", unavailable(err)
 	}
 	f := strings.Split(text, " ")
 	if len(f) != 4 {
-		return "", otp.ErrUnknown
+		return "", "", otp.ErrUnknown
 	}
 	state := otp.Failed
 	if delivered {
 		state = otp.Delivered
 	}
 	if _, err := s.call(ctx, s.scripts.report, f[:1], f[1], f[2], string(state)); err != nil {
-		return "", err
+		return "", "", err
 	}
 	first, err := s.client.redis.Del(ctx, reportKey(c)).Result() // last, so that a provider may call again after a failure
 	if err != nil {
-		return "", unavailable(err)
+		return "", "", unavailable(err)
 	}
 	if first == 0 {
-		return "", otp.ErrUnknown
+		return "", "", otp.ErrUnknown
 	}
-	return f[3], nil
+	return f[1] + "-" + f[2], f[3], nil
 }

@@ -20,7 +20,7 @@ import (
 
 const kavenegarURL = "https://api.kavenegar.com"
 
-var errNoCall = errors.New("no template for a call of this purpose")
+var errNoCall = refusal("no template for a call of this purpose")
 
 // KavenegarOptions are the inputs of NewKavenegar. A message whose purpose has no template is sent as plain
 // text by a line; a call is not.
@@ -145,6 +145,7 @@ func readKavenegar(a answer, to phone.Number) (id string, err error) {
 	}
 	_, local := iranian(to)
 	failure.Rejected = local && code == "411"
+	failure.Refused = slices.Contains([]string{"14", "100", "411", "413", "422"}, code) // blocked, unknown, abroad, too long, not a token
 	return "", failure
 }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -42,10 +43,17 @@ type Failure struct {
 	Text       string        // the service's explanation, scrubbed
 	RetryAfter time.Duration // how long the service wants to be left alone; 0 = it did not say
 	Rejected   bool          // the number is what is wrong: no other provider would do better
+	Refused    bool          // it is this message, its number or its country that the provider does not take; it does others
 }
+
+// refusal is a provider's no to what it need not ask its service.
+func refusal(text string) *Failure { return &Failure{Text: text, Refused: true} }
 
 // Error is like: answered 400, code 21211: The 'To' number ••• is not valid.
 func (f *Failure) Error() string {
+	if f.Status == 0 && f.Code == "" {
+		return f.Text
+	}
 	s := "answered"
 	if f.Status != 0 {
 		s += " " + strconv.Itoa(f.Status)
@@ -126,7 +134,16 @@ func (a answer) ok() bool { return a.status >= 200 && a.status <= 299 }
 // failure gives what the status and the headers say; the provider adds what it knows from the body. The
 // texts of a service are scrubbed of the message's number and code, and of everything that looks like one.
 func (a answer) failure(code, text string) *Failure {
-	return &Failure{Status: a.status, Code: scrubCode(code), Text: scrub(text), RetryAfter: retryAfter(a.header)}
+	return &Failure{
+		Status: a.status, Code: scrubCode(code), Text: scrub(text), RetryAfter: retryAfter(a.header),
+		Refused: a.status >= 400 && a.status <= 499 && !slices.Contains(forAll, a.status),
+	}
+}
+
+// forAll are the statuses of 4xx that say nothing of the one message: wrong credentials or address, and not now.
+var forAll = []int{
+	http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusProxyAuthRequired,
+	http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests,
 }
 
 // retryAfter reads Retry-After (RFC 9110 §10.2.3), in seconds or as a date.

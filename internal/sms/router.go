@@ -17,7 +17,7 @@ import (
 const (
 	tryTimeout = 2500 * time.Millisecond // for one provider, so that the next has the message within three seconds
 	rounds     = 3                       // over all providers
-	restAfter  = 5                       // failures of a provider in a row
+	restAfter  = 5                       // tries in a row that a provider fails
 	restFor    = 5 * time.Second         // until a single message tries it again
 	restAtMost = time.Minute             // that a Retry-After can ask for
 	restLook   = 250 * time.Millisecond  // while all of them rest
@@ -29,6 +29,7 @@ var pauses = [rounds - 1]time.Duration{time.Second, 2 * time.Second}
 var (
 	errNotTaken = errors.New("no provider took the message")
 	errResting  = errors.New("every provider rests")
+	errSlow     = errors.New("no answer within " + tryTimeout.String())
 )
 
 // Named is a provider and what settings, log and counters call it.
@@ -70,10 +71,15 @@ func NewRouter(o RouterOptions) *Router {
 		named[p.Name] = &line{Named: p, breaker: gobreaker.NewCircuitBreaker[string](gobreaker.Settings{
 			Name: p.Name, Timeout: restFor,
 			ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= restAfter },
-			IsSuccessful: func(err error) bool { return err == nil || errors.Is(err, otp.ErrRejected) },
+			IsSuccessful: answers,
 			IsExcluded:   func(err error) bool { return errors.Is(err, context.Canceled) }, // it was we who ended the call
 			OnStateChange: func(name string, _, to gobreaker.State) {
-				r.log.Warn("provider changed its state", "provider", name, "circuit", to.String())
+				switch to {
+				case gobreaker.StateOpen:
+					r.log.Warn("provider rests", "provider", name, "for", restFor.String())
+				case gobreaker.StateClosed:
+					r.log.Info("provider is back", "provider", name)
+				}
 			},
 		})}
 	}
@@ -109,37 +115,62 @@ func (r *Router) Channels(region string) (channels []string) {
 	return channels
 }
 
-// Carry asks the providers of the region and channel in their order, three rounds over all of them, until one takes
-// the message or the number is rejected. From the second resend on it begins with another one: the messages through
-// the first evidently did not arrive.
-func (r *Router) Carry(ctx context.Context, m otp.Message) (otp.Carried, error) {
-	lines := slices.DeleteFunc(slices.Clone(r.route(m.Region)), func(l *line) bool { return !slices.Contains(l.Channels(), m.Channel) })
+// Carry implements otp.Carrier. It asks the providers of the region and channel in their order, three rounds over all of them, until one takes
+// the message or the number is rejected. One that refuses the message is not asked again. From the second resend on it
+// begins with another one: the messages through the first evidently did not arrive.
+func (r *Router) Carry(ctx context.Context, m otp.Message, may func() error) (otp.Carried, error) {
+	var lines []*line
+	for _, l := range r.route(m.Region) {
+		if slices.Contains(l.Channels(), m.Channel) {
+			lines = append(lines, l)
+		}
+	}
 	if len(lines) == 0 {
 		return otp.Carried{}, errNotTaken
 	}
-	first := max(0, m.Send-2) % len(lines)
-	lines = slices.Concat(lines[first:], lines[:first])
-	failed := errResting
+	if first := max(0, m.Send-2) % len(lines); first > 0 {
+		lines = slices.Concat(lines[first:], lines[:first])
+	}
+	last := errResting
+	var refused map[*line]bool
 	for round := 0; round < rounds; {
 		tried := false
 		for _, l := range lines {
+			if refused[l] {
+				continue
+			}
+			if l.resting() {
+				continue
+			}
+			if err := may(); err != nil {
+				return otp.Carried{}, fmt.Errorf("%w: %w", errNotTaken, err)
+			}
 			id, err := l.send(ctx, m)
 			if errors.Is(err, errResting) {
 				continue
 			}
-			tried = true
 			if err == nil {
 				return otp.Carried{Provider: l.Name, ID: id}, nil
 			}
+			tried = true
+			last = fmt.Errorf("%s: %w", l.Name, err)
 			if ctx.Err() != nil {
-				return otp.Carried{}, fmt.Errorf("%w; %s: %w", errNotTaken, l.Name, err)
+				return otp.Carried{}, fmt.Errorf("%w; %w", errNotTaken, last)
 			}
 			r.tally.Count(string(otp.Failed), l.Name, m.Region)
 			r.log.WarnContext(ctx, "provider failed", "provider", l.Name, "phone", m.To, "message", m.ID, "error", err.Error())
 			if errors.Is(err, otp.ErrRejected) {
-				return otp.Carried{}, fmt.Errorf("%s: %w", l.Name, err)
+				return otp.Carried{}, last
 			}
-			failed = fmt.Errorf("%s: %w", l.Name, err)
+			if f, ok := errors.AsType[*Failure](err); ok && f.Refused {
+				if refused == nil {
+					refused = make(map[*line]bool)
+				}
+				refused[l] = true
+			}
+		}
+		if len(refused) == len(lines) {
+			return otp.Carried{}, fmt.Errorf("%w by every provider; last %w", otp.ErrRejected, last)
 		}
 		pause := restLook
 		if tried {
@@ -150,25 +181,37 @@ func (r *Router) Carry(ctx context.Context, m otp.Message) (otp.Carried, error) 
 		}
 		select {
 		case <-ctx.Done():
-			return otp.Carried{}, fmt.Errorf("%w; last %w", errNotTaken, failed)
+			return otp.Carried{}, fmt.Errorf("%w; last %w", errNotTaken, last)
 		case <-time.After(pause):
 		}
 	}
-	return otp.Carried{}, fmt.Errorf("%w; last %w", errNotTaken, failed)
+	return otp.Carried{}, fmt.Errorf("%w; last %w", errNotTaken, last)
+}
+
+// answers tells whether the provider does its work. What it says of one message or one number says nothing of others:
+// a stranger who asks for codes to numbers that it does not take must not make it rest.
+func answers(err error) bool {
+	f, ok := errors.AsType[*Failure](err)
+	return err == nil || ok && (f.Rejected || f.Refused)
+}
+
+// resting tells whether the provider is not to be asked now.
+func (l *line) resting() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return time.Now().Before(l.rests) || l.breaker.State() == gobreaker.StateOpen
 }
 
 // send asks the provider once, unless it rests: the error is errResting then.
 func (l *line) send(ctx context.Context, m otp.Message) (id string, err error) {
-	l.mu.Lock()
-	resting := time.Now().Before(l.rests)
-	l.mu.Unlock()
-	if resting {
-		return "", errResting
-	}
 	id, err = l.breaker.Execute(func() (string, error) {
-		ctx, cancel := context.WithTimeout(ctx, tryTimeout)
+		try, cancel := context.WithTimeoutCause(ctx, tryTimeout, errSlow)
 		defer cancel()
-		return l.Send(ctx, m)
+		id, err := l.Send(try, m)
+		if err != nil && context.Cause(try) == errSlow {
+			err = errSlow
+		}
+		return id, err
 	})
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
 		return "", errResting

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -105,7 +107,7 @@ func tries(birds []*bird) (n []int) {
 }
 
 func TestRouter(t *testing.T) {
-	rejected := &Failure{Status: 400, Code: "21211", Rejected: true}
+	rejected, refused := &Failure{Status: 400, Code: "21211", Rejected: true}, &Failure{Status: 400, Code: "21610", Refused: true}
 	iranian := german(1)
 	iranian.Region = "IR"
 	voice := german(1)
@@ -125,6 +127,9 @@ func TestRouter(t *testing.T) {
 		{"a 5xx hands over", []*bird{sms(&Failure{Status: 503}), sms()}, german(1), "b", nil, []int{1, 1}, 0},
 		{"one that hangs hands over", []*bird{sms(errHangs), sms()}, german(1), "b", nil, []int{1, 1}, 2500 * time.Millisecond},
 		{"a rejection is final", []*bird{sms(errDown), sms(rejected), sms()}, german(1), "", otp.ErrRejected, []int{1, 1, 0}, 0},
+		{"a refusal hands over", []*bird{sms(refused), sms()}, german(1), "b", nil, []int{1, 1}, 0},
+		{"a refusal is asked for once", []*bird{sms(refused), sms(errDown, errDown, nil)}, german(1), "b", nil, []int{1, 3}, 3 * time.Second},
+		{"refused by all", []*bird{sms(refused), sms(refused)}, german(1), "", otp.ErrRejected, []int{1, 1}, 0},
 		{"the route of the region", []*bird{sms(), sms()}, iranian, "b", nil, []int{0, 1}, 0},
 		{"a second round", []*bird{sms(errDown, nil), sms(errDown)}, german(1), "a", nil, []int{2, 1}, time.Second},
 		{"three rounds", []*bird{sms(errDown), sms(errDown)}, german(1), "", errDown, []int{3, 3}, 3 * time.Second},
@@ -141,7 +146,7 @@ func TestRouter(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				y := newYard(tc.birds...)
 				began := time.Now()
-				got, err := y.Carry(t.Context(), tc.m)
+				got, err := y.Carry(t.Context(), tc.m, always)
 				if took := time.Since(began); got.Provider != tc.want || !errors.Is(err, tc.err) || (err == nil) != (tc.want != "") || took != tc.took {
 					t.Errorf("Carry = %+v, %v after %v; want %q, %v after %v", got, err, took, tc.want, tc.err, tc.took)
 				}
@@ -191,7 +196,7 @@ func TestRouterStopsWithItsContext(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 			defer cancel()
 			began := time.Now()
-			_, err := y.Carry(ctx, german(1))
+			_, err := y.Carry(ctx, german(1), always)
 			if took := time.Since(began); err == nil || took != 500*time.Millisecond || y.birds[0].tried() != 1 {
 				t.Errorf("Carry = %v after %v and %d tries; want an error after 500ms and one", err, took, y.birds[0].tried())
 			}
@@ -205,7 +210,7 @@ func TestRouterRests(t *testing.T) {
 		y := newYard(sms(errDown), sms())
 		send := func(want string) {
 			t.Helper()
-			if got, err := y.Carry(t.Context(), german(1)); got.Provider != want || err != nil {
+			if got, err := y.Carry(t.Context(), german(1), always); got.Provider != want || err != nil {
 				t.Fatalf("Carry = %+v, %v; want %s", got, err, want)
 			}
 		}
@@ -229,10 +234,74 @@ func TestRouterRests(t *testing.T) {
 		y.birds[0].set(nil)
 		send("a")
 		send("a")
-		if log := y.log.String(); !strings.Contains(log, "circuit=open") || !strings.Contains(log, "circuit=closed") {
+		if log := y.log.String(); !strings.Contains(log, "provider rests") || !strings.Contains(log, "provider is back") {
 			t.Errorf("logged %s; want the changes of the provider's state", log)
 		}
 	})
+}
+
+// TestRouterServesOthers holds that what a provider does not take is no reason to keep from it what it does: nobody can
+// make it rest with numbers that it refuses.
+func TestRouterServesOthers(t *testing.T) {
+	for name, err := range map[string]error{"refused": &Failure{Status: 400, Refused: true}, "rejected": &Failure{Status: 400, Rejected: true}, "abroad": errAbroad} {
+		synctest.Test(t, func(t *testing.T) {
+			y := newYard(sms(err))
+			for range 5 * restAfter {
+				if _, got := y.Carry(t.Context(), german(1), always); !errors.Is(got, otp.ErrRejected) {
+					t.Fatalf("%s: Carry = %v; want ErrRejected", name, got)
+				}
+			}
+			y.birds[0].set(nil)
+			began := time.Now()
+			if got, err := y.Carry(t.Context(), german(1), always); got.Provider != "a" || err != nil || time.Since(began) > 0 {
+				t.Errorf("%s: then Carry = %+v, %v after %v; want a at once", name, got, err, time.Since(began))
+			}
+		})
+	}
+}
+
+// TestRefusals holds which answers are about one message alone.
+func TestRefusals(t *testing.T) {
+	vonage := func(status string) string { return `{"messages":[{"status":"` + status + `","error-text":"no"}]}` }
+	kavenegar := func(status, entries string) string {
+		return `{"return":{"status":` + status + `,"message":"no"},"entries":` + entries + `}`
+	}
+	smsIR := func(base string) Provider {
+		p, err := NewSMSIR(SMSIROptions{APIKey: "key", Line: 1, BaseURL: base})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	for name, tc := range map[string]struct {
+		open   func(base string) Provider
+		status int
+		body   string
+		want   bool
+	}{
+		"twilio country":    {func(b string) Provider { return openTwilio(t, b) }, 400, `{"code":21408,"message":"no"}`, true},
+		"twilio stop":       {func(b string) Provider { return openTwilio(t, b) }, 400, `{"code":21610,"message":"no"}`, true},
+		"twilio other":      {func(b string) Provider { return openTwilio(t, b) }, 400, `{"code":21212,"message":"no"}`, true},
+		"twilio login":      {func(b string) Provider { return openTwilio(t, b) }, 401, `{"code":20003,"message":"no"}`, false},
+		"vonage barred":     {func(b string) Provider { return openVonage(t, b) }, 200, vonage("7"), true},
+		"vonage no route":   {func(b string) Provider { return openVonage(t, b) }, 200, vonage("6"), true},
+		"vonage balance":    {func(b string) Provider { return openVonage(t, b) }, 200, vonage("9"), false},
+		"whatsapp pair":     {func(b string) Provider { return openWhatsApp(t, b) }, 400, `{"error":{"code":131056,"message":"no"}}`, true},
+		"whatsapp template": {func(b string) Provider { return openWhatsApp(t, b) }, 404, `{"error":{"code":132001,"message":"no"}}`, false},
+		"kavenegar blocked": {func(b string) Provider { return openKavenegar(t, KavenegarOptions{BaseURL: b}) }, 200, kavenegar("200", `[{"messageid":1,"status":14}]`), true},
+		"kavenegar credit":  {func(b string) Provider { return openKavenegar(t, KavenegarOptions{BaseURL: b}) }, 418, kavenegar("418", "null"), false},
+		"smsir blocked":     {smsIR, 200, `{"status":115,"message":"no"}`, true},
+		"smsir credit":      {smsIR, 200, `{"status":102,"message":"no"}`, false},
+	} {
+		url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(tc.status)
+			_, _ = io.WriteString(w, tc.body)
+		})
+		_, err := tc.open(url).Send(t.Context(), message)
+		if f, ok := errors.AsType[*Failure](err); !ok || f.Refused != tc.want || f.Rejected {
+			t.Errorf("%s: Send = %#v; want it refused: %t", name, err, tc.want)
+		}
+	}
 }
 
 // TestRouterWaitsForRest holds that a message outlives the rest of the only provider.
@@ -244,12 +313,12 @@ func TestRouterWaitsForRest(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			y := newYard(sms(errs...))
 			if len(errs) > 5 {
-				if _, err := y.Carry(t.Context(), german(1)); !errors.Is(err, errDown) {
+				if _, err := y.Carry(t.Context(), german(1), always); !errors.Is(err, errDown) {
 					t.Fatal(err)
 				}
 			}
 			began := time.Now()
-			got, err := y.Carry(t.Context(), german(1))
+			got, err := y.Carry(t.Context(), german(1), always)
 			if took := time.Since(began); got.Provider != "a" || err != nil || took < 5*time.Second || took > 7*time.Second {
 				t.Errorf("%s: Carry = %+v, %v after %v; want it to wait", name, got, err, took)
 			}
@@ -264,12 +333,31 @@ func TestRouterBlamesNobodyForOurOwnEnd(t *testing.T) {
 		for range 2 * restAfter {
 			ctx, cancel := context.WithCancel(t.Context())
 			time.AfterFunc(time.Second, cancel)
-			if _, err := y.Carry(ctx, german(1)); err == nil {
+			if _, err := y.Carry(ctx, german(1), always); err == nil {
 				t.Fatal("it was taken")
 			}
 		}
 		if n := y.birds[0].tried(); n != 2*restAfter || len(y.tally) != 0 {
 			t.Errorf("asked %d times, counted %v; want no rest and no failure", n, y.tally)
+		}
+	})
+}
+
+func always() error { return nil }
+
+// TestRouterAsksWhetherItMay holds that nothing is sent by a courier who must not any more.
+func TestRouterAsksWhetherItMay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		y := newYard(sms(errDown), sms(errDown))
+		asked, lost := 0, errors.New("lost")
+		_, err := y.Carry(t.Context(), german(1), func() error {
+			if asked++; asked > 3 {
+				return lost
+			}
+			return nil
+		})
+		if n := tries(y.birds); !errors.Is(err, lost) || !slices.Equal(n, []int{2, 1}) {
+			t.Errorf("Carry = %v after %v tries; want it to end before the fourth", err, n)
 		}
 	})
 }

@@ -15,8 +15,8 @@ import (
 const smsIRURL = "https://api.sms.ir"
 
 var (
-	errAbroad = errors.New("not a number of Iran")
-	errNoLine = errors.New("neither a template of this purpose nor a line")
+	errAbroad = refusal("not a number of Iran")
+	errNoLine = refusal("neither a template of this purpose nor a line")
 )
 
 // SMSIROptions are the inputs of NewSMSIR. A message whose purpose has no template is sent as plain text by Line.
@@ -118,14 +118,17 @@ func readSMSIR(a answer, template bool) (id string, err error) {
 	case !a.ok() || code != "" && code != "1":
 		failure := a.failure(code, body.Message)
 		if code == "20" { // too many requests
-			failure.Status = http.StatusTooManyRequests
+			failure.Status, failure.Refused = http.StatusTooManyRequests, false
 		}
 		failure.Rejected = code == "104" || code == "115" && template
+		failure.Refused = failure.Refused || code == "115"
 		return "", failure
 	case code == "1" && isID(made):
 		return made.String(), nil
 	case code == "1" && len(body.Data.MessageIDs) == 1:
-		return "", a.failure("", "no message was made for the number")
+		failure := a.failure("", "no message was made for the number")
+		failure.Refused = true
+		return "", failure
 	}
 	return "", errNoAnswer
 }

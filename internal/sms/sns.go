@@ -115,9 +115,10 @@ func snsError(ctx context.Context, err error) error {
 		failure = a.failure(said.ErrorCode(), said.ErrorMessage())
 		switch code := said.ErrorCode(); {
 		case strings.Contains(code, "Throttl"): // Throttled, Throttling, ThrottlingException, by 429 or by 400
-			failure.Status = http.StatusTooManyRequests
+			failure.Status, failure.Refused = http.StatusTooManyRequests, false
 		case code == "InvalidParameter", code == "ParameterValueInvalid", code == "InvalidParameterValue":
 			failure.Rejected = strings.Contains(said.ErrorMessage(), "PhoneNumber")
+			failure.Refused = true
 		case code == "OptedOut":
 			failure.Rejected = true
 		}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -19,7 +18,7 @@ const telegramURL = "https://gatewayapi.telegram.org"
 // Telegram documents that there are errors and not which; these names are those that its clients have met.
 var telegramRejects = []string{"PHONE_NUMBER_INVALID", "PHONE_NUMBER_NOT_FOUND", "PHONE_NUMBER_NOT_AVAILABLE"}
 
-var errTelegramCode = errors.New("sms: telegram: a code there has 4 to 8 digits")
+var errTelegramCode = refusal("a code there has 4 to 8 digits")
 
 // TelegramOptions are the inputs of NewTelegram.
 type TelegramOptions struct {
@@ -76,7 +75,7 @@ func (t *Telegram) Send(ctx context.Context, m otp.Message) (id string, err erro
 	failure := a.failure(body.Error, "")
 	failure.Rejected = slices.Contains(telegramRejects, failure.Code)
 	if seconds, ok := strings.CutPrefix(failure.Code, "FLOOD_WAIT_"); ok {
-		failure.Status = http.StatusTooManyRequests
+		failure.Status, failure.Refused = http.StatusTooManyRequests, false
 		failure.RetryAfter = retryAfter(http.Header{"Retry-After": {seconds}})
 	}
 	return "", failure

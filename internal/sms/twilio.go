@@ -21,14 +21,22 @@ import (
 
 const twilioURL = "https://api.twilio.com"
 
-// twilioRejects are the codes that blame the number itself (twilio.com/docs/api/errors). Those by which the account or
-// its sender does not reach it, like 21408, 21608, 21612, and 21610 (it answered STOP), are no rejection: another may.
+// twilioRejects are the codes that blame the number itself (twilio.com/docs/api/errors), twilioRefuses those by which
+// the account or its sender does not reach it, or not with this text: another provider may.
 var twilioRejects = []string{
 	"21211", // not a valid number
 	"21217", // the same, said of calls
 	"21265", // a short code
 	"21614", // not a mobile number
 	"21635", // a landline
+}
+
+var twilioRefuses = []string{
+	"21408", // country not enabled
+	"21608", // not verified, for a trial account
+	"21610", // answered STOP
+	"21612", // no route from the sender
+	"21617", // too long
 }
 
 // TwilioOptions are the inputs of NewTwilio.
@@ -94,6 +102,7 @@ func (t *Twilio) Send(ctx context.Context, m otp.Message) (id string, err error)
 	if !a.ok() { // whatever it could read of the body
 		failure := a.failure(body.Code.String(), body.Message)
 		failure.Rejected = slices.Contains(twilioRejects, failure.Code)
+		failure.Refused = failure.Refused || slices.Contains(twilioRefuses, failure.Code)
 		return "", failure
 	}
 	if err != nil || body.SID == "" {

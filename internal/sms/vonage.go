@@ -31,9 +31,11 @@ const (
 	vonageSkew = 5 * time.Minute
 )
 
-// vonageDeactivated is the status that blames the number itself. 3, 6 and 7 do not: they stand for any parameter, for a
-// message that Vonage finds no route for, and for a number that Vonage bars (developer.vonage.com/api-errors/sms).
+// vonageDeactivated is the status that blames the number itself; vonageRefuses are those of a message that Vonage finds
+// no route for, and of a number that it bars, or that is not a demo account's (developer.vonage.com/api-errors/sms).
 const vonageDeactivated = "33"
+
+var vonageRefuses = []string{"6", "7", "29"}
 
 var vonageHashes = map[string]func() hash.Hash{
 	"md5": md5.New, "sha1": sha1.New, "sha256": sha256.New, "sha512": sha512.New,
@@ -129,8 +131,9 @@ func readVonage(a answer) (id string, err error) {
 		if part.Status != "0" {
 			failure := a.failure(part.Status, part.Text)
 			failure.Rejected = part.Status == vonageDeactivated
+			failure.Refused = slices.Contains(vonageRefuses, part.Status)
 			if part.Status == "1" {
-				failure.Status = http.StatusTooManyRequests
+				failure.Status, failure.Refused = http.StatusTooManyRequests, false
 			}
 			return "", failure
 		}

@@ -63,7 +63,7 @@ func (w *Webhook) Channels() []string { return w.channels }
 
 // Send posts {"id","to","channel","code","text","locale"}, all of them strings and always there, and
 // "purpose" where it is another one than a login. The status alone decides: 2xx takes the message, and 400,
-// 410 or 422 reject the number.
+// 410 or 422 reject the number, and other 4xx refuse the message.
 func (w *Webhook) Send(ctx context.Context, m otp.Message) (id string, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -83,6 +83,7 @@ func (w *Webhook) Send(ctx context.Context, m otp.Message) (id string, err error
 	if a := (answer{status: response.StatusCode, header: response.Header}); !a.ok() {
 		failure := a.failure("", "")
 		failure.Rejected = slices.Contains([]int{http.StatusBadRequest, http.StatusGone, http.StatusUnprocessableEntity}, a.status)
+		failure.Refused = failure.Refused || a.status == http.StatusForbidden || a.status == http.StatusNotFound
 		return "", failure
 	}
 	return "", nil

@@ -17,15 +17,20 @@ const (
 	whatsAppVersion = "v25.0" // of the Graph API: available until July 2028
 )
 
-// Codes of the Cloud API's errors (developers.facebook.com, WhatsApp Business Platform, Error codes). Those of a
-// recipient who is not on a test account's list (131030) and of a sender who is not registered (133010) are the
-// account's. The throttles are answered with status 400.
+// Codes of the Cloud API's errors (developers.facebook.com, WhatsApp Business Platform, Error codes). That of a sender
+// who is not registered (133010) is the account's. The throttles are answered with status 400.
 var (
 	whatsAppRejects = []string{
 		"131021", // the sender's own number
 		"131026", // not on WhatsApp, or not able to receive this
 	}
-	whatsAppThrottles = []string{"4", "80007", "130429", "131048", "131056"}
+	whatsAppRefuses = []string{
+		"130472", // kept from this person by an experiment
+		"131030", // not on a test account's list
+		"131049", // has had enough of such messages
+		"131056", // has had too many from this sender
+	}
+	whatsAppThrottles = []string{"4", "80007", "130429", "131048"}
 )
 
 // WhatsAppOptions are the inputs of NewWhatsApp.
@@ -94,8 +99,9 @@ func (w *WhatsApp) Send(ctx context.Context, m otp.Message) (id string, err erro
 	if !a.ok() { // whatever it could read of the body
 		failure := a.failure(body.Error.Code.String(), cmp.Or(body.Error.Data.Details, body.Error.Message))
 		failure.Rejected = slices.Contains(whatsAppRejects, failure.Code)
+		failure.Refused = failure.Refused || slices.Contains(whatsAppRefuses, failure.Code)
 		if slices.Contains(whatsAppThrottles, failure.Code) {
-			failure.Status = http.StatusTooManyRequests
+			failure.Status, failure.Refused = http.StatusTooManyRequests, false
 		}
 		return "", failure
 	}

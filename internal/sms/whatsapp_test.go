@@ -95,7 +95,7 @@ func TestWhatsAppReadsTheAnswer(t *testing.T) {
 		{400, no("80007"), "answered 429, code 80007: it says no"},   // the account
 		{400, no("130429"), "answered 429, code 130429: it says no"}, // the API
 		{400, no("131048"), "answered 429, code 131048: it says no"}, // the sender, for spam
-		{400, no("131056"), "answered 429, code 131056: it says no"}, // the sender to this recipient
+		{400, no("131056"), "answered 400, code 131056: it says no"}, // the sender to this recipient
 
 		{401, no("0"), "answered 401, code 0: it says no"},           // the token
 		{401, no("190"), "answered 401, code 190: it says no"},       // the token

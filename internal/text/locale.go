@@ -1,6 +1,10 @@
 package text
 
-import "golang.org/x/text/language"
+import (
+	"strings"
+
+	"golang.org/x/text/language"
+)
 
 const (
 	maxTag    = 35  // bytes: what an implementation has to have room for (RFC 5646 §4.4.1)
@@ -19,11 +23,8 @@ func (t *Texts) Locale(asked, acceptLanguage, region string) string {
 		}
 	}
 	if acceptLanguage != "" && len(acceptLanguage) <= maxHeader {
-		tags, _, _ := language.ParseAcceptLanguage(acceptLanguage) // none with an error
-		for _, tag := range tags {
-			if locale, ok := t.match(tag); ok {
-				return locale
-			}
+		if locale, ok := t.accepted(acceptLanguage); ok {
+			return locale
 		}
 	}
 	if locale, ok := t.regions.Load(region); ok {
@@ -38,6 +39,21 @@ func (t *Texts) Locale(asked, acceptLanguage, region string) string {
 		t.regions.Store(region, locale)
 	}
 	return locale
+}
+
+// accepted finds the best liked language that there is. An entry that is not understood is passed over by itself.
+func (t *Texts) accepted(header string) (locale string, ok bool) {
+	most := float32(0)
+	for entry := range strings.SplitSeq(header, ",") {
+		tags, weights, err := language.ParseAcceptLanguage(entry)
+		if err != nil || len(tags) != 1 || weights[0] <= most {
+			continue
+		}
+		if found, fits := t.match(tags[0]); fits {
+			locale, ok, most = found, true, weights[0]
+		}
+	}
+	return locale, ok
 }
 
 // match finds the wanted language in its most fitting script and region. It has to be the same language:

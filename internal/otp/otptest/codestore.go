@@ -52,6 +52,7 @@ func TestStore(t *testing.T, open func(t *testing.T, p otp.Policy) Store) {
 		"held message":               heldMessage,
 		"abandoned message":          abandonedMessage,
 		"dead message":               deadMessage,
+		"late message":               lateMessage,
 		"settled message":            settledMessage,
 		"settled twice":              settledTwice,
 		"rejected message":           rejectedMessage,
@@ -519,13 +520,13 @@ func unavailable(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 		t.Errorf("Claim: %v; want ErrUnavailable", err)
 	}
 	p := s.open().Parcel
-	if err := s.store.Hold(ctx, p); !errors.Is(err, otp.ErrUnavailable) || errors.Is(err, otp.ErrLost) || errors.Is(err, otp.ErrNotLive) {
+	if _, err := s.store.Hold(ctx, p); !errors.Is(err, otp.ErrUnavailable) || errors.Is(err, otp.ErrLost) || errors.Is(err, otp.ErrNotLive) {
 		t.Errorf("Hold: %v; want ErrUnavailable", err)
 	}
 	if err := s.store.Settle(ctx, p, otp.Outcome{State: otp.Sent}); !errors.Is(err, otp.ErrUnavailable) {
 		t.Errorf("Settle: %v; want ErrUnavailable", err)
 	}
-	if _, err := s.store.Report(ctx, otp.Carried{Provider: "a", ID: "1"}, true); !errors.Is(err, otp.ErrUnavailable) || errors.Is(err, otp.ErrUnknown) {
+	if _, _, err := s.store.Report(ctx, otp.Carried{Provider: "a", ID: "1"}, true); !errors.Is(err, otp.ErrUnavailable) || errors.Is(err, otp.ErrUnknown) {
 		t.Errorf("Report: %v; want ErrUnavailable", err)
 	}
 	if _, err := s.store.Status(ctx, s.phone, s.purpose, p.ID, 1); !errors.Is(err, otp.ErrUnavailable) || errors.Is(err, otp.ErrUnknown) {

@@ -3,6 +3,7 @@ package otptest
 import (
 	"crypto/rand"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -37,8 +38,9 @@ func (s *story) claim() (own []otp.Parcel) {
 
 func (s *story) hold(p otp.Parcel, want error) {
 	s.t.Helper()
-	if err := s.store.Hold(s.t.Context(), p); !errors.Is(err, want) {
-		s.t.Fatalf("Hold: %v; want %v", err, want)
+	until, err := s.store.Hold(s.t.Context(), p)
+	if !errors.Is(err, want) || err == nil && time.Until(until) < time.Second {
+		s.t.Fatalf("Hold: until %v, %v; want %v", until, err, want)
 	}
 }
 
@@ -123,12 +125,30 @@ func deadMessage(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 			t.Errorf("%s: claimed %+v; want nothing", name, got)
 		}
 	}
-	s := begin()
+}
+
+// lateMessage holds that a message whose code has expired before it was delivered is given out once more, to be
+// reported. The time at which it was queued cannot be moved.
+func lateMessage(t *testing.T, begin func(...func(*otp.Policy)) *story) {
+	s := begin(noResendWait, func(p *otp.Policy) { p.TTL, p.PerPhone.Max = 50*time.Millisecond, 1 })
 	c := s.open()
-	s.age(policy.TTL)
-	if got := s.claim(); got != nil {
-		t.Errorf("expired: claimed %+v; want nothing", got)
+	for began := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		if _, err := s.store.Check(t.Context(), s.phone, s.purpose, right); errors.Is(err, otp.ErrNotLive) {
+			break
+		}
+		if time.Since(began) > 10*time.Second {
+			t.Fatal("a code of 50 ms lives for ever")
+		}
 	}
+	s.hold(c.Parcel, otp.ErrLate)
+	s.age(abandoned)
+	claimed := s.claim()
+	if len(claimed) != 1 || !claimed[0].Late || claimed[0].ID != c.ID {
+		t.Fatalf("claimed %+v; want the message, late", claimed)
+	}
+	s.hold(claimed[0], otp.ErrLate)
+	s.settle(claimed[0], otp.Outcome{State: otp.Failed, GiveBack: true})
+	s.hold(claimed[0], otp.ErrLost)
 	s.status(c, "")
 }
 
@@ -180,7 +200,7 @@ func settledTwice(_ *testing.T, begin func(...func(*otp.Policy)) *story) {
 	c = s.open()
 	s.open()
 	s.settle(c.Parcel, failed)
-	s.lost(c.Parcel, failed)
+	s.settle(c.Parcel, failed) // as after a lost reply
 	s.open()
 	s.refused(otp.ErrPhoneLimit) // one was given back, and not two
 
@@ -213,16 +233,18 @@ func rejectedMessage(_ *testing.T, begin func(...func(*otp.Policy)) *story) {
 
 func report(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 	s := begin(noResendWait)
+	var last otp.ChallengeID
 	send := func() (otp.Challenge, otp.Carried) {
 		c, carried := s.open(), otp.Carried{Provider: "pigeon", ID: rand.Text()}
+		last = c.ID
 		s.settle(c.Parcel, otp.Outcome{State: otp.Sent, Carried: carried, Region: "IR"})
 		return c, carried
 	}
 	tell := func(c otp.Carried, delivered bool, want error) {
 		t.Helper()
-		region, err := s.store.Report(t.Context(), c, delivered)
-		if !errors.Is(err, want) || err == nil && region != "IR" {
-			t.Fatalf("Report: %q, %v; want IR, %v", region, err, want)
+		message, region, err := s.store.Report(t.Context(), c, delivered)
+		if !errors.Is(err, want) || err == nil && (region != "IR" || !strings.HasPrefix(message, last.String()+"-")) {
+			t.Fatalf("Report: %q, %q, %v; want a message of %s, IR, %v", message, region, err, last, want)
 		}
 	}
 	c, carried := send()

@@ -4,6 +4,8 @@
 -- returns for each call {reply} | {false, error}
 local replies, key, arg = {}, 1, 1
 while ARGV[arg] do
+  now = now + 1 -- a time stands for one send
+  stamp = text(now)
   local keys, args = tonumber(ARGV[arg]), tonumber(ARGV[arg + 1])
   arg = arg + 2
   local ok, reply = pcall(decide, {unpack(KEYS, key, key + keys - 1)}, {unpack(ARGV, arg, arg + args - 1)})

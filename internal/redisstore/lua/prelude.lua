@@ -40,7 +40,10 @@ end
 -- A message in an outbox is always pending, in the hands of whoever knows its lease: the number of times that it
 -- was handed out.
 local function lease(outbox, entry)
-  local p = redis.call('XPENDING', outbox, 'couriers', entry, entry, 1)
+  local p = redis.pcall('XPENDING', outbox, 'couriers', entry, entry, 1)
+  if p.err and not string.find(p.err, 'NOGROUP') then
+    error(p)
+  end
   return p[1] and p[1][4] or 0
 end
 
@@ -52,6 +55,12 @@ local function hold(outbox, entry, lease, life)
     redis.call('PEXPIRE', outbox, text(math.ceil(life / 1000)))
     redis.call('XCLAIM', outbox, 'couriers', 'courier', 0, entry, 'RETRYCOUNT', lease, 'FORCE', 'JUSTID')
   end
+end
+
+-- late tells whether a message was queued longer ago than its code lives: then nobody has had any use of it, while one
+-- whose challenge is gone earlier was used, or is another's.
+local function late(queued, life)
+  return now >= queued + life
 end
 
 local function drop(outbox, entry)

@@ -4,6 +4,6 @@
 local state = 'state:' .. ARGV[2]
 local c = redis.call('HMGET', KEYS[1], 'id', state)
 if c[1] == ARGV[1] and c[2] ~= 'delivered' then
-  redis.call('HSET', KEYS[1], state, ARGV[3])
+  redis.call('HSET', KEYS[1], state, ARGV[3], 'reported:' .. ARGV[2], 1)
 end
 return {}

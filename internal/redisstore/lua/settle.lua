@@ -3,9 +3,18 @@
 -- KEYS[1] outbox   KEYS[2] challenge hash   KEYS[3] phone's sends   KEYS[4] address's sends, not on a cluster
 -- ARGV[1] entry   [2] lease   [3] id   [4] send   [5] state   [6] provider ('' = none)   [7] time of the send to give back ('' = none)
 -- returns 'settled' | 'lost'
+-- Run twice it says twice that it is settled.
 local state, back = 'state:' .. ARGV[4], ARGV[7]
-if ARGV[5] ~= 'sent' and lease(KEYS[1], ARGV[1]) ~= tonumber(ARGV[2]) then
-  return 'lost'
+local c = redis.call('HMGET', KEYS[2], 'id', state, 'sent', 'reported:' .. ARGV[4])
+local own = c[1] == ARGV[3]
+if ARGV[5] ~= 'sent' then
+  local held = lease(KEYS[1], ARGV[1])
+  if held == 0 and own and c[2] == 'failed' then
+    return 'settled'
+  end
+  if held ~= tonumber(ARGV[2]) then
+    return 'lost'
+  end
 end
 drop(KEYS[1], ARGV[1])
 if back ~= '' then
@@ -14,8 +23,7 @@ if back ~= '' then
     redis.call('LREM', KEYS[4], 1, back)
   end
 end
-local c = redis.call('HMGET', KEYS[2], 'id', state, 'sent')
-if c[1] == ARGV[3] and c[2] ~= 'delivered' then
+if own and not c[4] then
   local provider = ARGV[6] ~= '' and {'provider', ARGV[6]} or {}
   redis.call('HSET', KEYS[2], state, ARGV[5], 'sent', c[3] == back and 0 or c[3], unpack(provider))
 end
