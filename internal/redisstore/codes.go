@@ -235,6 +235,9 @@ func us(d time.Duration) int64      { return d.Microseconds() }
 func duration(us any) time.Duration { return time.Duration(us.(int64)) * time.Microsecond }
 func unavailable(err error) error   { return fmt.Errorf("%w: redis: %w", otp.ErrUnavailable, err) }
 
+// prefix begins every key. Tests that share a Redis with running services have one of their own.
+var prefix = "otp:"
+
 // A tag begins the keys of a partition of the phones and puts them into one slot.
 type tag string
 
@@ -244,7 +247,7 @@ func (s *Codes) tag(phone otp.Key) tag {
 	return partition(h.Sum32() % s.partitions)
 }
 
-func partition(n uint32) tag { return tag(fmt.Sprintf("otp:{%d}:", n)) }
+func partition(n uint32) tag { return tag(fmt.Sprintf("%s{%d}:", prefix, n)) }
 
 func (t tag) outbox() string             { return string(t) + "outbox" }
 func (t tag) sends(phone otp.Key) string { return string(t) + string(phone) + ":sends" }
@@ -258,4 +261,4 @@ func (t tag) code(phone otp.Key, p otp.Purpose) string {
 	return key
 }
 
-func addressKey(address otp.Key) string { return "otp:{" + string(address) + "}:sends" }
+func addressKey(address otp.Key) string { return prefix + "{" + string(address) + "}:sends" }

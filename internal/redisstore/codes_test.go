@@ -14,6 +14,8 @@ import (
 	"dekamond-otp/internal/otp/otptest"
 )
 
+func init() { prefix = "test:" }
+
 func TestCodesEmbedded(t *testing.T) {
 	suite(t, func(*testing.T) (*Client, error) { return StartEmbedded(), nil })
 }
@@ -76,7 +78,7 @@ func age(t *testing.T, c *Client, d time.Duration) {
 			for _, p := range pending {
 				must(c.redis.Do(ctx, "XCLAIM", key, "couriers", "courier", 0, p.ID, "IDLE", (p.Idle + d).Milliseconds(), "RETRYCOUNT", p.RetryCount, "JUSTID").Err())
 			}
-		} else if strings.HasPrefix(key, "otp:report:") {
+		} else if strings.HasPrefix(key, prefix+"report:") {
 			continue
 		} else if strings.Contains(key, ":code") {
 			h, err := c.redis.HGetAll(ctx, key).Result()
@@ -106,7 +108,7 @@ func age(t *testing.T, c *Client, d time.Duration) {
 func keys(t *testing.T, c *Client) (keys []string) {
 	t.Helper()
 	scan := func(ctx context.Context, r redis.UniversalClient) error {
-		all := r.Scan(ctx, 0, "otp:*", 1000).Iterator()
+		all := r.Scan(ctx, 0, prefix+"*", 1000).Iterator()
 		for all.Next(ctx) {
 			keys = append(keys, all.Val())
 		}

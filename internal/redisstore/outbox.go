@@ -129,7 +129,7 @@ func (s *Codes) Settle(ctx context.Context, p otp.Parcel, o otp.Outcome) error {
 	return nil
 }
 
-func reportKey(c otp.Carried) string { return "otp:report:{" + c.Provider + ":" + c.ID + "}" }
+func reportKey(c otp.Carried) string { return prefix + "report:{" + c.Provider + ":" + c.ID + "}" }
 
 // Report implements otp.Outbox.
 func (s *Codes) Report(ctx context.Context, c otp.Carried, delivered bool) (message, region string, err error) {

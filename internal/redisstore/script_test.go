@@ -52,7 +52,7 @@ func TestCallsShareARoundTrip(t *testing.T) {
 		for i := range calls {
 			wg.Go(func() {
 				// Each key has room for one; half of the calls come second.
-				reply, err := s.run(t.Context(), []string{fmt.Sprintf("test:{0}:%s:%d", own, i/2)}, 1, int64(time.Minute/time.Microsecond))
+				reply, err := s.run(t.Context(), []string{fmt.Sprintf("share:{0}:%s:%d", own, i/2)}, 1, int64(time.Minute/time.Microsecond))
 				if err != nil {
 					t.Errorf("run: %v", err)
 					return
@@ -91,7 +91,7 @@ func TestCallsShareARoundTrip(t *testing.T) {
 // TestCallsFailByThemselves holds that a call that Redis refuses takes no other with it.
 func TestCallsFailByThemselves(t *testing.T) {
 	each(t, func(t *testing.T, c *Client) {
-		bad := "test:{0}:" + rand.Text()
+		bad := "share:{0}:" + rand.Text()
 		if err := c.redis.Set(t.Context(), bad, "no list", time.Minute).Err(); err != nil {
 			t.Fatal(err)
 		}
@@ -123,7 +123,7 @@ func TestCallsGiveUp(t *testing.T) {
 		s.lines[name] = &line{trips: maxTrips} // as if they were on their way
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
-		key := []string{"test:{0}:" + rand.Text()}
+		key := []string{"share:{0}:" + rand.Text()}
 		if _, err := s.run(ctx, key, 1, 1000); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("run: %v; want DeadlineExceeded", err)
 		}
