@@ -6,6 +6,7 @@ FLAGS     =
 FUZZTIME  = 30s
 BENCHTIME = 1s
 BASELINE  =
+DELAY     = 0s
 
 .PHONY: help run build test check bench fuzz clean
 
@@ -30,14 +31,14 @@ check: ## check format, go vet, staticcheck, go.mod and the scripts
 	go mod tidy -diff
 	@for script in .ci/*; do bash -n $$script || exit; done
 
-bench: ## measure the parts, then the whole service; BENCHTIME=1s FLAGS= BASELINE=commit to compare with
+bench: ## measure the parts, then the whole service; BENCHTIME=1s FLAGS= BASELINE=commit DELAY=0s of the webhook
 	.ci/with-services go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) $(FLAGS) ./internal/...
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
 	if [ -n "$(BASELINE)" ]; then \
 		mkdir "$$dir/src" && git archive "$(BASELINE)" | tar -x -C "$$dir/src" && (cd "$$dir/src" && go build -o ../baseline .) || exit; \
-		.ci/with-services go run ./internal/bench -baseline "$$dir/baseline"; \
+		.ci/with-services go run ./internal/bench -delay $(DELAY) -baseline "$$dir/baseline"; \
 	else \
-		.ci/with-services go run ./internal/bench; \
+		.ci/with-services go run ./internal/bench -delay $(DELAY); \
 	fi
 
 fuzz: ## fuzz each parser of foreign input for FUZZTIME=30s

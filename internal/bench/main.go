@@ -33,6 +33,7 @@ var (
 	rounds  = flag.Int("rounds", 5, "rounds, each with both servers")
 	logins  = flag.Int("logins", 2000, "logins a round and server")
 
+	delay    = flag.Duration("delay", 0, "time that the webhook takes for a message")
 	baseline = flag.String("baseline", "", "binary of another version of the service")
 )
 
@@ -125,7 +126,7 @@ func bench(ctx context.Context) (err error) {
 			}
 		}
 	}
-	fmt.Printf("%d clients, %d rounds of %d logins; calls a second, and ratios of one round: median (least to most)\n", *clients, *rounds, *logins)
+	fmt.Printf("%d clients, %d rounds of %d logins, webhook of %s; calls a second, and ratios of one round: median (least to most)\n", *clients, *rounds, *logins, *delay)
 	service := contestants[1]
 	for j, call := range append(calls, call{name: "arrival"}) {
 		fmt.Printf("%-9s", call.name)
@@ -256,6 +257,7 @@ func newInbox() *inbox {
 		if json.NewDecoder(r.Body).Decode(&m) == nil {
 			i.codes.Store(m.To, m.Code)
 		}
+		time.Sleep(*delay)
 	}))
 	return i
 }
