@@ -301,6 +301,7 @@ func TestFaults(t *testing.T) {
 		{nil, "APP_NAME=" + strings.Repeat("ab", 21), "APP_NAME: must be at most 40 printable characters"},
 		{nil, "WEBOTP_ORIGIN=https://login.example.net:8443", "WEBOTP_ORIGIN: must be an origin such as https://login.example.com, without a port"},
 		{nil, "WEBOTP_ORIGIN=http://login.example.net", "WEBOTP_ORIGIN: must be an origin such as https://login.example.com, without a port"},
+		{nil, "WEBOTP_ORIGIN=https://a..example.net", "WEBOTP_ORIGIN: must be an origin such as https://login.example.com, without a port"},
 		{nil, "ANDROID_APP_HASH=FA+9qCX9VS", "ANDROID_APP_HASH: must be the 11 characters of the app's hash"},
 		{nil, "TWILIO_BASE_URL=twilio.example.net", "TWILIO_BASE_URL: must be a URL of http or https"},
 		{nil, "VONAGE_SIGNATURE_METHOD=sha3", "VONAGE_SIGNATURE_METHOD: must be md5hash, md5, sha1, sha256 or sha512"},

@@ -165,7 +165,7 @@ func base(s string) (string, error) {
 var (
 	pathSecretShape = regexp.MustCompile(`^[A-Za-z0-9_-]{16,128}$`)
 	appHashShape    = regexp.MustCompile(`^[A-Za-z0-9+/]{11}$`)
-	hostShape       = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
+	hostShape       = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)*$`)
 )
 
 func pathSecret(s string) (string, error) {

@@ -27,7 +27,7 @@ const (
 // DrainTimeout is how long Deliver goes on with the messages in hand when it is told to end.
 const DrainTimeout = 5 * time.Second
 
-var errNoProvider = errors.New("otp: out of time")
+var errOutOfTime = errors.New("otp: out of time")
 
 // hand gives a message to the couriers of this copy. Where there are too many it stays in the store, until one of any
 // copy claims it.
@@ -211,7 +211,7 @@ func (h *holding) keep(ctx context.Context, until time.Time) {
 		case <-ctx.Done():
 			return
 		case <-late.C:
-			h.drop(errNoProvider)
+			h.drop(errOutOfTime)
 			return
 		case <-again.C:
 		}

@@ -142,7 +142,8 @@ type Match struct {
 	Provider string    // that took the challenge's last message; empty if none has yet
 }
 
-// A State is what became of a message. It moves downwards only, and from Sent to either of the last two.
+// A State is what became of a message. Only a provider's report ends it: Sent may come after Failed, by a courier who
+// was late with it.
 type State string
 
 // The states of a message.

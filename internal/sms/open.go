@@ -44,8 +44,12 @@ func open(c *config.Config, name string, stdout io.Writer) (p Provider, hears bo
 		}), hook != "", nil
 	case "vonage":
 		signature := c.Vonage.SignatureSecret.Reveal()
-		if hook != "" && signature == "" && secret != "" {
+		switch {
+		case hook == "" || signature != "":
+		case secret != "":
 			hook += "/" + secret
+		default: // nobody could tell that a call is Vonage's
+			hook = ""
 		}
 		return NewVonage(VonageOptions{
 			APIKey: c.Vonage.APIKey, APISecret: c.Vonage.APISecret.Reveal(), From: c.Vonage.From, BaseURL: c.Vonage.BaseURL,
