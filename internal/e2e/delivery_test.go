@@ -214,6 +214,28 @@ func TestDeliveryReports(t *testing.T) {
 	}
 }
 
+// TestReportsBySecret runs against a server that speaks as much of Kavenegar's protocol as it needs.
+func TestReportsBySecret(t *testing.T) {
+	kavenegar := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"return":{"status":200,"message":"ok"},"entries":[{"messageid":8792343,"status":5}]}`)
+	}))
+	defer kavenegar.Close()
+	const secret = "a-secret-part-of-the-path"
+	s := start(t, nil, "SMS_PROVIDERS=kavenegar", "KAVENEGAR_API_KEY=key", "KAVENEGAR_BASE_URL="+kavenegar.URL, "HOOK_SECRET="+secret)
+	a := s.want(s.request(phone), 202, "")
+	s.status(a, "sent")
+	const query = "?messageid=8792343&status=10"
+	s.want(s.call("GET", "/hooks/kavenegar"+query, ""), 401, "invalid_signature")
+	s.want(s.call("GET", "/hooks/kavenegar/another-secret"+query, ""), 401, "invalid_signature")
+	s.want(s.call("GET", "/hooks/kavenegar/"+secret+"?messageid=x&status=10", ""), 400, "bad_request")
+	s.status(a, "sent")
+	s.want(s.call("GET", "/hooks/kavenegar/"+secret+query, ""), 200, "")
+	s.status(a, "delivered")
+	if strings.Contains(s.log.String(), secret) {
+		t.Error("the log holds the secret of the path")
+	}
+}
+
 func TestMetrics(t *testing.T) {
 	s := start(t, nil, "INTERNAL_ADDR=127.0.0.1:0")
 	s.want(s.verify(phone, s.code(phone)), 201, "")
