@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -52,8 +51,7 @@ func NewKavenegar(o KavenegarOptions) (*Kavenegar, error) {
 	if o.APIKey == "" {
 		return nil, errors.New("sms: Kavenegar: API key: missing")
 	}
-	base := strings.TrimSuffix(cmp.Or(o.BaseURL, kavenegarURL), "/")
-	return &Kavenegar{options: o, url: base + "/v1/" + url.PathEscape(o.APIKey) + "/", transport: newTransport()}, nil
+	return &Kavenegar{options: o, url: baseURL(o.BaseURL, kavenegarURL) + "/v1/" + url.PathEscape(o.APIKey) + "/", transport: newTransport()}, nil
 }
 
 // Channels implements Provider.
@@ -70,12 +68,7 @@ func (k *Kavenegar) Send(ctx context.Context, m otp.Message) (id string, err err
 	if err != nil {
 		return "", err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, k.url+method, strings.NewReader(form.Encode()))
-	if err != nil {
-		return "", cause(ctx, err)
-	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	a, err := ask(k.transport, r)
+	a, err := postForm(ctx, k.transport, k.url+method, nil, form)
 	if err != nil {
 		return "", err
 	}
@@ -152,7 +145,7 @@ func readKavenegar(a answer, to phone.Number) (id string, err error) {
 // Read reads messageid and status of a query or a form, several of each with commas between them. Nothing in a
 // callback proves that it is Kavenegar's: the URL's secret does.
 func (k *Kavenegar) Read(c otp.Callback) ([]otp.Report, error) {
-	if k.options.HookSecret == "" || subtle.ConstantTimeCompare([]byte(c.Secret), []byte(k.options.HookSecret)) != 1 {
+	if !bySecret(c, k.options.HookSecret) {
 		return nil, otp.ErrForged
 	}
 	form, err := url.ParseQuery(cmp.Or(string(c.Body), c.Query))

@@ -1,13 +1,19 @@
 package sms
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"crypto/subtle"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -126,6 +132,40 @@ func ask(t *http.Transport, r *http.Request) (answer, error) {
 		return answer{}, errNoAnswer
 	}
 	return answer{response.StatusCode, response.Header, body}, nil
+}
+
+// postForm makes a call with a form, and with headers of its own, named as http.Header names them.
+func postForm(ctx context.Context, t *http.Transport, address string, h http.Header, form url.Values) (answer, error) {
+	return post(ctx, t, address, h, "application/x-www-form-urlencoded", []byte(form.Encode()))
+}
+
+// postJSON is postForm for a value as JSON.
+func postJSON(ctx context.Context, t *http.Transport, address string, h http.Header, value any) (answer, error) {
+	body, err := json.Marshal(value)
+	if err != nil {
+		return answer{}, cause(ctx, err)
+	}
+	return post(ctx, t, address, h, "application/json", body)
+}
+
+func post(ctx context.Context, t *http.Transport, address string, h http.Header, contentType string, body []byte) (answer, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
+	if err != nil {
+		return answer{}, cause(ctx, err)
+	}
+	maps.Copy(r.Header, h)
+	r.Header.Set("Content-Type", contentType)
+	return ask(t, r)
+}
+
+func bearer(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
+
+// baseURL is the provider's own address, unless the options have another, without a slash at the end.
+func baseURL(option, own string) string { return strings.TrimRight(cmp.Or(option, own), "/") }
+
+// bySecret tells whether a callback proves itself by the secret in its path. Without a secret none does.
+func bySecret(c otp.Callback, secret string) bool {
+	return secret != "" && subtle.ConstantTimeCompare([]byte(c.Secret), []byte(secret)) == 1
 }
 
 // ok tells whether the status is one of success.

@@ -1,13 +1,11 @@
 package sms
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
-	"strings"
 
 	"dekamond-otp/internal/otp"
 )
@@ -53,8 +51,7 @@ func NewSMSIR(o SMSIROptions) (*SMSIR, error) {
 		return nil, err
 	}
 	o.Parameter = cmp.Or(o.Parameter, "CODE")
-	base := strings.TrimSuffix(cmp.Or(o.BaseURL, smsIRURL), "/")
-	return &SMSIR{options: o, url: base + "/v1/send/", transport: newTransport()}, nil
+	return &SMSIR{options: o, url: baseURL(o.BaseURL, smsIRURL) + "/v1/send/", transport: newTransport()}, nil
 }
 
 // Channels implements Provider.
@@ -79,18 +76,7 @@ func (s *SMSIR) Send(ctx context.Context, m otp.Message) (id string, err error) 
 	case s.options.Line == 0:
 		return "", errNoLine
 	}
-	body, err := json.Marshal(content)
-	if err != nil {
-		return "", err
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+method, bytes.NewReader(body))
-	if err != nil {
-		return "", cause(ctx, err)
-	}
-	r.Header.Set("Accept", "application/json")
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("X-API-KEY", s.options.APIKey)
-	a, err := ask(s.transport, r)
+	a, err := postJSON(ctx, s.transport, s.url+method, http.Header{"Accept": {"application/json"}, "X-Api-Key": {s.options.APIKey}}, content)
 	if err != nil {
 		return "", err
 	}

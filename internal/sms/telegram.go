@@ -1,7 +1,6 @@
 package sms
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -37,7 +36,7 @@ var _ Provider = (*Telegram)(nil)
 
 // NewTelegram gives a provider with connections of its own.
 func NewTelegram(o TelegramOptions) *Telegram {
-	o.BaseURL = strings.TrimRight(cmp.Or(o.BaseURL, telegramURL), "/")
+	o.BaseURL = baseURL(o.BaseURL, telegramURL)
 	return &Telegram{o: o, transport: newTransport()}
 }
 
@@ -49,7 +48,7 @@ func (t *Telegram) Send(ctx context.Context, m otp.Message) (id string, err erro
 	if len(m.Code) < 4 || len(m.Code) > 8 {
 		return "", errTelegramCode
 	}
-	a, err := postBearer(ctx, t.transport, t.o.BaseURL+"/sendVerificationMessage", t.o.Token, map[string]any{
+	a, err := postJSON(ctx, t.transport, t.o.BaseURL+"/sendVerificationMessage", bearer(t.o.Token), map[string]any{
 		"phone_number": m.To.E164(),
 		"code":         m.Code,
 		"ttl":          int(min(max(m.TTL, 30*time.Second), time.Hour).Seconds()), // 30 to 3600

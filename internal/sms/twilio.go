@@ -1,7 +1,6 @@
 package sms
 
 import (
-	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha1"
@@ -62,7 +61,7 @@ var (
 
 // NewTwilio gives a provider with connections of its own.
 func NewTwilio(o TwilioOptions) *Twilio {
-	o.BaseURL = strings.TrimRight(cmp.Or(o.BaseURL, twilioURL), "/")
+	o.BaseURL = baseURL(o.BaseURL, twilioURL)
 	return &Twilio{o: o, transport: newTransport()}
 }
 
@@ -83,13 +82,8 @@ func (t *Twilio) Send(ctx context.Context, m otp.Message) (id string, err error)
 		form.Set("StatusCallback", t.o.StatusCallback+"?reference="+m.ID)
 	}
 	address := t.o.BaseURL + "/2010-04-01/Accounts/" + t.o.AccountSID + "/Messages.json"
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(form.Encode()))
-	if err != nil {
-		return "", cause(ctx, err)
-	}
-	r.SetBasicAuth(t.o.AccountSID, t.o.AuthToken)
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	a, err := ask(t.transport, r)
+	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte(t.o.AccountSID+":"+t.o.AuthToken))
+	a, err := postForm(ctx, t.transport, address, http.Header{"Authorization": {basic}}, form)
 	if err != nil {
 		return "", err
 	}

@@ -8,7 +8,6 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
-	"crypto/subtle"
 	"encoding/hex"
 	"encoding/json"
 	"hash"
@@ -70,7 +69,7 @@ var (
 
 // NewVonage gives a provider with connections of its own.
 func NewVonage(o VonageOptions) *Vonage {
-	o.BaseURL = strings.TrimRight(cmp.Or(o.BaseURL, vonageURL), "/")
+	o.BaseURL = baseURL(o.BaseURL, vonageURL)
 	o.SignatureMethod = cmp.Or(o.SignatureMethod, "md5hash")
 	return &Vonage{o: o, transport: newTransport()}
 }
@@ -97,12 +96,7 @@ func (v *Vonage) Send(ctx context.Context, m otp.Message) (id string, err error)
 	if v.o.Callback != "" {
 		form.Set("callback", v.o.Callback)
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, v.o.BaseURL+"/sms/json", strings.NewReader(form.Encode()))
-	if err != nil {
-		return "", cause(ctx, err)
-	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	a, err := ask(v.transport, r)
+	a, err := postForm(ctx, v.transport, v.o.BaseURL+"/sms/json", nil, form)
 	if err != nil {
 		return "", err
 	}
@@ -144,8 +138,7 @@ func readVonage(a answer) (id string, err error) {
 // Read implements Reporter. A delivery receipt comes as a query, a form or JSON, as the account is set.
 func (v *Vonage) Read(c otp.Callback) ([]otp.Report, error) {
 	fields := vonageFields(c)
-	byPath := v.o.HookSecret != "" && subtle.ConstantTimeCompare([]byte(c.Secret), []byte(v.o.HookSecret)) == 1
-	if !byPath && !v.signed(fields) {
+	if !bySecret(c, v.o.HookSecret) && !v.signed(fields) {
 		return nil, otp.ErrForged
 	}
 	id, status := fields["messageId"], fields["status"]

@@ -1,7 +1,6 @@
 package sms
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -53,7 +52,7 @@ var _ Provider = (*WhatsApp)(nil)
 
 // NewWhatsApp gives a provider with connections of its own.
 func NewWhatsApp(o WhatsAppOptions) *WhatsApp {
-	o.BaseURL = strings.TrimRight(cmp.Or(o.BaseURL, whatsAppURL), "/")
+	o.BaseURL = baseURL(o.BaseURL, whatsAppURL)
 	return &WhatsApp{o: o, transport: newTransport()}
 }
 
@@ -65,7 +64,7 @@ func (w *WhatsApp) Send(ctx context.Context, m otp.Message) (id string, err erro
 	type object = map[string]any
 	code := []object{{"type": "text", "text": m.Code}}
 	address := w.o.BaseURL + "/" + whatsAppVersion + "/" + w.o.PhoneNumberID + "/messages"
-	a, err := postBearer(ctx, w.transport, address, w.o.Token, object{
+	a, err := postJSON(ctx, w.transport, address, bearer(w.o.Token), object{
 		"messaging_product": "whatsapp",
 		"recipient_type":    "individual",
 		"to":                strings.TrimPrefix(m.To.E164(), "+"),
@@ -109,19 +108,4 @@ func (w *WhatsApp) Send(ctx context.Context, m otp.Message) (id string, err erro
 		return "", errNoAnswer
 	}
 	return body.Messages[0].ID, nil
-}
-
-// postBearer posts the value as JSON with a bearer token.
-func postBearer(ctx context.Context, t *http.Transport, url, token string, value any) (answer, error) {
-	body, err := json.Marshal(value)
-	if err != nil {
-		return answer{}, cause(ctx, err)
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
-	if err != nil {
-		return answer{}, cause(ctx, err)
-	}
-	r.Header.Set("Authorization", "Bearer "+token)
-	r.Header.Set("Content-Type", "application/json")
-	return ask(t, r)
 }
