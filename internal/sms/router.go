@@ -50,9 +50,15 @@ type RouterOptions struct {
 
 // Router is the otp.Carrier: it chooses a provider for each message, and lets those rest that fail.
 type Router struct {
-	lines map[string][]*line // by region, and "*"
-	tally otp.Tally
-	log   *slog.Logger
+	routes map[string]route // by region, and "*"
+	tally  otp.Tally
+	log    *slog.Logger
+}
+
+// A route is the providers of a region, the preferred one first, and the channels that they offer together.
+type route struct {
+	lines    []*line
+	channels []string
 }
 
 // A line is a provider with what is known of how it is doing.
@@ -65,7 +71,7 @@ type line struct {
 
 // NewRouter gives a router. Every name in Order and Routes must be that of a provider.
 func NewRouter(o RouterOptions) *Router {
-	r := &Router{lines: make(map[string][]*line), tally: o.Tally, log: o.Log}
+	r := &Router{routes: make(map[string]route), tally: o.Tally, log: o.Log}
 	named := make(map[string]*line)
 	for _, p := range o.Providers {
 		named[p.Name] = &line{Named: p, breaker: gobreaker.NewCircuitBreaker[string](gobreaker.Settings{
@@ -83,44 +89,41 @@ func NewRouter(o RouterOptions) *Router {
 			},
 		})}
 	}
-	route := func(names []string) (lines []*line) {
+	over := func(names []string) (found route) {
 		for _, name := range names {
-			lines = append(lines, named[name])
+			l := named[name]
+			found.lines = append(found.lines, l)
+			for _, c := range l.Channels() {
+				if !slices.Contains(found.channels, c) {
+					found.channels = append(found.channels, c)
+				}
+			}
 		}
-		return lines
+		return found
 	}
-	r.lines["*"] = route(o.Order)
+	r.routes["*"] = over(o.Order)
 	for region, names := range o.Routes {
-		r.lines[region] = route(names)
+		r.routes[region] = over(names)
 	}
 	return r
 }
 
-func (r *Router) route(region string) []*line {
-	if lines, ok := r.lines[region]; ok {
-		return lines
+func (r *Router) route(region string) route {
+	if found, ok := r.routes[region]; ok {
+		return found
 	}
-	return r.lines["*"]
+	return r.routes["*"]
 }
 
 // Channels implements otp.Carrier.
-func (r *Router) Channels(region string) (channels []string) {
-	for _, l := range r.route(region) {
-		for _, c := range l.Channels() {
-			if !slices.Contains(channels, c) {
-				channels = append(channels, c)
-			}
-		}
-	}
-	return channels
-}
+func (r *Router) Channels(region string) []string { return r.route(region).channels }
 
-// Carry implements otp.Carrier. It asks the providers of the region and channel in their order, three rounds over all of them, until one takes
-// the message or the number is rejected. One that refuses the message is not asked again. From the second resend on it
-// begins with another one: the messages through the first evidently did not arrive.
+// Carry implements otp.Carrier. It asks the providers of the region and channel in their order, three rounds over all
+// of them, until one takes the message or the number is rejected. One that refuses the message is not asked again. From
+// the second resend on it begins with another one: the messages through the first evidently did not arrive.
 func (r *Router) Carry(ctx context.Context, m otp.Message, may func() error) (otp.Carried, error) {
 	var lines []*line
-	for _, l := range r.route(m.Region) {
+	for _, l := range r.route(m.Region).lines {
 		if slices.Contains(l.Channels(), m.Channel) {
 			lines = append(lines, l)
 		}
@@ -132,14 +135,11 @@ func (r *Router) Carry(ctx context.Context, m otp.Message, may func() error) (ot
 		lines = slices.Concat(lines[first:], lines[:first])
 	}
 	last := errResting
-	var refused map[*line]bool
+	refused := make(map[*line]bool)
 	for round := 0; round < rounds; {
 		tried := false
 		for _, l := range lines {
-			if refused[l] {
-				continue
-			}
-			if l.resting() {
+			if refused[l] || l.resting() {
 				continue
 			}
 			if err := may(); err != nil {
@@ -163,9 +163,6 @@ func (r *Router) Carry(ctx context.Context, m otp.Message, may func() error) (ot
 				return otp.Carried{}, last
 			}
 			if f, ok := errors.AsType[*Failure](err); ok && f.Refused {
-				if refused == nil {
-					refused = make(map[*line]bool)
-				}
 				refused[l] = true
 			}
 		}
