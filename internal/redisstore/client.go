@@ -1,15 +1,18 @@
-// Package redisstore keeps challenges and limits in Redis. It owns the keys, the scripts and the
+// Package redisstore keeps challenges, limits and queued messages in Redis. It owns the keys, the scripts and the
 // connection; what a challenge means belongs to package otp.
 //
-// Each decision is one Lua script, so that it is atomic and takes one round trip. All keys of one phone
-// share a hash tag and with it a slot. An address is in a slot of its own: on a single Redis the script
-// takes its key too; on a cluster the address is asked first and given its send back on a refusal.
+// Each decision is one Lua script, so that it is atomic and takes one round trip. The phones are in partitions, each
+// with an outbox: all keys of one share a hash tag and with it a slot. An address is in a slot of its own: on a single
+// Redis the script takes its key too; on a cluster the address is asked first and given its send back on a refusal.
 //
-//	otp:{phone}:code    hash  the challenge: id, digest, tries, send, sent, receipts, last   lives Policy.TTL
-//	otp:{phone}:code:…  hash  the same for another purpose than a login
-//	otp:{phone}:sends   list  times of the messages to the phone                             lives the limit's window
-//	otp:{phone}:wrong   list  times of the wrong tries at the phone's codes                  lives a day
-//	otp:{address}:sends list  times of the messages asked for from the address               lives the limit's window
+//	otp:{n}:phone:code          hash    the challenge: id, digest, tries, send, sent, receipts, last, provider, and of
+//	                                    each message state:send and reported:send             lives Policy.TTL
+//	otp:{n}:phone:code:…        hash    the same for another purpose than a login
+//	otp:{n}:phone:sends         list    times of the messages to the phone                    lives the limit's window
+//	otp:{n}:phone:wrong         list    times of the wrong tries at the phone's codes         lives a day
+//	otp:{n}:outbox              stream  messages on their way: key, id, send, time, receipt, letter
+//	otp:{address}:sends         list    times of the messages asked for from the address      lives the limit's window
+//	otp:report:{provider:id}    string  where a provider's last word on a message belongs     lives an hour
 package redisstore
 
 import (

@@ -30,6 +30,8 @@ var reasons = map[string]error{
 	"wrong":   otp.ErrWrong,
 	"burnt":   otp.ErrBurnt,
 	"closed":  otp.ErrClosed,
+	"lost":    otp.ErrLost,
+	"late":    otp.ErrLate,
 }
 
 // Codes is an otp.Store.
@@ -210,15 +212,6 @@ func (s *Codes) remove(ctx context.Context, r addressReceipt) error {
 }
 
 func (s *Codes) run(ctx context.Context, script *script, keys []string, args ...any) ([]any, error) {
-	reply, err := s.call(ctx, script, keys, args...)
-	if err != nil {
-		return nil, err
-	}
-	values, _ := reply.([]any)
-	return values, nil
-}
-
-func (s *Codes) call(ctx context.Context, script *script, keys []string, args ...any) (any, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, unavailable(err)
 	}
@@ -226,7 +219,8 @@ func (s *Codes) call(ctx context.Context, script *script, keys []string, args ..
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	return reply, nil
+	values, _ := reply.([]any)
+	return values, nil
 }
 
 func refused(reply []any) bool      { return reply[0].(int64) == 0 }

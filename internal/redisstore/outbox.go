@@ -68,7 +68,7 @@ func (s *Codes) Claim(ctx context.Context, n int) (parcels []otp.Parcel, err err
 				outbox: outboxes[c[0].(int64)-1], entry: text(1), lease: c[2].(int64), key: text(3),
 				time: text(6), receipt: readReceipt(otp.Receipt(text(7))),
 			}
-			parcels = append(parcels, otp.Parcel{ID: id, Send: send, Letter: []byte(text(8)), Until: until, Late: c[9].(int64) == 1, Slip: slip})
+			parcels = append(parcels, otp.Parcel{ID: id, Send: send, Letter: []byte(text(8)), Until: until, Late: text(9) == "late", Slip: slip})
 		}
 	}
 	return parcels, nil
@@ -81,20 +81,12 @@ func (s *Codes) Hold(ctx context.Context, p otp.Parcel) (until time.Time, err er
 		return time.Time{}, otp.ErrLost
 	}
 	until = time.Now().Add(trusted)
-	reply, err := s.call(ctx, s.scripts.hold, []string{slip.outbox, slip.key},
+	reply, err := s.run(ctx, s.scripts.hold, []string{slip.outbox, slip.key},
 		slip.entry, slip.lease, p.ID.String(), s.policy.MaxAttempts, slip.time, us(s.policy.TTL))
-	switch {
-	case err != nil:
-		return time.Time{}, err
-	case reply == "held":
-		return until, nil
-	case reply == "lost":
-		return time.Time{}, otp.ErrLost
-	case reply == "late":
-		return time.Time{}, otp.ErrLate
-	default:
-		return time.Time{}, otp.ErrNotLive
+	if err == nil && refused(reply) {
+		err = reason(reply)
 	}
+	return until, err
 }
 
 // Settle implements otp.Outbox.
@@ -117,12 +109,12 @@ func (s *Codes) Settle(ctx context.Context, p otp.Parcel, o otp.Outcome) error {
 			keys = append(keys, slip.receipt.key)
 		}
 	}
-	reply, err := s.call(ctx, s.scripts.settle, keys, slip.entry, slip.lease, p.ID.String(), p.Send, string(o.State), o.Provider, back)
+	reply, err := s.run(ctx, s.scripts.settle, keys, slip.entry, slip.lease, p.ID.String(), p.Send, string(o.State), o.Provider, back)
 	switch {
 	case err != nil:
 		return err
-	case reply == "lost":
-		return otp.ErrLost
+	case refused(reply):
+		return reason(reply)
 	case o.GiveBack && s.client.cluster:
 		return s.remove(ctx, slip.receipt)
 	}
@@ -150,7 +142,7 @@ func (s *Codes) Report(ctx context.Context, c otp.Carried, delivered bool) (mess
 	if delivered {
 		state = otp.Delivered
 	}
-	if _, err := s.call(ctx, s.scripts.report, f[:1], f[1], f[2], string(state)); err != nil {
+	if _, err := s.run(ctx, s.scripts.report, f[:1], f[1], f[2], string(state)); err != nil {
 		return "", "", err
 	}
 	first, err := s.client.redis.Del(ctx, reportKey(c)).Result() // last, so that a provider may call again after a failure

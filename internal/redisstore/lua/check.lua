@@ -13,12 +13,12 @@ end
 if wait(KEYS[2], daily_max, daily_window) > 0 then
   return {0, 'closed'}
 end
--- A Redis that takes no writes, being full or a replica, must not tell right from wrong: what it could not count would
--- be free.
-redis.call('HSET', KEYS[1], 'tries', c[3])
-if c[2] == ARGV[1] then
+local right = c[2] == ARGV[1]
+-- A right answer writes too: a Redis that takes no writes, being full or a replica, must not tell right from wrong, since
+-- what it could not count would be free.
+redis.call('HINCRBY', KEYS[1], 'tries', right and 0 or 1)
+if right then
   return {1, c[1], c[4], c[5] or ''}
 end
-redis.call('HINCRBY', KEYS[1], 'tries', 1)
 count(KEYS[2], daily_max, daily_window)
 return {0, 'wrong'}

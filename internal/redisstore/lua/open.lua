@@ -70,5 +70,5 @@ if letter ~= '' then
   hold(KEYS[4], entry, 1, ARGV[15])
 end
 redis.call('HSET', KEYS[1], 'send', send, 'sent', at, 'receipts', receipts, 'last', ARGV[1], 'state:' .. send, state, unpack(digest))
-redis.call('PEXPIRE', KEYS[1], text(math.ceil(ARGV[3] / 1000)))
+expire(KEYS[1], ARGV[3])
 return {1, id, send, at, next, receipt, entry}

@@ -8,6 +8,10 @@ end
 
 local stamp = text(now)
 
+local function expire(key, life)
+  return redis.call('PEXPIRE', key, text(math.ceil(life / 1000)))
+end
+
 -- A window is a list of the times of what happened, newest first, never longer than its maximum.
 -- wait until the window has room for one more; 0 = it has. max 0 = no limit.
 local function wait(key, max, window)
@@ -21,7 +25,7 @@ local function count(key, max, window)
     return 0
   end
   local length = redis.call('LPUSH', key, stamp)
-  redis.call('PEXPIRE', key, text(math.ceil(window / 1000)))
+  expire(key, window)
   if length < max then
     return 0
   end
@@ -52,19 +56,26 @@ local function hold(outbox, entry, lease, life)
   local reply = redis.pcall('XCLAIM', outbox, 'couriers', 'courier', 0, entry, 'RETRYCOUNT', lease, 'FORCE', 'JUSTID')
   if reply.err then
     redis.call('XGROUP', 'CREATE', outbox, 'couriers', '$')
-    redis.call('PEXPIRE', outbox, text(math.ceil(life / 1000)))
+    expire(outbox, life)
     redis.call('XCLAIM', outbox, 'couriers', 'courier', 0, entry, 'RETRYCOUNT', lease, 'FORCE', 'JUSTID')
   end
-end
-
--- late tells whether a message was queued longer ago than its code lives: then nobody has had any use of it, while one
--- whose challenge is gone earlier was used, or is another's.
-local function late(queued, life)
-  return now >= queued + life
 end
 
 local function drop(outbox, entry)
   redis.call('XACK', outbox, 'couriers', entry)
   redis.call('XDEL', outbox, entry)
+end
+
+-- use tells what a message is good for: 'live' to be sent; 'late' to be reported, since it was queued longer ago than its
+-- code lives, and nobody has had any use of it. One whose challenge is gone earlier was used, or is another's: it is
+-- dropped, and nil.
+local function use(outbox, entry, key, id, max_tries, queued, life)
+  if live(key, id, max_tries) then
+    return 'live'
+  end
+  if now >= queued + life then
+    return 'late'
+  end
+  drop(outbox, entry)
 end
 
