@@ -145,24 +145,27 @@ func (s *Service) deliver(working context.Context, p Parcel) {
 		s.log.InfoContext(ctx, "message sent", "phone", to, "message", m.ID, "channel", m.Channel, "provider", carried.Provider, "duration_ms", took)
 		return
 	}
-	cause := context.Cause(ctx)
-	switch {
-	case working.Err() != nil, errors.Is(err, ErrUnavailable):
+	if working.Err() != nil || errors.Is(err, ErrUnavailable) {
 		s.log.InfoContext(ctx, "message left to another copy", "phone", to, "message", m.ID)
 		return
-	case errors.Is(cause, ErrLate):
+	}
+	cause := context.Cause(ctx)
+	if errors.Is(cause, ErrLate) {
 		err = cause
 	}
-	if !errors.Is(cause, ErrLost) && !errors.Is(cause, ErrNotLive) {
+	if !dropped(cause) {
 		cause = s.settle(p, Outcome{State: Failed, GiveBack: !errors.Is(err, ErrRejected), Region: m.Region})
-		if !errors.Is(cause, ErrLost) {
-			s.tally.Count(string(Failed), "none", m.Region)
-			s.log.WarnContext(ctx, "message failed", "phone", to, "message", m.ID, "channel", m.Channel, "duration_ms", took, "error", err.Error())
-			return
-		}
 	}
-	s.log.InfoContext(ctx, "message dropped", "phone", to, "message", m.ID, "reason", cause.Error()) // others have it, or nobody needs it
+	if dropped(cause) {
+		s.log.InfoContext(ctx, "message dropped", "phone", to, "message", m.ID, "reason", cause.Error())
+		return
+	}
+	s.tally.Count(string(Failed), "none", m.Region)
+	s.log.WarnContext(ctx, "message failed", "phone", to, "message", m.ID, "channel", m.Channel, "duration_ms", took, "error", err.Error())
 }
+
+// dropped tells whether others have the message by now, or nobody needs it.
+func dropped(cause error) bool { return errors.Is(cause, ErrLost) || errors.Is(cause, ErrNotLive) }
 
 // A holding is a parcel in the hands of a courier, who must not send it when others may have it by now.
 type holding struct {
