@@ -81,6 +81,7 @@ func bench(ctx context.Context) (err error) {
 		contestants = append(contestants, &contestant{name: "baseline", command: []string{*baseline}})
 	}
 	for i, c := range contestants {
+		c.rates = make(map[string][]float64)
 		// Stores of its own: versions need not agree on what they keep.
 		postgres, dropDatabase, err := newDatabase(ctx, server, c.name)
 		if err != nil {
@@ -115,31 +116,31 @@ func bench(ctx context.Context) (err error) {
 				if err != nil {
 					return fmt.Errorf("%s: %w", c.name, err)
 				}
-				c.rates = append(c.rates, rate)
+				c.rates[call.name] = append(c.rates[call.name], rate)
 				if call.name == "request" { // what the couriers still do would slow down the next call
 					rate, err := inbox.await(people, float64(len(people))/rate)
 					if err != nil {
 						return fmt.Errorf("%s: %w", c.name, err)
 					}
-					c.arrivals = append(c.arrivals, rate)
+					c.rates[arrival] = append(c.rates[arrival], rate)
 				}
 			}
 		}
 	}
 	fmt.Printf("%d clients, %d rounds of %d logins, webhook of %s; calls a second, and ratios of one round: median (least to most)\n", *clients, *rounds, *logins, *delay)
 	service := contestants[1]
-	for j, call := range append(calls, call{name: "arrival"}) {
+	for _, call := range append(calls, call{name: arrival}) {
 		fmt.Printf("%-9s", call.name)
 		for _, c := range contestants {
-			fmt.Printf(" %s %.0f", c.name, median(c.of(j, len(calls))))
+			fmt.Printf(" %s %.0f", c.name, median(c.rates[call.name]))
 		}
 		for _, c := range contestants {
 			if c == service {
 				continue
 			}
 			var ratios []float64
-			for k, rate := range c.of(j, len(calls)) {
-				ratios = append(ratios, service.of(j, len(calls))[k]/rate)
+			for k, rate := range c.rates[call.name] {
+				ratios = append(ratios, service.rates[call.name][k]/rate)
 			}
 			slices.Sort(ratios)
 			fmt.Printf("   service : %s %.2f (%.2f to %.2f)", c.name, median(ratios), ratios[0], ratios[len(ratios)-1])
@@ -151,23 +152,14 @@ func bench(ctx context.Context) (err error) {
 
 // A contestant is a server under measurement.
 type contestant struct {
-	name     string
-	command  []string
-	url      string
-	rates    []float64 // of each call of the first round, then of the second…
-	arrivals []float64 // messages a second, from the first request to the last message
+	name    string
+	command []string
+	url     string
+	rates   map[string][]float64 // a second, of each call by its name and of the arrival, by rounds
 }
 
-// of gives the rates of one call, or after the last call those of the arrivals.
-func (c *contestant) of(call, calls int) (rates []float64) {
-	if call == calls {
-		return c.arrivals
-	}
-	for i := call; i < len(c.rates); i += calls {
-		rates = append(rates, c.rates[i])
-	}
-	return rates
-}
+// arrival is what is measured from the first request to the last message.
+const arrival = "arrival"
 
 func median(v []float64) float64 { v = slices.Sorted(slices.Values(v)); return v[len(v)/2] }
 
