@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"log/slog"
 	"maps"
 	"net"
@@ -143,10 +144,11 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 		return err
 	}
 	numbers := metrics.New()
-	carrier, hooks, err := openCarrier(c, log, stdout, numbers)
+	providers, err := sms.Open(c, stdout)
 	if err != nil {
 		return err
 	}
+	carrier := sms.NewRouter(sms.RouterOptions{Providers: providers, Order: c.SMSProviders, Routes: c.SMSRoutes, Tally: numbers, Log: log})
 
 	accounts, err := openAccounts(ctx, c, log, c.MigrateOnStart)
 	if err != nil {
@@ -184,11 +186,13 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 		Numbers:        phone.NewParser(c.DefaultRegion, slices.Collect(maps.Keys(c.OTPTestNumbers))...),
 		Log:            log,
 		Checks:         []httpapi.Check{{Name: "database", Ping: accounts.Ping}, {Name: "redis", Ping: redis.Ping}},
-		Hooks:          hooks,
+		Hooks:          hooks(c, log, providers),
 		PublicURL:      c.PublicURL,
 		AdminKeys:      reveal(c.AdminAPIKey),
 		TrustedProxies: c.TrustedProxies,
 		CORSOrigins:    c.CORSOrigins,
+		LoginPage:      c.LoginPage,
+		Inbox:          inbox(c, providers),
 	})
 
 	ctx, cancel := context.WithCancel(ctx)
@@ -343,12 +347,8 @@ func newKey(getenv func(string) string, algorithm string, stdout io.Writer) erro
 	return err
 }
 
-// openCarrier gives the router over the providers, and those whose delivery reports reach this service.
-func openCarrier(c *config.Config, log *slog.Logger, stdout io.Writer, tally otp.Tally) (*sms.Router, map[string]httpapi.Hook, error) {
-	providers, err := sms.Open(c, stdout)
-	if err != nil {
-		return nil, nil, err
-	}
+// hooks gives those providers whose delivery reports reach this service.
+func hooks(c *config.Config, log *slog.Logger, providers []sms.Named) map[string]httpapi.Hook {
 	hooks := make(map[string]httpapi.Hook)
 	for _, p := range providers {
 		if p.Reports {
@@ -359,7 +359,17 @@ func openCarrier(c *config.Config, log *slog.Logger, stdout io.Writer, tally otp
 			log.Warn("webhook calls are not signed", "missing", "SMS_WEBHOOK_SECRET")
 		}
 	}
-	return sms.NewRouter(sms.RouterOptions{Providers: providers, Order: c.SMSProviders, Routes: c.SMSRoutes, Tally: tally, Log: log}), hooks, nil
+	return hooks
+}
+
+// inbox gives the messages that the console has shown, to development alone.
+func inbox(c *config.Config, providers []sms.Named) iter.Seq2[otp.Message, time.Time] {
+	for _, p := range providers {
+		if console, ok := p.Provider.(*sms.Console); ok && !c.Production {
+			return console.Recent
+		}
+	}
+	return nil
 }
 
 // openTexts gives the texts of messages, and warns of those that cost more than one message.

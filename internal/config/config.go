@@ -109,6 +109,7 @@ type Config struct {
 	AuditTTL       time.Duration  // 1h to 87600h
 	TrustedProxies []netip.Prefix // masked; a single address is a prefix of its whole length
 	CORSOrigins    []string       // scheme://host[:port] in lower case, or "*" alone for all
+	LoginPage      bool
 
 	LogLevel  slog.Level
 	LogFormat string // text or json
@@ -187,6 +188,7 @@ func Load(getenv func(string) string) (*Config, error) {
 		AuditTTL:       read(r, "AUDIT_TTL", "2160h", seconds("1h", "87600h")),
 		TrustedProxies: read(r, "TRUSTED_PROXIES", "", list(prefix)),
 		CORSOrigins:    read(r, "CORS_ORIGINS", "", or("*", []string{"*"}, list(origin))),
+		LoginPage:      read(r, "LOGIN_PAGE", "true", yesNo),
 
 		LogLevel:  read(r, "LOG_LEVEL", "info", level),
 		LogFormat: read(r, "LOG_FORMAT", def("text", "json"), oneOf("text", "json")),

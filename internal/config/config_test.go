@@ -55,7 +55,7 @@ func TestDevelopmentDefaults(t *testing.T) {
 		JWTKeyGrace: 10 * time.Minute, JWTIssuer: "dekamond-otp", JWTAudience: "dekamond-otp",
 		AccessTTL: 15 * time.Minute, RefreshTTL: 720 * time.Hour, AuditTTL: 2160 * time.Hour,
 		SMSRegions: []string{"*"}, SMSProviders: []string{"console"}, SMTPAddr: "127.0.0.1:1025",
-		LogLevel: slog.LevelInfo, LogFormat: "text",
+		LoginPage: true, LogLevel: slog.LevelInfo, LogFormat: "text",
 	}
 	want.SMSWebhook.Channels = []string{"sms"}
 	want.SMSIR.Parameter, want.Vonage.SignatureMethod, want.WhatsApp.Language = "CODE", "md5hash", "en_US"

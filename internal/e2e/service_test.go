@@ -310,6 +310,7 @@ func wrongCode(code string) string {
 }
 
 var document = sync.OnceValues(func() (routers.Router, error) {
+	openapi3filter.RegisterBodyDecoder("text/html", openapi3filter.PlainBodyDecoder)
 	openapi3.DefineStringFormatValidator("uuid", openapi3.NewCallbackValidator(uuid.Validate))
 	doc, err := openapi3.NewLoader().LoadFromFile("../httpapi/openapi.yaml")
 	if err != nil {

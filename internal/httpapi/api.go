@@ -11,6 +11,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -69,6 +70,8 @@ type Options struct {
 	AdminKeys      []string        // none: there are no admin calls
 	TrustedProxies []netip.Prefix  // whose X-Forwarded-For is believed
 	CORSOrigins    []string        // scheme://host[:port], or "*"
+	LoginPage      bool
+	Inbox          iter.Seq2[otp.Message, time.Time] // what the console has shown, the newest first; nil: nobody may see it
 }
 
 // A Server answers HTTP requests.
@@ -125,6 +128,12 @@ func New(o Options) *Server {
 	s.app.Get("/healthz", func(c *fiber.Ctx) error { return c.JSON(fiber.Map{"status": "ok"}) })
 	s.app.Get("/readyz", s.ready)
 	s.app.Get("/openapi.yaml", s.document)
+	if o.LoginPage {
+		s.mountPage("/", "login")
+	}
+	if o.Inbox != nil {
+		s.app.Get("/dev/messages", s.devMessages)
+	}
 
 	server := s.app.Server()
 	server.Logger = silent{} // it quotes what strangers send

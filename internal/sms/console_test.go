@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"dekamond-otp/internal/otp"
 )
 
 // writes keeps each Write apart. It has no lock: the race detector sees calls that overlap.
@@ -27,7 +31,7 @@ func TestConsole(t *testing.T) {
 		var out writes
 		m := message
 		m.Text = tc.text
-		_, err := NewConsole(&out).Send(t.Context(), m)
+		_, err := NewConsole(&out, 0).Send(t.Context(), m)
 		if got := strings.Join(out, "|"); got != tc.want || err != nil {
 			t.Errorf("Send(%q) wrote %q, %v; want %q", tc.text, got, err, tc.want)
 		}
@@ -36,7 +40,7 @@ func TestConsole(t *testing.T) {
 
 func TestConsoleKeepsLinesWhole(t *testing.T) {
 	var out writes
-	c := NewConsole(&out)
+	c := NewConsole(&out, 0)
 	want := make(map[string]bool)
 	var senders sync.WaitGroup
 	for i := range 64 {
@@ -67,7 +71,27 @@ func (w brokenWriter) Write([]byte) (int, error) { return 0, w.err }
 
 func TestConsoleReturnsTheWritersError(t *testing.T) {
 	broken := errors.New("broken pipe")
-	if _, err := NewConsole(brokenWriter{broken}).Send(context.Background(), message); !errors.Is(err, broken) {
+	if _, err := NewConsole(brokenWriter{broken}, 0).Send(context.Background(), message); !errors.Is(err, broken) {
 		t.Errorf("Send to a broken writer = %v; want %v", err, broken)
+	}
+}
+
+func TestConsoleKeepsTheLastMessages(t *testing.T) {
+	c := NewConsole(io.Discard, 2)
+	began := time.Now()
+	for _, id := range []string{"a", "b", "c"} {
+		if _, err := c.Send(t.Context(), otp.Message{ID: id}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := ""
+	for m, at := range c.Recent {
+		got += m.ID
+		if at.Before(began) || at.After(time.Now()) {
+			t.Errorf("message %s at %v", m.ID, at)
+		}
+	}
+	if got != "cb" {
+		t.Errorf("the last messages are %q; want cb", got)
 	}
 }

@@ -30,7 +30,11 @@ func open(c *config.Config, name string, stdout io.Writer) (p Provider, hears bo
 	secret := c.HookSecret.Reveal()
 	switch name {
 	case "console":
-		return NewConsole(stdout), false, nil
+		keeps := 0
+		if !c.Production {
+			keeps = 50
+		}
+		return NewConsole(stdout, keeps), false, nil
 	case "webhook":
 		p, err := NewWebhook(WebhookOptions{URL: c.SMSWebhook.URL.Reveal(), Secret: c.SMSWebhook.Secret.Reveal(), Channels: c.SMSWebhook.Channels})
 		return p, false, err

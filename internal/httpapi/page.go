@@ -1,0 +1,85 @@
+package httpapi
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"io/fs"
+	"mime"
+	"path"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+)
+
+// pageFiles has a folder for each page. Its index.html is the page, and the files beside it are below the page's name.
+// A large file is kept compressed, as name.gz.
+//
+//go:embed pages
+var pageFiles embed.FS
+
+// pagePolicy lets a page load nothing and ask nobody but this service (CSP level 3).
+const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// A file of a page.
+type file struct {
+	mediaType, tag string
+	plain, gzip    []byte
+}
+
+// mountPage serves a page at route, and its files below /name/.
+func (s *Server) mountPage(route, name string) {
+	folder := "pages/" + name
+	entries, err := pageFiles.ReadDir(folder)
+	if err != nil {
+		panic(err)
+	}
+	for _, entry := range entries {
+		handler := readFile(folder + "/" + entry.Name()).serve
+		if entry.Name() == "index.html" {
+			s.app.Get(route, handler)
+		} else {
+			s.app.Get("/"+name+"/"+strings.TrimSuffix(entry.Name(), ".gz"), handler)
+		}
+	}
+}
+
+func readFile(name string) *file {
+	text, err := fs.ReadFile(pageFiles, name)
+	if err != nil {
+		panic(err)
+	}
+	f := new(file)
+	if plain, compressed := strings.CutSuffix(name, ".gz"); compressed {
+		name, f.gzip = plain, text
+		if f.plain, err = fasthttp.AppendGunzipBytes(nil, text); err != nil {
+			panic(err)
+		}
+	} else {
+		f.plain, f.gzip = text, fasthttp.AppendGzipBytesLevel(nil, text, fasthttp.CompressBestCompression)
+	}
+	f.mediaType = mime.TypeByExtension(path.Ext(name))
+	sum := sha256.Sum256(f.plain)
+	f.tag = `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+	return f
+}
+
+// serve answers with the file, which a browser keeps and asks after each time.
+func (f *file) serve(c *fiber.Ctx) error {
+	c.Set(fiber.HeaderCacheControl, "no-cache")
+	c.Set(fiber.HeaderETag, f.tag)
+	c.Set(fiber.HeaderVary, fiber.HeaderAcceptEncoding)
+	if strings.Contains(c.Get(fiber.HeaderIfNoneMatch), f.tag) {
+		return c.SendStatus(fiber.StatusNotModified)
+	}
+	c.Set(fiber.HeaderContentType, f.mediaType)
+	c.Set(fiber.HeaderContentSecurityPolicy, pagePolicy)
+	c.Set(fiber.HeaderReferrerPolicy, "no-referrer")
+	if strings.Contains(c.Get(fiber.HeaderAcceptEncoding), "gzip") {
+		c.Set(fiber.HeaderContentEncoding, "gzip")
+		return c.Send(f.gzip)
+	}
+	return c.Send(f.plain)
+}
