@@ -143,7 +143,7 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 	if err != nil {
 		return err
 	}
-	numbers := metrics.New()
+	numbers := metrics.New(versionText())
 	providers, err := sms.Open(c, stdout)
 	if err != nil {
 		return err
@@ -168,15 +168,17 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 		Length: c.OTPLength, TTL: c.OTPTTL, MaxAttempts: c.OTPMaxAttempts, ResendAfter: c.OTPResendAfter,
 		PerPhone: otp.Limit(c.OTPLimitPhone), PerAddress: otp.Limit(c.OTPLimitIP), DailyAttempts: c.OTPDailyAttempts,
 	}
+	store := redisstore.NewCodes(redis, policy, c.RedisPartitions)
+	numbers.Watch(metrics.Sources{RedisPool: redis.Pool, DatabasePool: accounts.Pool, Outbox: store.Backlog, Resting: carrier.Resting})
 	codes, err := otp.New(otp.Options{
-		Store: redisstore.NewCodes(redis, policy, c.RedisPartitions), Carrier: carrier, Texts: texts, Tally: numbers, Log: log,
+		Store: numbers.Codes(store), Carrier: carrier, Texts: texts, Tally: numbers, Log: log,
 		Secret: []byte(c.OTPSecret.Reveal()), Policy: policy, Regions: c.SMSRegions, TestNumbers: c.OTPTestNumbers,
 	})
 	if err != nil {
 		return err
 	}
 	users := account.New(account.Options{
-		Store: accounts, Signer: tokens, Log: log, RefreshTTL: c.RefreshTTL, SignupLogsIn: c.SignupLogsIn,
+		Store: numbers.Accounts(accounts), Signer: tokens, Log: log, RefreshTTL: c.RefreshTTL, SignupLogsIn: c.SignupLogsIn,
 		DormantAfter: c.DormantAfter, AuditTTL: c.AuditTTL,
 	})
 	server := httpapi.New(httpapi.Options{
@@ -185,6 +187,7 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 		Tokens:         tokens,
 		Numbers:        phone.NewParser(c.DefaultRegion, slices.Collect(maps.Keys(c.OTPTestNumbers))...),
 		Log:            log,
+		Tally:          numbers,
 		Checks:         []httpapi.Check{{Name: "database", Ping: accounts.Ping}, {Name: "redis", Ping: redis.Ping}},
 		Hooks:          hooks(c, log, providers),
 		PublicURL:      c.PublicURL,
@@ -243,6 +246,7 @@ func newLog(w io.Writer, c *config.Config) *slog.Logger {
 type accountStore interface {
 	account.Store
 	Ping(ctx context.Context) error
+	Pool() (idle, used, most int, waits int64, waited time.Duration)
 	Migrate(ctx context.Context) (applied []string, err error)
 	Pending(ctx context.Context) (pending []string, err error)
 	Close() error

@@ -236,35 +236,6 @@ func TestReportsBySecret(t *testing.T) {
 	}
 }
 
-func TestMetrics(t *testing.T) {
-	s := start(t, nil, "INTERNAL_ADDR=127.0.0.1:0")
-	s.want(s.verify(phone, s.code(phone)), 201, "")
-	address := regexp.MustCompile(`msg=metrics address=(\S+)`).FindStringSubmatch(s.log.String())
-	if address == nil {
-		t.Fatal("the log does not say where the metrics are")
-	}
-	response, err := client.Get("http://" + address[1] + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, event := range []string{"sent", "verified"} {
-		if want := `otp_messages_total{event="` + event + `",provider="console",region="IR"} 1`; !strings.Contains(string(text), want) {
-			t.Errorf("the metrics do not have %s:\n%s", want, regexp.MustCompile("(?m)^otp_.*$").FindAllString(string(text), -1))
-		}
-	}
-	if a := s.call("GET", "/metrics", ""); a.status != 404 {
-		t.Errorf("the public address answers %d to /metrics; want 404", a.status)
-	}
-	taken := launch(t, t.TempDir(), "INTERNAL_ADDR="+address[1]) // is no reason to keep people from logging in
-	taken.await()
-	eventually(t, "the log says that the address is taken", func() bool { return strings.Contains(taken.log.String(), "no metrics") })
-}
-
 func TestOwnTexts(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) {

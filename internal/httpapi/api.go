@@ -57,6 +57,14 @@ type Check struct {
 	Ping func(context.Context) error
 }
 
+// A Tally counts answers.
+type Tally interface {
+	// Answered counts a request and takes its time. The route is its pattern, or "none".
+	Answered(method, route string, status int, took time.Duration)
+	// Refused counts a problem by its code.
+	Refused(route, code string)
+}
+
 // Options are the inputs of New.
 type Options struct {
 	OTP            *otp.Service
@@ -64,6 +72,7 @@ type Options struct {
 	Tokens         Tokens
 	Numbers        *phone.Parser
 	Log            *slog.Logger
+	Tally          Tally
 	Checks         []Check
 	Hooks          map[string]Hook // by the name of the provider
 	PublicURL      string          // by which providers call the hooks, without a slash at the end
@@ -174,11 +183,8 @@ func (s *Server) around(c *fiber.Ctx) error {
 	defer cancel()
 	c.SetUserContext(ctx)
 	err := guarded(c)
-	route := c.Route().Path
+	route := routeOf(c, err)
 	if err != nil {
-		if _, unrouted := errors.AsType[*fiber.Error](err); unrouted {
-			route = "none"
-		}
 		if err := s.fail(c, err); err != nil {
 			return err
 		}
@@ -187,11 +193,26 @@ func (s *Server) around(c *fiber.Ctx) error {
 	if route == "/healthz" || route == "/readyz" {
 		level = slog.LevelDebug
 	}
+	took := time.Since(began)
+	s.Tally.Answered(methodOf(c), route, c.Response().StatusCode(), took)
 	s.Log.LogAttrs(ctx, level, "request",
 		slog.String("method", c.Method()), slog.String("route", route),
 		slog.Int("status", c.Response().StatusCode()), slog.String("client", s.client(c).String()),
-		slog.Float64("duration_ms", float64(time.Since(began).Microseconds())/1000))
+		slog.Float64("duration_ms", float64(took.Microseconds())/1000))
 	return nil
+}
+
+// methodOf gives the method, as a text that outlives the request.
+func methodOf(c *fiber.Ctx) string {
+	return fiber.DefaultMethods[max(0, slices.Index(fiber.DefaultMethods, c.Method()))]
+}
+
+// routeOf gives the pattern of the route, and "none" for a request that was refused before it had one.
+func routeOf(c *fiber.Ctx, err error) string {
+	if _, unrouted := errors.AsType[*fiber.Error](err); unrouted {
+		return "none"
+	}
+	return c.Route().Path
 }
 
 // prepare names the request. Requests that the server could not even read come here from the error handler.

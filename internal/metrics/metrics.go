@@ -1,40 +1,101 @@
 // Package metrics owns the numbers by which the one who runs the service sees how it does, and the page that
-// Prometheus reads them from. What is counted, and when, is left to the packages that do it.
+// Prometheus reads them from. What is counted, and when, is left to the packages that do it; the calls of the stores
+// are timed here, around the stores.
 //
 // No label has a value that a stranger chooses: never a phone, an address or a code.
 package metrics
 
 import (
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
+var (
+	callBuckets   = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10} // seconds of an HTTP or store call
+	tryBuckets    = []float64{.05, .1, .25, .5, 1, 1.5, 2, 2.5, 5}                                  // seconds of a provider's call
+	personBuckets = []float64{2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 300}                           // seconds until a person has answered
+)
+
 // Metrics are the numbers of this process. It is safe for use by many goroutines.
 type Metrics struct {
-	registry *prometheus.Registry
-	messages *prometheus.CounterVec
+	registry      *prometheus.Registry
+	http          *prometheus.HistogramVec
+	problems      *prometheus.CounterVec
+	requests      *prometheus.CounterVec
+	messages      *prometheus.CounterVec
+	verifications *prometheus.CounterVec
+	delays        *prometheus.HistogramVec
+	tries         *prometheus.HistogramVec
+	redis         *prometheus.HistogramVec
+	database      *prometheus.HistogramVec
 }
 
 // New gives metrics that are all zero.
-func New() *Metrics {
-	m := &Metrics{
-		registry: prometheus.NewRegistry(),
-		messages: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "otp_messages_total",
-			Help: "Messages that were sent, failed, delivered or verified, by the provider (none: no provider took it) and the region of the number. " +
-				"A provider that fails a message counts one failure for each try.",
-		}, []string{"event", "provider", "region"}),
+func New(version string) *Metrics {
+	m := &Metrics{registry: prometheus.NewRegistry()}
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+		m.registry.MustRegister(c)
+		return c
 	}
-	m.registry.MustRegister(m.messages, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+		h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
+		m.registry.MustRegister(h)
+		return h
+	}
+	m.http = histogram("otp_http_request_duration_seconds", "HTTP requests by the class of their status.", callBuckets, "method", "route", "class")
+	m.problems = counter("otp_problems_total", "Failures told to clients, by their code in the OpenAPI document.", "route", "code")
+	m.requests = counter("otp_requests_total", "Requests for a code: accepted, for a test number, or why they were refused.", "outcome", "region")
+	m.messages = counter("otp_messages_total", "Messages that were sent, failed, delivered or verified, by the provider "+
+		"(none: no provider took it) and the region of the number. A provider that fails a message counts one failure for each try.", "event", "provider", "region")
+	m.verifications = counter("otp_verifications_total", "Answers with a code: verified, or why they logged nobody in.", "outcome", "region")
+	m.delays = histogram("otp_verify_delay_seconds", "From the first request for a code to the right answer.", personBuckets, "provider")
+	m.tries = histogram("otp_provider_call_duration_seconds", "Tries to hand a message to a provider: taken, rejected for the number, "+
+		"refused for the message, or failed.", tryBuckets, "provider", "result")
+	m.redis = histogram("otp_redis_call_duration_seconds", "Decisions of the code store.", callBuckets, "call", "result")
+	m.database = histogram("otp_database_call_duration_seconds", "Calls of the account store.", callBuckets, "call", "result")
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "otp_build_info", Help: "The running version."}, []string{"version"})
+	build.WithLabelValues(version).Set(1)
+	m.registry.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
-// Count implements otp.Tally.
-func (m *Metrics) Count(event, provider, region string) {
+// Answered implements httpapi.Tally.
+func (m *Metrics) Answered(method, route string, status int, took time.Duration) {
+	m.http.WithLabelValues(method, route, strconv.Itoa(status/100)+"xx").Observe(took.Seconds())
+}
+
+// Refused implements httpapi.Tally.
+func (m *Metrics) Refused(route, code string) { m.problems.WithLabelValues(route, code).Inc() }
+
+// Requested implements otp.Tally.
+func (m *Metrics) Requested(outcome, region string) {
+	m.requests.WithLabelValues(outcome, region).Inc()
+}
+
+// Message implements otp.Tally and sms.Tally.
+func (m *Metrics) Message(event, provider, region string) {
 	m.messages.WithLabelValues(event, provider, region).Inc()
+}
+
+// Checked implements otp.Tally.
+func (m *Metrics) Checked(outcome, region string) {
+	m.verifications.WithLabelValues(outcome, region).Inc()
+}
+
+// Delay implements otp.Tally.
+func (m *Metrics) Delay(provider string, d time.Duration) {
+	m.delays.WithLabelValues(provider).Observe(d.Seconds())
+}
+
+// Tried implements sms.Tally.
+func (m *Metrics) Tried(provider, result string, took time.Duration) {
+	m.tries.WithLabelValues(provider, result).Observe(took.Seconds())
 }
 
 // Handler serves GET /metrics in the formats of Prometheus.

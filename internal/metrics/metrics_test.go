@@ -1,48 +1,170 @@
 package metrics
 
 import (
+	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"dekamond-otp/internal/account"
+	"dekamond-otp/internal/otp"
 )
 
+var errDown = errors.New("down")
+
+func sources(err error) Sources {
+	return Sources{
+		RedisPool: func() (idle, used int, timeouts uint32) { return 3, 2, 7 },
+		DatabasePool: func() (idle, used, most int, waits int64, waited time.Duration) {
+			return 4, 1, 16, 9, 1500 * time.Millisecond
+		},
+		Outbox: func(context.Context) (int, time.Duration, error) { return 5, 2500 * time.Millisecond, err },
+		Resting: func(yield func(string, bool) bool) {
+			_ = yield("twilio", true) && yield("vonage", false)
+		},
+	}
+}
+
+func get(t *testing.T, m *Metrics, path string) (int, string) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+	body, err := io.ReadAll(w.Result().Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w.Code, string(body)
+}
+
 func TestMetrics(t *testing.T) {
-	m := New()
+	m := New("v1")
+	m.Watch(sources(nil))
 	var counting sync.WaitGroup
 	for range 100 {
-		counting.Go(func() { m.Count("sent", "twilio", "IR") })
+		counting.Go(func() {
+			m.Message("sent", "twilio", "IR")
+			m.Requested("accepted", "IR")
+			m.Checked("wrong", "IR")
+			m.Delay("twilio", 9*time.Second)
+			m.Tried("twilio", "taken", 300*time.Millisecond)
+			m.Answered("POST", "/otp/verify", 401, 3*time.Millisecond)
+			m.Refused("/otp/verify", "invalid_code")
+		})
 	}
 	counting.Wait()
-	m.Count("failed", "none", "")
-	s := httptest.NewServer(m.Handler())
-	defer s.Close()
-	get := func(path string) (int, string) {
-		t.Helper()
-		r, err := http.Get(s.URL + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer r.Body.Close()
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r.StatusCode, string(body)
-	}
-	status, text := get("/metrics")
+	m.Message("failed", "none", "")
+	status, text := get(t, m, "/metrics")
 	for _, want := range []string{
+		`otp_build_info{version="v1"} 1`,
 		`otp_messages_total{event="sent",provider="twilio",region="IR"} 100`,
 		`otp_messages_total{event="failed",provider="none",region=""} 1`,
+		`otp_requests_total{outcome="accepted",region="IR"} 100`,
+		`otp_verifications_total{outcome="wrong",region="IR"} 100`,
+		`otp_verify_delay_seconds_bucket{provider="twilio",le="5"} 0`,
+		`otp_verify_delay_seconds_bucket{provider="twilio",le="10"} 100`,
+		`otp_provider_call_duration_seconds_bucket{provider="twilio",result="taken",le="0.25"} 0`,
+		`otp_provider_call_duration_seconds_bucket{provider="twilio",result="taken",le="0.5"} 100`,
+		`otp_http_request_duration_seconds_count{class="4xx",method="POST",route="/otp/verify"} 100`,
+		`otp_problems_total{code="invalid_code",route="/otp/verify"} 100`,
+		`otp_redis_pool_connections{state="idle"} 3`,
+		`otp_redis_pool_connections{state="used"} 2`,
+		`otp_redis_pool_timeouts_total 7`,
+		`otp_database_pool_connections{state="idle"} 4`,
+		`otp_database_pool_connections{state="used"} 1`,
+		`otp_database_pool_connections_max 16`,
+		`otp_database_pool_waits_total 9`,
+		`otp_database_pool_wait_seconds_total 1.5`,
+		`otp_outbox_messages 5`,
+		`otp_outbox_oldest_seconds 2.5`,
+		`otp_provider_resting{provider="twilio"} 1`,
+		`otp_provider_resting{provider="vonage"} 0`,
 		"go_goroutines", "process_cpu_seconds_total",
 	} {
-		if status != 200 || !strings.Contains(text, want) {
+		if status != http.StatusOK || !strings.Contains(text, want) {
 			t.Errorf("GET /metrics = %d without %s", status, want)
 		}
 	}
-	if status, _ := get("/"); status != 404 {
-		t.Errorf("GET / = %d; want 404", status)
+}
+
+// TestOutboxUnknown holds that a Redis that does not answer takes nothing away but its own numbers.
+func TestOutboxUnknown(t *testing.T) {
+	m := New("v1")
+	m.Watch(sources(errDown))
+	status, text := get(t, m, "/metrics")
+	if status != http.StatusOK || strings.Contains(text, "otp_outbox_messages ") || !strings.Contains(text, "otp_redis_pool_timeouts_total 7") {
+		t.Errorf("GET /metrics = %d %s; want all but the outbox", status, text)
+	}
+}
+
+type codeStore struct {
+	otp.Store
+	err error
+}
+
+func (s codeStore) Check(context.Context, otp.Key, otp.Purpose, otp.Digest) (otp.Match, error) {
+	return otp.Match{Provider: "twilio"}, s.err
+}
+
+type accountStore struct {
+	account.Store
+	err error
+}
+
+func (s accountStore) Login(context.Context, account.NewSession) (account.User, error) {
+	return account.User{}, s.err
+}
+
+func TestStoresAreTimed(t *testing.T) {
+	m := New("v1")
+	for _, err := range []error{nil, otp.ErrWrong, otp.ErrUnavailable} {
+		match, got := m.Codes(codeStore{err: err}).Check(t.Context(), "", "", "")
+		if !errors.Is(got, err) || match.Provider != "twilio" {
+			t.Errorf("Check = %+v, %v; want what the store says: %v", match, got, err)
+		}
+	}
+	for _, err := range []error{account.ErrSpent, account.ErrUnavailable} {
+		if _, got := m.Accounts(accountStore{err: err}).Login(t.Context(), account.NewSession{}); !errors.Is(got, err) {
+			t.Errorf("Login = %v; want %v", got, err)
+		}
+	}
+	_, text := get(t, m, "/metrics")
+	for _, want := range []string{
+		`otp_redis_call_duration_seconds_count{call="check",result="ok"} 2`,
+		`otp_redis_call_duration_seconds_count{call="check",result="error"} 1`,
+		`otp_database_call_duration_seconds_count{call="login",result="ok"} 1`,
+		`otp_database_call_duration_seconds_count{call="login",result="error"} 1`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("GET /metrics without %s", want)
+		}
+	}
+}
+
+// TestEveryCallIsTimed calls each method of stores that are not there, which panics, once it is timed.
+func TestEveryCallIsTimed(t *testing.T) {
+	m := New("v1")
+	call := func(method reflect.Value) {
+		defer func() { _ = recover() }()
+		var zeros []reflect.Value
+		for i := range method.Type().NumIn() {
+			zeros = append(zeros, reflect.Zero(method.Type().In(i)))
+		}
+		method.Call(zeros)
+	}
+	for name, store := range map[string]any{"redis": m.Codes(nil), "database": m.Accounts(nil)} {
+		store := reflect.ValueOf(store)
+		for i := range store.NumMethod() {
+			call(store.Method(i))
+		}
+		_, text := get(t, m, "/metrics")
+		if got := strings.Count(text, "otp_"+name+"_call_duration_seconds_count{"); got != store.NumMethod() || got == 0 {
+			t.Errorf("%s: %d calls are timed; want %d", name, got, store.NumMethod())
+		}
 	}
 }

@@ -141,7 +141,7 @@ func (s *Service) deliver(working context.Context, p Parcel) {
 	took := time.Since(began).Milliseconds()
 	if err == nil {
 		_ = s.settle(p, Outcome{State: Sent, Carried: carried, Region: m.Region}) // which logs its error
-		s.tally.Count(string(Sent), carried.Provider, m.Region)
+		s.tally.Message(string(Sent), carried.Provider, m.Region)
 		s.log.InfoContext(ctx, "message sent", "phone", to, "message", m.ID, "channel", m.Channel, "provider", carried.Provider, "duration_ms", took)
 		return
 	}
@@ -160,7 +160,7 @@ func (s *Service) deliver(working context.Context, p Parcel) {
 		s.log.InfoContext(ctx, "message dropped", "phone", to, "message", m.ID, "reason", cause.Error())
 		return
 	}
-	s.tally.Count(string(Failed), "none", m.Region)
+	s.tally.Message(string(Failed), "none", m.Region)
 	s.log.WarnContext(ctx, "message failed", "phone", to, "message", m.ID, "channel", m.Channel, "duration_ms", took, "error", err.Error())
 }
 

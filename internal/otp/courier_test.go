@@ -79,19 +79,26 @@ func (texts) Compose(locale, purpose, code string) string {
 	return code + " " + purpose + " in " + locale
 }
 
-// A tally counts.
+// A tally counts messages, and the outcomes of requests and answers.
 type tally struct {
-	mu     sync.Mutex
-	counts map[string]int
+	mu               sync.Mutex
+	counts, outcomes map[string]int
 }
 
-func (t *tally) Count(event, provider, region string) {
+func (t *tally) Message(event, provider, region string) { t.add(&t.counts, event, provider, region) }
+
+func (t *tally) Requested(outcome, region string) { t.add(&t.outcomes, "requested", outcome, region) }
+
+func (t *tally) Checked(outcome, region string)         { t.add(&t.outcomes, "checked", outcome, region) }
+func (t *tally) Delay(provider string, _ time.Duration) { t.add(&t.outcomes, "delay", provider) }
+
+func (t *tally) add(to *map[string]int, names ...string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.counts == nil {
-		t.counts = make(map[string]int)
+	if *to == nil {
+		*to = make(map[string]int)
 	}
-	t.counts[event+" "+provider+" "+region]++
+	(*to)[strings.Join(names, " ")]++
 }
 
 func (t *tally) want(tb testing.TB, want map[string]int) {

@@ -305,8 +305,41 @@ type Texts interface {
 	Compose(locale, purpose, code string) string
 }
 
-// A Tally counts messages by what became of them: sent, failed, delivered or verified. The provider is "none" where
-// none took the message.
+// A Tally counts what happens. Regions are ISO 3166 codes, empty for a test number; outcomes are a few fixed words.
 type Tally interface {
-	Count(event, provider, region string)
+	// Requested counts a request for a code.
+	Requested(outcome, region string)
+	// Message counts a message by what became of it: sent, failed, delivered or verified. The provider is "none" where
+	// none took the message.
+	Message(event, provider, region string)
+	// Checked counts an answer with a code.
+	Checked(outcome, region string)
+	// Delay counts how long it took from the first request for a code to the right answer.
+	Delay(provider string, d time.Duration)
+}
+
+// outcomes are what a Tally calls the errors of Request and Verify.
+var outcomes = []struct {
+	err  error
+	name string
+}{
+	{ErrResendTooSoon, "resend_too_soon"},
+	{ErrPhoneLimit, "phone_limit"},
+	{ErrAddressLimit, "address_limit"},
+	{ErrDailyLimit, "daily_limit"},
+	{ErrRegion, "destination_not_allowed"},
+	{ErrChannel, "channel"},
+	{ErrNotLive, "not_live"},
+	{ErrWrong, "wrong"},
+	{ErrBurnt, "burnt"},
+	{ErrClosed, "closed"},
+}
+
+func outcome(err error) string {
+	for _, o := range outcomes {
+		if errors.Is(err, o.err) {
+			return o.name
+		}
+	}
+	return "unavailable"
 }

@@ -80,6 +80,18 @@ type Accepted struct {
 // Request has the phone sent its code: a new one, or the live one again. Its errors are ErrRegion, ErrChannel,
 // *ThrottledError and ErrUnavailable.
 func (s *Service) Request(ctx context.Context, r Request) (Accepted, error) {
+	accepted, err := s.request(ctx, r)
+	result := "accepted"
+	if err != nil {
+		result = outcome(err)
+	} else if _, isTest := s.tests[r.Phone.E164()]; isTest {
+		result = "test_number"
+	}
+	s.tally.Requested(result, r.Phone.Region())
+	return accepted, err
+}
+
+func (s *Service) request(ctx context.Context, r Request) (Accepted, error) {
 	fixed, isTest := s.tests[r.Phone.E164()]
 	if !isTest && !s.regions["*"] && !s.regions[r.Phone.Region()] {
 		return Accepted{}, ErrRegion
@@ -158,7 +170,7 @@ func (s *Service) Report(ctx context.Context, provider string, r Report) error {
 	if r.Delivered {
 		event = Delivered
 	}
-	s.tally.Count(string(event), provider, region)
+	s.tally.Message(string(event), provider, region)
 	s.log.InfoContext(ctx, "message reported", "message", message, "provider", provider, "state", event)
 	return nil
 }
@@ -183,13 +195,19 @@ func (s *Service) Verify(ctx context.Context, a Answer, redeem func(context.Cont
 		if errors.Is(err, ErrInvalidCode) {
 			s.log.InfoContext(ctx, "code refused", "phone", a.Phone, "purpose", a.Purpose.Name(), "reason", err.Error())
 		}
+		s.tally.Checked(outcome(err), a.Phone.Region())
 		return err
 	}
 	spent, err := redeem(ctx, match.ID)
 	if err == nil {
-		s.tally.Count("verified", cmp.Or(match.Provider, "none"), a.Phone.Region())
+		s.countVerified(a.Phone, match)
 		s.log.InfoContext(ctx, "code accepted", "phone", a.Phone, "purpose", a.Purpose.Name())
 	} else {
+		result := "unavailable"
+		if spent {
+			result = "refused"
+		}
+		s.tally.Checked(result, a.Phone.Region())
 		s.log.InfoContext(ctx, "code not redeemed", "phone", a.Phone, "purpose", a.Purpose.Name(), "reason", err.Error())
 	}
 	if spent {
@@ -199,6 +217,17 @@ func (s *Service) Verify(ctx context.Context, a Answer, redeem func(context.Cont
 		}
 	}
 	return err
+}
+
+func (s *Service) countVerified(p phone.Number, m Match) {
+	s.tally.Checked("verified", p.Region())
+	if _, isTest := s.tests[p.E164()]; isTest {
+		return
+	}
+	provider := cmp.Or(m.Provider, "none")
+	s.tally.Message("verified", provider, p.Region())
+	opened := time.Unix(m.ID.Time().UnixTime()) // a UUIDv7 begins with its time (RFC 9562 §5.7)
+	s.tally.Delay(provider, time.Since(opened))
 }
 
 // Forget removes what is kept of a phone, but for the times of its messages: they are what the limits of

@@ -1,12 +1,15 @@
 package otp_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -83,6 +86,74 @@ func TestRegions(t *testing.T) {
 			t.Errorf("a test number's code: %v", err)
 		}
 	})
+}
+
+// TestOutcomes holds that every request and every answer is counted once, by how it ended.
+func TestOutcomes(t *testing.T) {
+	inWorld(t, func(o *otp.Options) {
+		o.Policy.ResendAfter, o.Policy.MaxAttempts, o.Policy.DailyAttempts = 30*time.Second, 2, 3
+		o.Policy.PerPhone, o.Policy.PerAddress = otp.Limit{Max: 2, Window: time.Hour}, otp.Limit{Max: 4, Window: time.Hour}
+		o.Regions, o.TestNumbers = []string{"IR"}, map[string]string{german.E164(): "123456"}
+	}, func(w *world) {
+		try := func(p phone.Number, channel string) {
+			_, _ = w.Request(w.t.Context(), otp.Request{Phone: p, Address: address, Channel: channel})
+			synctest.Wait()
+		}
+		banned, down := errors.New("banned"), errors.New("down")
+		answer := func(code string, spent bool, err error) { _ = w.verify(otp.Answer{Phone: iranian}, code, spent, err) }
+		wrong := func() { answer(other(w.carrier.code()), true, nil) }
+		answer("000000", true, nil)
+		try(iranian, "")
+		try(iranian, "") // resend_too_soon
+		answer(w.carrier.code(), false, down)
+		answer(w.carrier.code(), true, banned)
+		time.Sleep(time.Minute)
+		try(iranian, "")
+		answer(w.carrier.code(), true, nil)
+		try(iranian, "")                       // phone_limit
+		try(parse("+14155552671"), "")         // destination_not_allowed
+		try(parse("+989121234568"), otp.Voice) // channel
+		for _, n := range []string{"+989121234561", "+989121234562", "+989121234563", "+989121234564", "+989121234565"} {
+			try(parse(n), "")
+		}
+		try(german, "")
+		_ = w.verify(otp.Answer{Phone: german}, "123456", true, nil)
+
+		time.Sleep(2 * time.Hour)
+		try(iranian, "")
+		wrong()
+		wrong() // burns
+		answer(w.carrier.code(), true, nil)
+		time.Sleep(2 * time.Hour)
+		try(iranian, "")
+		wrong()
+		wrong() // closed
+		try(iranian, "")
+
+		ended, cancel := context.WithCancel(w.t.Context())
+		cancel()
+		_, _ = w.Request(ended, otp.Request{Phone: iranian, Address: address})
+
+		want := map[string]int{
+			"requested accepted IR": 8, "requested resend_too_soon IR": 1, "requested phone_limit IR": 1, "requested destination_not_allowed US": 1,
+			"requested channel IR": 1, "requested address_limit IR": 1, "requested test_number DE": 1, "requested daily_limit IR": 1, "requested unavailable IR": 1,
+			"checked verified IR": 1, "checked verified DE": 1, "checked not_live IR": 1, "checked unavailable IR": 1, "checked refused IR": 1,
+			"checked wrong IR": 3, "checked burnt IR": 1, "checked closed IR": 1, "delay pigeon": 1,
+		}
+		w.tally.mu.Lock()
+		defer w.tally.mu.Unlock()
+		if !maps.Equal(w.tally.outcomes, want) {
+			t.Errorf("counted %v; want %v", w.tally.outcomes, want)
+		}
+	})
+}
+
+// other gives a code that is not the code.
+func other(code string) string {
+	if code == "000000" {
+		return "000001"
+	}
+	return "000000"
 }
 
 func TestPurposes(t *testing.T) {

@@ -65,6 +65,12 @@ func (a *Accounts) Ping(ctx context.Context) error {
 	return a.do(ctx, func(ctx context.Context, c *pgxpool.Conn) error { return c.Ping(ctx) })
 }
 
+// Pool tells of the connections, how many calls had to wait for one, and for how long together.
+func (a *Accounts) Pool() (idle, used, most int, waits int64, waited time.Duration) {
+	s := a.pool.Stat()
+	return int(s.IdleConns()), int(s.AcquiredConns()), int(s.MaxConns()), s.EmptyAcquireCount(), s.EmptyAcquireWaitTime()
+}
+
 // Migrate brings the schema up to date and gives the names of the migrations that it applied.
 func (a *Accounts) Migrate(ctx context.Context) (applied []string, err error) {
 	db := stdlib.OpenDBFromPool(a.pool)

@@ -159,6 +159,12 @@ func (c *Client) Ping(ctx context.Context) error {
 	return nil
 }
 
+// Pool tells of the connections, and how many calls got none in time.
+func (c *Client) Pool() (idle, used int, timeouts uint32) {
+	p := c.redis.PoolStats()
+	return int(p.IdleConns), int(p.TotalConns - p.IdleConns), p.Timeouts
+}
+
 // Close closes the connections and ends an embedded Redis.
 func (c *Client) Close() error {
 	err := c.redis.Close()

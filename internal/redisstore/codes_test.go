@@ -2,12 +2,14 @@ package redisstore
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 
 	"dekamond-otp/internal/otp"
@@ -16,20 +18,58 @@ import (
 
 func init() { prefix = "test:" }
 
-func TestCodesEmbedded(t *testing.T) {
-	suite(t, func(*testing.T) (*Client, error) { return StartEmbedded(), nil })
-}
-
-func TestCodesOnRedis(t *testing.T) {
-	suite(t, func(t *testing.T) (*Client, error) {
+// openers reach each kind of Redis.
+var openers = map[string]func(*testing.T) (*Client, error){
+	"embedded": func(*testing.T) (*Client, error) { return StartEmbedded(), nil },
+	"single": func(t *testing.T) (*Client, error) {
 		return Open(Options{URL: service(t, "TEST_REDIS_URL"), Mode: Single})
-	})
+	},
+	"cluster": func(t *testing.T) (*Client, error) {
+		return Open(Options{URL: service(t, "TEST_REDIS_CLUSTER_URL"), Mode: Cluster})
+	},
 }
 
-func TestCodesOnCluster(t *testing.T) {
-	suite(t, func(t *testing.T) (*Client, error) {
-		return Open(Options{URL: service(t, "TEST_REDIS_CLUSTER_URL"), Mode: Cluster})
-	})
+func TestCodesEmbedded(t *testing.T)  { suite(t, openers["embedded"]) }
+func TestCodesOnRedis(t *testing.T)   { suite(t, openers["single"]) }
+func TestCodesOnCluster(t *testing.T) { suite(t, openers["cluster"]) }
+
+func TestBacklog(t *testing.T) {
+	for name, open := range openers {
+		t.Run(name, func(t *testing.T) {
+			c, err := open(t)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			s := NewCodes(c, otp.Policy{TTL: time.Minute, MaxAttempts: 5, DailyAttempts: 30}, 3)
+			for n := range uint32(3) {
+				if err := c.redis.Del(t.Context(), partition(n).outbox()).Err(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want := func(messages int, least, most time.Duration) {
+				t.Helper()
+				if n, oldest, err := s.Backlog(t.Context()); n != messages || oldest < least || oldest > most || err != nil {
+					t.Errorf("Backlog = %d, %v, %v; want %d, %v to %v", n, oldest, err, messages, least, most)
+				}
+			}
+			want(0, 0, 0)
+			began := time.Now()
+			var last otp.Challenge
+			for i := range 20 {
+				last, err = s.Open(t.Context(), otp.Opening{Phone: otp.Key(fmt.Sprint("backlog", i)), ID: uuid.Must(uuid.NewV7()), Digest: "digest", Letter: []byte("letter")})
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(20 * time.Millisecond)
+			want(20, 15*time.Millisecond, time.Since(began)+time.Second)
+			if err := s.Settle(t.Context(), last.Parcel, otp.Outcome{State: otp.Sent}); err != nil {
+				t.Fatal(err)
+			}
+			want(19, 15*time.Millisecond, time.Since(began)+time.Second)
+		})
+	}
 }
 
 func service(t testing.TB, variable string) string {

@@ -74,6 +74,38 @@ func (s *Codes) Claim(ctx context.Context, n int) (parcels []otp.Parcel, err err
 	return parcels, nil
 }
 
+// Backlog tells how many messages are queued or in hand, over all partitions, and how old the oldest is.
+func (s *Codes) Backlog(ctx context.Context) (messages int, oldest time.Duration, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
+	defer cancel()
+	var lengths []*redis.IntCmd
+	var firsts []*redis.XMessageSliceCmd
+	now, err := s.client.redis.Time(ctx).Result()
+	if err != nil {
+		return 0, 0, unavailable(err)
+	}
+	if _, err := s.client.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for n := range s.partitions {
+			outbox := partition(n).outbox()
+			lengths = append(lengths, p.XLen(ctx, outbox))
+			firsts = append(firsts, p.XRangeN(ctx, outbox, "-", "+", 1))
+		}
+		return nil
+	}); err != nil {
+		return 0, 0, unavailable(err)
+	}
+	for i := range lengths {
+		messages += int(lengths[i].Val())
+		for _, first := range firsts[i].Val() {
+			ms, _, _ := strings.Cut(first.ID, "-") // an entry's identifier begins with its time
+			if at, err := strconv.ParseInt(ms, 10, 64); err == nil {
+				oldest = max(oldest, now.Sub(time.UnixMilli(at)))
+			}
+		}
+	}
+	return messages, oldest, nil
+}
+
 // Hold implements otp.Outbox.
 func (s *Codes) Hold(ctx context.Context, p otp.Parcel) (until time.Time, err error) {
 	slip, ok := p.Slip.(slip)

@@ -44,14 +44,22 @@ type RouterOptions struct {
 	Providers []Named
 	Order     []string            // names, the preferred provider first
 	Routes    map[string][]string // the same for numbers of a region (ISO 3166), "*" for those of all others
-	Tally     otp.Tally
+	Tally     Tally
 	Log       *slog.Logger
+}
+
+// A Tally counts messages that providers fail, and takes the time of each try: its result is taken, rejected (the
+// number), refused (the message) or failed.
+type Tally interface {
+	Message(event, provider, region string)
+	Tried(provider, result string, took time.Duration)
 }
 
 // Router is the otp.Carrier: it chooses a provider for each message, and lets those rest that fail.
 type Router struct {
+	lines  []*line
 	routes map[string]route // by region, and "*"
-	tally  otp.Tally
+	tally  Tally
 	log    *slog.Logger
 }
 
@@ -65,6 +73,7 @@ type route struct {
 type line struct {
 	Named
 	breaker *gobreaker.CircuitBreaker[string]
+	tally   Tally
 	mu      sync.Mutex
 	rests   time.Time // because it asked for that
 }
@@ -74,7 +83,7 @@ func NewRouter(o RouterOptions) *Router {
 	r := &Router{routes: make(map[string]route), tally: o.Tally, log: o.Log}
 	named := make(map[string]*line)
 	for _, p := range o.Providers {
-		named[p.Name] = &line{Named: p, breaker: gobreaker.NewCircuitBreaker[string](gobreaker.Settings{
+		named[p.Name] = &line{Named: p, tally: o.Tally, breaker: gobreaker.NewCircuitBreaker[string](gobreaker.Settings{
 			Name: p.Name, Timeout: restFor,
 			ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= restAfter },
 			IsSuccessful: answers,
@@ -88,6 +97,7 @@ func NewRouter(o RouterOptions) *Router {
 				}
 			},
 		})}
+		r.lines = append(r.lines, named[p.Name])
 	}
 	over := func(names []string) (found route) {
 		for _, name := range names {
@@ -113,6 +123,15 @@ func (r *Router) route(region string) route {
 		return found
 	}
 	return r.routes["*"]
+}
+
+// Resting gives the providers, and whether each is not to be asked now.
+func (r *Router) Resting(yield func(provider string, rests bool) bool) {
+	for _, l := range r.lines {
+		if !yield(l.Name, l.resting()) {
+			return
+		}
+	}
 }
 
 // Channels implements otp.Carrier.
@@ -157,7 +176,7 @@ func (r *Router) Carry(ctx context.Context, m otp.Message, may func() error) (ot
 			if ctx.Err() != nil {
 				return otp.Carried{}, fmt.Errorf("%w; %w", errNotTaken, last)
 			}
-			r.tally.Count(string(otp.Failed), l.Name, m.Region)
+			r.tally.Message(string(otp.Failed), l.Name, m.Region)
 			r.log.WarnContext(ctx, "provider failed", "provider", l.Name, "phone", m.To, "message", m.ID, "error", err.Error())
 			if errors.Is(err, otp.ErrRejected) {
 				return otp.Carried{}, last
@@ -192,6 +211,19 @@ func answers(err error) bool {
 	return err == nil || ok && (f.Rejected || f.Refused)
 }
 
+func result(err error) string {
+	f, ok := errors.AsType[*Failure](err)
+	switch {
+	case err == nil:
+		return "taken"
+	case ok && f.Rejected:
+		return "rejected"
+	case ok && f.Refused:
+		return "refused"
+	}
+	return "failed"
+}
+
 // resting tells whether the provider is not to be asked now.
 func (l *line) resting() bool {
 	l.mu.Lock()
@@ -204,9 +236,13 @@ func (l *line) send(ctx context.Context, m otp.Message) (id string, err error) {
 	id, err = l.breaker.Execute(func() (string, error) {
 		try, cancel := context.WithTimeoutCause(ctx, tryTimeout, errSlow)
 		defer cancel()
+		began := time.Now()
 		id, err := l.Send(try, m)
 		if err != nil && context.Cause(try) == errSlow {
 			err = errSlow
+		}
+		if !errors.Is(err, context.Canceled) { // it was we who ended the call
+			l.tally.Tried(l.Name, result(err), time.Since(began))
 		}
 		return id, err
 	})

@@ -68,7 +68,9 @@ func sms(errs ...error) *bird { return &bird{channels: []string{otp.SMS}, errs: 
 // A tally counts.
 type tally map[string]int
 
-func (t tally) Count(event, provider, region string) { t[event+" "+provider+" "+region]++ }
+func (t tally) Message(event, provider, region string) { t[event+" "+provider+" "+region]++ }
+
+func (t tally) Tried(provider, _ string, _ time.Duration) { t["tried "+provider]++ }
 
 // A yard is a router over birds a, b, c….
 type yard struct {
@@ -158,12 +160,14 @@ func TestRouter(t *testing.T) {
 				}
 				wantTally := make(tally)
 				for i, n := range tc.tries {
-					if name := string(rune('a' + i)); name == tc.want {
-						n--
-					} else if n == 0 {
-						continue
+					name := string(rune('a' + i))
+					if n > 0 {
+						wantTally["tried "+name] = n
 					}
-					if name := string(rune('a' + i)); n > 0 {
+					if name == tc.want {
+						n--
+					}
+					if n > 0 {
 						wantTally["failed "+name+" "+tc.m.Region] = n
 					}
 				}
@@ -323,6 +327,23 @@ func TestRouterWaitsForRest(t *testing.T) {
 				t.Errorf("%s: Carry = %+v, %v after %v; want it to wait", name, got, err, took)
 			}
 		})
+	}
+}
+
+func TestResultOfATry(t *testing.T) {
+	for _, tc := range []struct {
+		err  error
+		want string
+	}{
+		{nil, "taken"},
+		{&Failure{Status: 400, Rejected: true}, "rejected"},
+		{&Failure{Status: 400, Refused: true}, "refused"},
+		{&Failure{Status: 503}, "failed"},
+		{errSlow, "failed"},
+	} {
+		if got := result(tc.err); got != tc.want {
+			t.Errorf("result(%v) = %s; want %s", tc.err, got, tc.want)
+		}
 	}
 }
 

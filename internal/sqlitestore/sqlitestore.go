@@ -77,6 +77,16 @@ func (a *Accounts) Ping(ctx context.Context) error {
 	})
 }
 
+// Pool tells of the connections, how many calls had to wait for one, and for how long together.
+func (a *Accounts) Pool() (idle, used, most int, waits int64, waited time.Duration) {
+	for _, db := range []*sql.DB{a.write, a.read} {
+		s := db.Stats()
+		idle, used, most = idle+s.Idle, used+s.InUse, most+s.MaxOpenConnections
+		waits, waited = waits+s.WaitCount, waited+s.WaitDuration
+	}
+	return idle, used, most, waits, waited
+}
+
 // Migrate brings the schema up to date and gives the names of the migrations that it applied.
 func (a *Accounts) Migrate(ctx context.Context) ([]string, error) {
 	return migrations.Apply(ctx, a.write, migrations.SQLite)

@@ -1,0 +1,161 @@
+package metrics
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"dekamond-otp/internal/account"
+	"dekamond-otp/internal/otp"
+)
+
+// Codes gives the store with its calls timed.
+func (m *Metrics) Codes(s otp.Store) otp.Store { return codes{s, timer{m.redis, otp.ErrUnavailable}} }
+
+// Accounts gives the store with its calls timed.
+func (m *Metrics) Accounts(s account.Store) account.Store {
+	return accounts{s, timer{m.database, account.ErrUnavailable}}
+}
+
+type timer struct {
+	calls       *prometheus.HistogramVec
+	unavailable error
+}
+
+// time takes the time of a call at its end. An error of the store's is one that says that it does not answer, or
+// that nobody expects: the others are answers.
+func (t timer) time(call string, began time.Time, err *error) {
+	result := "ok"
+	if *err != nil && errors.Is(*err, t.unavailable) {
+		result = "error"
+	}
+	t.calls.WithLabelValues(call, result).Observe(time.Since(began).Seconds())
+}
+
+type codes struct {
+	otp.Store
+	timer
+}
+
+func (c codes) Open(ctx context.Context, o otp.Opening) (_ otp.Challenge, err error) {
+	defer c.time("open", time.Now(), &err)
+	return c.Store.Open(ctx, o)
+}
+
+func (c codes) Check(ctx context.Context, phone otp.Key, p otp.Purpose, d otp.Digest) (_ otp.Match, err error) {
+	defer c.time("check", time.Now(), &err)
+	return c.Store.Check(ctx, phone, p, d)
+}
+
+func (c codes) Close(ctx context.Context, phone otp.Key, p otp.Purpose, m otp.Match) (err error) {
+	defer c.time("close", time.Now(), &err)
+	return c.Store.Close(ctx, phone, p, m)
+}
+
+func (c codes) Forget(ctx context.Context, phone otp.Key) (err error) {
+	defer c.time("forget", time.Now(), &err)
+	return c.Store.Forget(ctx, phone)
+}
+
+func (c codes) Status(ctx context.Context, phone otp.Key, p otp.Purpose, id otp.ChallengeID, send int) (_ otp.Status, err error) {
+	defer c.time("status", time.Now(), &err)
+	return c.Store.Status(ctx, phone, p, id, send)
+}
+
+func (c codes) Claim(ctx context.Context, n int) (_ []otp.Parcel, err error) {
+	defer c.time("claim", time.Now(), &err)
+	return c.Store.Claim(ctx, n)
+}
+
+func (c codes) Hold(ctx context.Context, p otp.Parcel) (_ time.Time, err error) {
+	defer c.time("hold", time.Now(), &err)
+	return c.Store.Hold(ctx, p)
+}
+
+func (c codes) Settle(ctx context.Context, p otp.Parcel, o otp.Outcome) (err error) {
+	defer c.time("settle", time.Now(), &err)
+	return c.Store.Settle(ctx, p, o)
+}
+
+func (c codes) Report(ctx context.Context, r otp.Carried, delivered bool) (_, _ string, err error) {
+	defer c.time("report", time.Now(), &err)
+	return c.Store.Report(ctx, r, delivered)
+}
+
+type accounts struct {
+	account.Store
+	timer
+}
+
+func (a accounts) Login(ctx context.Context, s account.NewSession) (_ account.User, err error) {
+	defer a.time("login", time.Now(), &err)
+	return a.Store.Login(ctx, s)
+}
+
+func (a accounts) Refresh(ctx context.Context, r account.Rotation) (_ account.Rotated, err error) {
+	defer a.time("refresh", time.Now(), &err)
+	return a.Store.Refresh(ctx, r)
+}
+
+func (a accounts) ByID(ctx context.Context, id uuid.UUID) (_ account.User, err error) {
+	defer a.time("by_id", time.Now(), &err)
+	return a.Store.ByID(ctx, id)
+}
+
+func (a accounts) BySession(ctx context.Context, user, session uuid.UUID) (_ account.User, err error) {
+	defer a.time("by_session", time.Now(), &err)
+	return a.Store.BySession(ctx, user, session)
+}
+
+func (a accounts) List(ctx context.Context, p account.Page) (_ []account.User, err error) {
+	defer a.time("list", time.Now(), &err)
+	return a.Store.List(ctx, p)
+}
+
+func (a accounts) Sessions(ctx context.Context, user uuid.UUID, limit int) (_ []account.Session, err error) {
+	defer a.time("sessions", time.Now(), &err)
+	return a.Store.Sessions(ctx, user, limit)
+}
+
+func (a accounts) EndSession(ctx context.Context, e account.Event) (err error) {
+	defer a.time("end_session", time.Now(), &err)
+	return a.Store.EndSession(ctx, e)
+}
+
+func (a accounts) EndSessions(ctx context.Context, e account.Event) (err error) {
+	defer a.time("end_sessions", time.Now(), &err)
+	return a.Store.EndSessions(ctx, e)
+}
+
+func (a accounts) SetBanned(ctx context.Context, banned bool, e account.Event) (_ account.User, err error) {
+	defer a.time("set_banned", time.Now(), &err)
+	return a.Store.SetBanned(ctx, banned, e)
+}
+
+func (a accounts) ChangePhone(ctx context.Context, c account.Claim, e account.Event) (_ account.User, err error) {
+	defer a.time("change_phone", time.Now(), &err)
+	return a.Store.ChangePhone(ctx, c, e)
+}
+
+func (a accounts) Delete(ctx context.Context, e account.Event) (err error) {
+	defer a.time("delete", time.Now(), &err)
+	return a.Store.Delete(ctx, e)
+}
+
+func (a accounts) Events(ctx context.Context, p account.EventPage) (_ []account.Event, err error) {
+	defer a.time("events", time.Now(), &err)
+	return a.Store.Events(ctx, p)
+}
+
+func (a accounts) Record(ctx context.Context, e account.Event) (_ bool, err error) {
+	defer a.time("record", time.Now(), &err)
+	return a.Store.Record(ctx, e)
+}
+
+func (a accounts) Sweep(ctx context.Context, b account.Broom) (_ account.Swept, err error) {
+	defer a.time("sweep", time.Now(), &err)
+	return a.Store.Sweep(ctx, b)
+}
