@@ -37,6 +37,7 @@ import (
 	"dekamond-otp/internal/sqlitestore"
 	"dekamond-otp/internal/text"
 	"dekamond-otp/internal/token"
+	"dekamond-otp/internal/trace"
 )
 
 // gcPercent spends some 20 MB of memory on fewer collections: nearly all that a request allocates is garbage at its end.
@@ -143,6 +144,8 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 	if err != nil {
 		return err
 	}
+	tracer := trace.Open(log, versionText())
+	defer tracer.Close()
 	numbers := metrics.New(versionText())
 	providers, err := sms.Open(c, stdout)
 	if err != nil {
@@ -171,14 +174,14 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 	store := redisstore.NewCodes(redis, policy, c.RedisPartitions)
 	numbers.Watch(metrics.Sources{RedisPool: redis.Pool, DatabasePool: accounts.Pool, Outbox: store.Backlog, Resting: carrier.Resting})
 	codes, err := otp.New(otp.Options{
-		Store: numbers.Codes(store), Carrier: carrier, Texts: texts, Tally: numbers, Log: log,
+		Store: numbers.Codes(store), Carrier: carrier, Texts: texts, Tally: numbers, Log: log, Tracer: tracer,
 		Secret: []byte(c.OTPSecret.Reveal()), Policy: policy, Regions: c.SMSRegions, TestNumbers: c.OTPTestNumbers,
 	})
 	if err != nil {
 		return err
 	}
 	users := account.New(account.Options{
-		Store: numbers.Accounts(accounts), Signer: tokens, Log: log, RefreshTTL: c.RefreshTTL, SignupLogsIn: c.SignupLogsIn,
+		Store: numbers.Accounts(accounts, accounts.System()), Signer: tokens, Log: log, RefreshTTL: c.RefreshTTL, SignupLogsIn: c.SignupLogsIn,
 		DormantAfter: c.DormantAfter, AuditTTL: c.AuditTTL,
 	})
 	server := httpapi.New(httpapi.Options{
@@ -188,6 +191,7 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 		Numbers:        phone.NewParser(c.DefaultRegion, slices.Collect(maps.Keys(c.OTPTestNumbers))...),
 		Log:            log,
 		Tally:          numbers,
+		Tracer:         tracer,
 		Checks:         []httpapi.Check{{Name: "database", Ping: accounts.Ping}, {Name: "redis", Ping: redis.Ping}},
 		Hooks:          hooks(c, log, providers),
 		PublicURL:      c.PublicURL,
@@ -245,6 +249,7 @@ func newLog(w io.Writer, c *config.Config) *slog.Logger {
 
 type accountStore interface {
 	account.Store
+	System() string
 	Ping(ctx context.Context) error
 	Pool() (idle, used, most int, waits int64, waited time.Duration)
 	Migrate(ctx context.Context) (applied []string, err error)

@@ -13,7 +13,7 @@ import (
 
 // floors are the packages from the ground up. A package may import those on floors below its own.
 var floors = [][]string{
-	{"internal/phone", "internal/config", "internal/text", "migrations"},
+	{"internal/phone", "internal/config", "internal/text", "internal/trace", "migrations"},
 	{"internal/otp", "internal/account", "internal/token"},
 	{"internal/redisstore", "internal/pgstore", "internal/sqlitestore", "internal/sms", "internal/metrics"},
 	{"internal/httpapi"},
@@ -35,10 +35,12 @@ var owners = map[string][]string{
 	"github.com/nyaruka":          {"internal/phone", "internal/config"},
 	"github.com/joho/godotenv":    {""},
 	"database/sql":                {"internal/sqlitestore", "migrations"},
-	"net/http":                    {"internal/sms", "internal/metrics", "internal/bench", ""},
+	"net/http":                    {"internal/sms", "internal/metrics", "internal/trace", "internal/bench", ""},
 	"github.com/sony/gobreaker":   {"internal/sms"},
 	"github.com/aws":              {"internal/sms"},
 	"github.com/prometheus":       {"internal/metrics"},
+	"go.opentelemetry.io":         {"internal/trace"},
+	"google.golang.org/protobuf":  {"internal/trace"},
 	"golang.org/x/text":           {"internal/text"},
 }
 

@@ -29,6 +29,7 @@ import (
 	"dekamond-otp/internal/account"
 	"dekamond-otp/internal/otp"
 	"dekamond-otp/internal/phone"
+	"dekamond-otp/internal/trace"
 )
 
 const (
@@ -73,6 +74,7 @@ type Options struct {
 	Numbers        *phone.Parser
 	Log            *slog.Logger
 	Tally          Tally
+	Tracer         *trace.Tracer // nil: no spans
 	Checks         []Check
 	Hooks          map[string]Hook // by the name of the provider
 	PublicURL      string          // by which providers call the hooks, without a slash at the end
@@ -181,6 +183,8 @@ func (s *Server) around(c *fiber.Ctx) error {
 	s.prepare(c)
 	ctx, cancel := context.WithTimeout(c.UserContext(), answerTimeout)
 	defer cancel()
+	ctx, span := s.span(ctx, c)
+	defer span.End()
 	c.SetUserContext(ctx)
 	err := guarded(c)
 	route := routeOf(c, err)
@@ -189,6 +193,7 @@ func (s *Server) around(c *fiber.Ctx) error {
 			return err
 		}
 	}
+	describe(span, c, route)
 	level := slog.LevelInfo
 	if route == "/healthz" || route == "/readyz" {
 		level = slog.LevelDebug
@@ -218,7 +223,7 @@ func routeOf(c *fiber.Ctx, err error) string {
 // prepare names the request. Requests that the server could not even read come here from the error handler.
 func (s *Server) prepare(c *fiber.Ctx) {
 	id := uuid.New().String()
-	c.SetUserContext(context.WithValue(context.Background(), requestID, id))
+	c.SetUserContext(taken(context.WithValue(context.Background(), requestID, id), &c.Request().Header))
 	c.Set("X-Request-ID", id)
 	c.Set(fiber.HeaderCacheControl, "no-store")
 	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
@@ -230,7 +235,8 @@ func id(ctx context.Context) string {
 	return id
 }
 
-// LogHandler adds the request_id to every line that is logged on behalf of a request.
+// LogHandler adds the request_id to every line that is logged on behalf of a request, and trace_id and span_id where
+// the request is part of a trace.
 func LogHandler(h slog.Handler) slog.Handler { return logHandler{h} }
 
 type logHandler struct{ slog.Handler }
@@ -238,6 +244,9 @@ type logHandler struct{ slog.Handler }
 func (h logHandler) Handle(ctx context.Context, r slog.Record) error {
 	if id := id(ctx); id != "" {
 		r.AddAttrs(slog.String("request_id", id))
+	}
+	if trace, span := trace.IDs(ctx); trace != "" {
+		r.AddAttrs(slog.String("trace_id", trace), slog.String("span_id", span))
 	}
 	return h.Handler.Handle(ctx, r)
 }

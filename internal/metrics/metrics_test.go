@@ -129,7 +129,7 @@ func TestStoresAreTimed(t *testing.T) {
 		}
 	}
 	for _, err := range []error{account.ErrSpent, account.ErrUnavailable} {
-		if _, got := m.Accounts(accountStore{err: err}).Login(t.Context(), account.NewSession{}); !errors.Is(got, err) {
+		if _, got := m.Accounts(accountStore{err: err}, "sqlite").Login(t.Context(), account.NewSession{}); !errors.Is(got, err) {
 			t.Errorf("Login = %v; want %v", got, err)
 		}
 	}
@@ -157,7 +157,7 @@ func TestEveryCallIsTimed(t *testing.T) {
 		}
 		method.Call(zeros)
 	}
-	for name, store := range map[string]any{"redis": m.Codes(nil), "database": m.Accounts(nil)} {
+	for name, store := range map[string]any{"redis": m.Codes(nil), "database": m.Accounts(nil, "sqlite")} {
 		store := reflect.ValueOf(store)
 		for i := range store.NumMethod() {
 			call(store.Method(i))

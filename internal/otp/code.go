@@ -76,6 +76,8 @@ type letter struct {
 	Purpose Purpose `json:"purpose,omitempty"`
 	Asked   string  `json:"asked,omitempty"` // the locale that the client asked for
 	Locale  string  `json:"locale"`          // that of the text
+	Parent  string  `json:"traceparent,omitempty"`
+	State   string  `json:"tracestate,omitempty"`
 }
 
 func (k *keys) seal(l letter) ([]byte, error) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"dekamond-otp/internal/phone"
+	"dekamond-otp/internal/trace"
 )
 
 const (
@@ -123,7 +124,9 @@ func (s *Service) deliver(working context.Context, p Parcel) {
 		Code: code, Text: s.texts.Compose(letter.Locale, letter.Purpose.Name(), code),
 		Locale: cmp.Or(letter.Asked, letter.Locale), TTL: s.policy.TTL,
 	}
-	ctx, drop := context.WithCancelCause(logged{working, p.request})
+	ctx, span := s.tracer.Start(trace.With(logged{working, p.request}, letter.Parent, letter.State), trace.Consumer, "deliver message")
+	defer span.End()
+	ctx, drop := context.WithCancelCause(ctx)
 	defer drop(nil)
 	h := &holding{s: s, p: p, until: p.Until, drop: drop}
 	if p.Late {
@@ -140,7 +143,7 @@ func (s *Service) deliver(working context.Context, p Parcel) {
 	}
 	took := time.Since(began).Milliseconds()
 	if err == nil {
-		_ = s.settle(p, Outcome{State: Sent, Carried: carried, Region: m.Region}) // which logs its error
+		_ = s.settle(ctx, p, Outcome{State: Sent, Carried: carried, Region: m.Region}) // which logs its error
 		s.tally.Message(string(Sent), carried.Provider, m.Region)
 		s.log.InfoContext(ctx, "message sent", "phone", to, "message", m.ID, "channel", m.Channel, "provider", carried.Provider, "duration_ms", took)
 		return
@@ -154,12 +157,13 @@ func (s *Service) deliver(working context.Context, p Parcel) {
 		err = cause
 	}
 	if !dropped(cause) {
-		cause = s.settle(p, Outcome{State: Failed, GiveBack: !errors.Is(err, ErrRejected), Region: m.Region})
+		cause = s.settle(ctx, p, Outcome{State: Failed, GiveBack: !errors.Is(err, ErrRejected), Region: m.Region})
 	}
 	if dropped(cause) {
 		s.log.InfoContext(ctx, "message dropped", "phone", to, "message", m.ID, "reason", cause.Error())
 		return
 	}
+	span.Fail("failed")
 	s.tally.Message(string(Failed), "none", m.Region)
 	s.log.WarnContext(ctx, "message failed", "phone", to, "message", m.ID, "channel", m.Channel, "duration_ms", took, "error", err.Error())
 }
@@ -234,15 +238,16 @@ func (l logged) Value(key any) any {
 	return l.request.Value(key)
 }
 
-// settle bears with a store that is away for a moment: what is not settled is sent once more.
-func (s *Service) settle(p Parcel, o Outcome) (err error) {
+// settle bears with a store that is away for a moment, and with a ctx that is done: what is not settled is sent once more.
+func (s *Service) settle(ctx context.Context, p Parcel, o Outcome) (err error) {
+	ctx = context.WithoutCancel(ctx)
 	for try := range settleTries {
 		time.Sleep(time.Duration(try) * settleAgain)
-		if err = s.store.Settle(context.Background(), p, o); err == nil || errors.Is(err, ErrLost) {
+		if err = s.store.Settle(ctx, p, o); err == nil || errors.Is(err, ErrLost) {
 			return err
 		}
 	}
-	s.log.Warn("message not settled", "message", messageID(p.ID, p.Send), "state", o.State, "error", err.Error())
+	s.log.WarnContext(ctx, "message not settled", "message", messageID(p.ID, p.Send), "state", o.State, "error", err.Error())
 	return err
 }
 

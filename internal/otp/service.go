@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"dekamond-otp/internal/phone"
+	"dekamond-otp/internal/trace"
 )
 
 // Options are the inputs of New.
@@ -22,6 +23,7 @@ type Options struct {
 	Texts       Texts
 	Tally       Tally
 	Log         *slog.Logger
+	Tracer      *trace.Tracer     // nil: no spans
 	Secret      []byte            // at least 32 bytes
 	Policy      Policy            // the same as the Store's
 	Regions     []string          // ISO 3166 codes that may receive messages; "*" = all
@@ -36,6 +38,7 @@ type Service struct {
 	texts   Texts
 	tally   Tally
 	log     *slog.Logger
+	tracer  *trace.Tracer
 	keys    keys
 	policy  Policy
 	regions map[string]bool
@@ -49,7 +52,7 @@ func New(o Options) (*Service, error) {
 		return nil, errors.New("otp: the secret is shorter than 32 bytes")
 	}
 	s := &Service{
-		store: o.Store, carrier: o.Carrier, texts: o.Texts, tally: o.Tally, log: o.Log, keys: deriveKeys(o.Secret),
+		store: o.Store, carrier: o.Carrier, texts: o.Texts, tally: o.Tally, log: o.Log, tracer: o.Tracer, keys: deriveKeys(o.Secret),
 		policy: o.Policy, regions: make(map[string]bool), tests: o.TestNumbers, parcels: make(chan Parcel, waiting),
 	}
 	for _, r := range o.Regions {
@@ -110,6 +113,7 @@ func (s *Service) request(ctx context.Context, r Request) (Accepted, error) {
 	if !isTest {
 		code = s.keys.code(id, r.Phone, s.policy.Length)
 		letter.Locale = s.texts.Locale(r.Locale, r.Accepted, letter.Region)
+		letter.Parent, letter.State = trace.Headers(ctx)
 		if opening.Letter, err = s.keys.seal(letter); err != nil {
 			return Accepted{}, fmt.Errorf("otp: seal: %w", err)
 		}

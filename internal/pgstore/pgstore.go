@@ -65,6 +65,9 @@ func (a *Accounts) Ping(ctx context.Context) error {
 	return a.do(ctx, func(ctx context.Context, c *pgxpool.Conn) error { return c.Ping(ctx) })
 }
 
+// System is what OpenTelemetry calls Postgres.
+func (*Accounts) System() string { return "postgresql" }
+
 // Pool tells of the connections, how many calls had to wait for one, and for how long together.
 func (a *Accounts) Pool() (idle, used, most int, waits int64, waited time.Duration) {
 	s := a.pool.Stat()

@@ -22,6 +22,7 @@ import (
 	"unicode"
 
 	"dekamond-otp/internal/otp"
+	"dekamond-otp/internal/trace"
 )
 
 // A Provider hands messages to one messaging service. It is safe for use by many goroutines, asks the
@@ -119,6 +120,7 @@ type answer struct {
 // ask makes the call and reads the answer to its end. Its errors quote neither.
 func ask(t *http.Transport, r *http.Request) (answer, error) {
 	r.Header.Set("User-Agent", "dekamond-otp")
+	trace.Inject(r.Context(), r.Header)
 	response, err := t.RoundTrip(r)
 	if err != nil {
 		return answer{}, cause(r.Context(), err)

@@ -12,6 +12,7 @@ import (
 	"github.com/sony/gobreaker/v2"
 
 	"dekamond-otp/internal/otp"
+	"dekamond-otp/internal/trace"
 )
 
 const (
@@ -224,6 +225,15 @@ func result(err error) string {
 	return "failed"
 }
 
+// describe says on its span what a try came to.
+func describe(span trace.Span, provider, channel, result string) {
+	span.Set("otp.provider", provider)
+	span.Set("otp.channel", channel)
+	if span.Set("otp.result", result); result != "taken" {
+		span.Fail(result)
+	}
+}
+
 // resting tells whether the provider is not to be asked now.
 func (l *line) resting() bool {
 	l.mu.Lock()
@@ -234,6 +244,8 @@ func (l *line) resting() bool {
 // send asks the provider once, unless it rests: the error is errResting then.
 func (l *line) send(ctx context.Context, m otp.Message) (id string, err error) {
 	id, err = l.breaker.Execute(func() (string, error) {
+		ctx, span := trace.Start(ctx, trace.Client, "send", l.Name)
+		defer span.End()
 		try, cancel := context.WithTimeoutCause(ctx, tryTimeout, errSlow)
 		defer cancel()
 		began := time.Now()
@@ -241,6 +253,7 @@ func (l *line) send(ctx context.Context, m otp.Message) (id string, err error) {
 		if err != nil && context.Cause(try) == errSlow {
 			err = errSlow
 		}
+		describe(span, l.Name, m.Channel, result(err))
 		if !errors.Is(err, context.Canceled) { // it was we who ended the call
 			l.tally.Tried(l.Name, result(err), time.Since(began))
 		}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"dekamond-otp/internal/otp"
+	"dekamond-otp/internal/trace"
 )
 
 // A kept connection serves again once its answer was read to the end. What is longer or slower than this
@@ -117,6 +118,7 @@ func (w *Webhook) request(ctx context.Context, m otp.Message) (*http.Request, er
 	timestamp := strconv.FormatInt(time.Now().Unix(), 10)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "dekamond-otp")
+	trace.Inject(ctx, req.Header)
 	req.Header.Set("webhook-id", m.ID)
 	req.Header.Set("webhook-timestamp", timestamp)
 	if len(w.key) > 0 {

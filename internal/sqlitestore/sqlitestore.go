@@ -77,6 +77,9 @@ func (a *Accounts) Ping(ctx context.Context) error {
 	})
 }
 
+// System is what OpenTelemetry calls SQLite.
+func (*Accounts) System() string { return "sqlite" }
+
 // Pool tells of the connections, how many calls had to wait for one, and for how long together.
 func (a *Accounts) Pool() (idle, used, most int, waits int64, waited time.Duration) {
 	for _, db := range []*sql.DB{a.write, a.read} {

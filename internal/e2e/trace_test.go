@@ -1,0 +1,297 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
+)
+
+const (
+	traceID    = "0af7651916cd43dd8448eb211c80319c"
+	callerSpan = "b7ad6b7169203331"
+	parent     = "00-" + traceID + "-" + callerSpan + "-01"
+)
+
+// A listener is a webhook that keeps the headers of its calls.
+type listener struct {
+	*httptest.Server
+	mu      sync.Mutex
+	headers []http.Header
+}
+
+func newListener(t *testing.T) *listener {
+	t.Helper()
+	l := new(listener)
+	l.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.headers = append(l.headers, r.Header)
+	}))
+	t.Cleanup(l.Close)
+	return l
+}
+
+func (l *listener) calls() []http.Header {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.headers)
+}
+
+// lines gives the lines of the log that are about the request, or about the delivery of its message.
+func (s *service) lines(requestID string) (found []string) {
+	for line := range strings.Lines(s.log.String()) {
+		if strings.Contains(line, "request_id="+requestID) {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
+func TestTraceContext(t *testing.T) {
+	l := newListener(t)
+	s := start(t, nil, "SMS_PROVIDERS=webhook", "SMS_WEBHOOK_URL="+l.URL)
+	a := s.want(s.request(phone, "Traceparent: "+parent, "Tracestate: congo=t61rcWkgMzE"), 202, "")
+	s.delivered()
+	lines := s.lines(a.header.Get("X-Request-ID"))
+	for _, line := range lines {
+		if !strings.Contains(line, " trace_id="+traceID+" span_id="+callerSpan) {
+			t.Errorf("a line of the log has no trace: %s", line)
+		}
+	}
+	if len(lines) != 2 {
+		t.Errorf("%d lines of the log are the request's; want that of the answer and that of the message", len(lines))
+	}
+	calls := l.calls()
+	if len(calls) != 1 || calls[0].Get("Traceparent") != parent || calls[0].Get("Tracestate") != "congo=t61rcWkgMzE" {
+		t.Errorf("the webhook was called with %v; want the trace", calls)
+	}
+	s.want(s.verify(phone, "000000", "Traceparent: "+parent), 401, "")
+	if strings.Count(s.log.String(), "trace_id=") != 4 {
+		t.Errorf("the log has a line without a trace, or one too many: %s", s.log.String())
+	}
+}
+
+// TestForeignTraceContext holds that what is not valid is as good as not there, and that no trace is made up.
+func TestForeignTraceContext(t *testing.T) {
+	l := newListener(t)
+	s := start(t, nil, "SMS_PROVIDERS=webhook", "SMS_WEBHOOK_URL="+l.URL)
+	for i, headers := range []string{
+		"",
+		"Traceparent: 00-" + strings.ToUpper(traceID) + "-" + callerSpan + "-01\r\n",
+		"Traceparent: " + parent + "\r\nTraceparent: " + parent + "\r\n",
+		"Traceparent: \r\nTracestate: a=1\r\n",
+	} {
+		body := object("phone", fmt.Sprintf("+98912123457%d", i))
+		conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = fmt.Fprintf(conn, "POST /otp/request HTTP/1.1\r\nHost: x\r\n%sContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", headers, len(body), body)
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || response.StatusCode != 202 {
+			t.Errorf("headers %q: %v, %v; want 202", headers, response, err)
+		}
+		_ = conn.Close()
+	}
+	s.delivered()
+	if strings.Contains(s.log.String(), "trace_id") {
+		t.Errorf("the log has a trace: %s", s.log.String())
+	}
+	for _, h := range l.calls() {
+		if h.Get("Traceparent")+h.Get("Tracestate") != "" {
+			t.Errorf("the webhook was called with %v; want no trace", h)
+		}
+	}
+}
+
+// TestTraceContextOfAnotherCopy holds that a trace outlives the copy that its request came to.
+func TestTraceContextOfAnotherCopy(t *testing.T) {
+	t.Parallel()
+	stores := real(t)
+	hanging := newProvider(t)
+	hanging.hold = make(chan struct{})
+	defer close(hanging.hold)
+	secret := "OTP_SECRET=" + otpSecret
+	dying := start(t, stores, append(hanging.env(), secret)...)
+	dying.want(dying.request(phone, "Traceparent: "+parent, "Tracestate: a=1"), 202, "")
+	eventually(t, "the message is on its way", func() bool { return len(hanging.sent()) == 1 })
+	dying.signal(syscall.SIGKILL)
+
+	l := newListener(t)
+	s := start(t, stores, "SMS_PROVIDERS=webhook", "SMS_WEBHOOK_URL="+l.URL, secret)
+	sent := regexp.MustCompile(`msg="message sent" .* trace_id=` + traceID + " span_id=" + callerSpan)
+	eventually(t, "another copy delivers the message", func() bool { return strings.Contains(s.log.String(), "message sent") })
+	if !sent.MatchString(s.log.String()) {
+		t.Errorf("the log has no trace: %s", s.log.String())
+	}
+	if calls := l.calls(); len(calls) != 1 || calls[0].Get("Traceparent") != parent || calls[0].Get("Tracestate") != "a=1" {
+		t.Errorf("the webhook was called with %v; want the trace", calls)
+	}
+}
+
+// A collector takes spans as an OTLP/HTTP receiver does.
+type collector struct {
+	*httptest.Server
+	mu    sync.Mutex
+	spans []*tracepb.Span
+	text  strings.Builder // all that it was sent
+}
+
+func (c *collector) taken() (spans []*tracepb.Span, text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.spans), c.text.String()
+}
+
+func newCollector(t *testing.T) *collector {
+	t.Helper()
+	c := new(collector)
+	c.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		var sent tracepb.TracesData
+		if err := proto.Unmarshal(body, &sent); err != nil || r.URL.Path != "/v1/traces" {
+			t.Errorf("the collector is sent to %s what is no batch: %v", r.URL.Path, err)
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for _, of := range sent.ResourceSpans {
+			for _, in := range of.ScopeSpans {
+				c.spans = append(c.spans, in.Spans...)
+			}
+		}
+		c.text.WriteString(sent.String())
+	}))
+	t.Cleanup(c.Close)
+	return c
+}
+
+func attribute(s *tracepb.Span, name string) any {
+	for _, a := range s.Attributes {
+		if a.Key == name && a.Value.GetStringValue() != "" {
+			return a.Value.GetStringValue()
+		} else if a.Key == name {
+			return a.Value.GetIntValue()
+		}
+	}
+	return nil
+}
+
+// TestTraces holds that a login is one tree of spans that tells of nobody.
+func TestTraces(t *testing.T) {
+	modes(t, func(t *testing.T, stores []string) {
+		c, p := newCollector(t), newProvider(t)
+		s := start(t, stores, append(p.env(), "OTEL_EXPORTER_OTLP_ENDPOINT="+c.URL)...)
+		s.want(s.request(phone, "Traceparent: "+parent), 202, "")
+		s.delivered()
+		code := p.sent()[0]["code"]
+		login := s.want(s.verify(phone, code, "Traceparent: "+parent), 201, "")
+		s.want(s.verify(phone, wrongCode(code), "Traceparent: "+parent), 401, "")
+		s.want(s.call("GET", "/healthz", ""), 200, "")
+		s.want(s.call("GET", "/me?secret=1", "", "Authorization: Bearer "+login.text("access_token")), 200, "")
+		s.signal(syscall.SIGTERM) // what has not been exported is, then
+
+		database := "postgresql"
+		if stores == nil {
+			database = "sqlite"
+		}
+		spans, text := c.taken()
+		byID, children := make(map[string]*tracepb.Span), make(map[string][]string)
+		for _, span := range spans {
+			byID[fmt.Sprintf("%x", span.SpanId)] = span
+		}
+		own := 0
+		for _, span := range spans {
+			above := "the caller"
+			if id := fmt.Sprintf("%x", span.ParentSpanId); id != callerSpan {
+				above = byID[id].GetName()
+			}
+			if fmt.Sprintf("%x", span.TraceId) != traceID {
+				own++
+				continue
+			}
+			children[above] = append(children[above], span.Name)
+		}
+		for above, want := range map[string][]string{
+			"the caller":        {"POST /otp/request", "POST /otp/verify", "POST /otp/verify"},
+			"POST /otp/request": {"deliver message", "open redis"},
+			"deliver message":   {"settle redis", "send webhook"},
+			"POST /otp/verify":  {"login " + database, "check redis", "check redis", "close redis"},
+		} {
+			got := children[above]
+			slices.Sort(got)
+			if slices.Sort(want); !slices.Equal(got, want) {
+				t.Errorf("below %s are %v; want %v", above, got, want)
+			}
+		}
+		if own != 2 {
+			t.Errorf("%d spans are in traces of their own; want those of GET /me", own)
+		}
+		for _, span := range spans {
+			if route, _ := attribute(span, "http.route").(string); span.Kind == tracepb.Span_SPAN_KIND_SERVER &&
+				(span.Name != attribute(span, "http.request.method").(string)+" "+route || attribute(span, "http.response.status_code") == nil) {
+				t.Errorf("the span of a request is %v", span)
+			}
+			if attribute(span, "otp.provider") != nil && attribute(span, "otp.result") != "taken" {
+				t.Errorf("the span of a try is %v", span)
+			}
+		}
+		for _, personal := range []string{phone[1:], code, "127.0.0.1", "secret=1", login.text("user", "id"), login.text("access_token"), "eyJ"} {
+			if strings.Contains(text, personal) {
+				t.Errorf("a span tells %q", personal)
+			}
+		}
+		if !strings.Contains(text, `"dekamond-otp"`) || strings.Contains(text, "healthz") {
+			t.Errorf("the collector was sent %s; want the name of the service, and no probes", text)
+		}
+		if header := s.lines(login.header.Get("X-Request-ID")); len(header) == 0 || !regexp.MustCompile(" trace_id="+traceID+" span_id=[0-9a-f]{16}").MatchString(header[0]) {
+			t.Errorf("the log of the login is %v; want the trace", header)
+		}
+	})
+}
+
+// TestCollectorAway holds that nobody waits for a collector, one that is not there and one that hangs.
+func TestCollectorAway(t *testing.T) {
+	hold := make(chan struct{})
+	hanging := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hold }))
+	defer hanging.Close()
+	defer close(hold)
+	for name, endpoint := range map[string]string{"absent": "http://" + freeAddress(t), "hanging": hanging.URL} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, nil, "OTEL_EXPORTER_OTLP_ENDPOINT="+endpoint, "OTEL_BSP_SCHEDULE_DELAY=10", "OTEL_EXPORTER_OTLP_TIMEOUT=300",
+				"OTEL_BSP_MAX_QUEUE_SIZE=10", "OTP_LIMIT_IP=off")
+			var slowest time.Duration
+			for i := range 20 {
+				began := time.Now()
+				number := fmt.Sprintf("+9891212345%02d", i)
+				s.want(s.verify(number, s.code(number)), 201, "")
+				slowest = max(slowest, time.Since(began))
+			}
+			if slowest > time.Second {
+				t.Errorf("a login took %v", slowest)
+			}
+			eventually(t, "the log says that the collector is away", func() bool { return strings.Contains(s.log.String(), "spans lost") })
+			began := time.Now()
+			s.signal(syscall.SIGTERM)
+			if took := time.Since(began); took > 5*time.Second {
+				t.Errorf("the service took %v to end", took)
+			}
+			log := s.log.String()
+			if n := strings.Count(log, "spans lost"); n != 1 || strings.Count(log, "level=WARN") > 2 || !strings.Contains(log, "msg=stopped") {
+				t.Errorf("the log says %d times that spans are lost; want once, and an end: %s", n, log)
+			}
+		})
+	}
+}
