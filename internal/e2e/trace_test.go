@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -260,6 +261,28 @@ func TestTraces(t *testing.T) {
 			t.Errorf("the log of the login is %v; want the trace", header)
 		}
 	})
+}
+
+// TestTracesOfFailures holds that a trace shows which provider failed.
+func TestTracesOfFailures(t *testing.T) {
+	c, p := newCollector(t), newProvider(t)
+	p.status.Store(500)
+	s := start(t, nil, append(p.env(), "SMS_PROVIDERS=webhook,console", "OTEL_EXPORTER_OTLP_ENDPOINT="+c.URL, "OTEL_SERVICE_NAME=login")...)
+	s.code(phone)
+	s.signal(syscall.SIGTERM)
+	spans, text := c.taken()
+	results := make(map[string]string)
+	for _, span := range spans {
+		if result, ok := attribute(span, "otp.result").(string); ok {
+			results[span.Name] = fmt.Sprint(result, " ", span.Status.GetCode() == tracepb.Status_STATUS_CODE_ERROR)
+		}
+	}
+	if want := map[string]string{"send webhook": "failed true", "send console": "taken false"}; !maps.Equal(results, want) {
+		t.Errorf("the tries came to %v; want %v", results, want)
+	}
+	if !strings.Contains(text, `"login"`) {
+		t.Errorf("the collector was sent %s; want the name of the service", text)
+	}
 }
 
 // TestCollectorAway holds that nobody waits for a collector, one that is not there and one that hangs.

@@ -108,7 +108,7 @@ func New(o Options) *Server {
 	if len(o.CORSOrigins) > 0 {
 		s.app.Use(cors.New(cors.Config{
 			AllowOrigins: strings.Join(o.CORSOrigins, ","), AllowMethods: "GET,POST,PATCH,DELETE",
-			AllowHeaders: "Authorization,Content-Type", ExposeHeaders: "Retry-After,X-Request-ID", MaxAge: 600,
+			AllowHeaders: "Authorization,Content-Type,Traceparent,Tracestate", ExposeHeaders: "Retry-After,X-Request-ID", MaxAge: 600,
 		}))
 	}
 	s.app.Post("/otp/request", s.request)

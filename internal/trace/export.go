@@ -5,6 +5,8 @@ import (
 	"cmp"
 	"compress/gzip"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -61,7 +63,7 @@ func Open(log *slog.Logger, version string) *Tracer {
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("traces", "error", err.Error()) }))
 	work, abandon := context.WithCancel(context.Background())
 	p := &pipe{target: *t, log: log, work: work, room: queueSize(), client: &http.Client{
-		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, IdleConnTimeout: idleTimeout},
+		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: t.tls, ForceAttemptHTTP2: true, IdleConnTimeout: idleTimeout},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // the headers may hold a key
 	}}
 	about, err := resource.New(work, resource.WithTelemetrySDK(), resource.WithHost(),
@@ -71,7 +73,7 @@ func Open(log *slog.Logger, version string) *Tracer {
 	}
 	p.SpanProcessor = sdktrace.NewBatchSpanProcessor(otlptrace.NewUnstarted(p))
 	provider := sdktrace.NewTracerProvider(sdktrace.WithResource(about), sdktrace.WithSpanProcessor(p))
-	log.Info("traces are exported", "endpoint", t.url.Redacted())
+	log.Info("traces are exported", "endpoint", (&url.URL{Scheme: t.url.Scheme, Host: t.url.Host, Path: t.url.Path}).String())
 	return &Tracer{provider: provider, tracer: provider.Tracer(scope), abandon: abandon}
 }
 
@@ -101,6 +103,7 @@ type target struct {
 	header  http.Header
 	timeout time.Duration // of one batch, with the tries that it takes
 	gzip    bool
+	tls     *tls.Config
 }
 
 // readTarget reads the variables of the exporter (OpenTelemetry specification, OTLP Exporter Configuration). It gives nil
@@ -150,12 +153,35 @@ func readTarget() (*target, error) {
 	default:
 		return nil, errors.New("OTEL_EXPORTER_OTLP_COMPRESSION must be gzip or none")
 	}
+	if t.tls, err = readTLS(option("CERTIFICATE"), option("CLIENT_CERTIFICATE"), option("CLIENT_KEY")); err != nil {
+		return nil, err
+	}
 	t.header.Set("Content-Type", "application/x-protobuf")
 	t.header.Set("User-Agent", scope)
 	if t.gzip {
 		t.header.Set("Content-Encoding", "gzip")
 	}
 	return t, nil
+}
+
+// readTLS reads PEM files: the authorities to believe, and what this service shows of itself. Any may be empty.
+func readTLS(authorities, certificate, key string) (*tls.Config, error) {
+	c := new(tls.Config)
+	if authorities != "" {
+		text, err := os.ReadFile(authorities)
+		c.RootCAs = x509.NewCertPool()
+		if err != nil || !c.RootCAs.AppendCertsFromPEM(text) {
+			return nil, errors.New("OTEL_EXPORTER_OTLP_CERTIFICATE must be a PEM file of certificates")
+		}
+	}
+	if certificate+key != "" {
+		own, err := tls.LoadX509KeyPair(certificate, key)
+		if err != nil {
+			return nil, errors.New("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY must be PEM files that belong together")
+		}
+		c.Certificates = []tls.Certificate{own}
+	}
+	return c, nil
 }
 
 // option gives the variable of the exporter of traces, or else that of all exporters.

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/hex"
+	"encoding/pem"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -151,6 +154,9 @@ func TestSettings(t *testing.T) {
 		{endpoint + " OTEL_EXPORTER_OTLP_COMPRESSION=zstd", "", "OTEL_EXPORTER_OTLP_COMPRESSION"},
 		{endpoint + " OTEL_EXPORTER_OTLP_HEADERS=key=%zz", "", "OTEL_EXPORTER_OTLP_HEADERS"},
 		{endpoint + " OTEL_EXPORTER_OTLP_HEADERS==secret", "", "OTEL_EXPORTER_OTLP_HEADERS"},
+		{endpoint + " OTEL_EXPORTER_OTLP_CERTIFICATE=export_test.go", "", "OTEL_EXPORTER_OTLP_CERTIFICATE"},
+		{endpoint + " OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE=export_test.go", "", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT=http://user:secret@collector:4318?key=secret", "http://collector:4318/v1/traces", ""},
 		{"OTEL_EXPORTER_OTLP_ENDPOINT=collector:4318", "", "OTEL_EXPORTER_OTLP_ENDPOINT"},
 		{"OTEL_EXPORTER_OTLP_ENDPOINT=http://", "", "OTEL_EXPORTER_OTLP_ENDPOINT"},
 	} {
@@ -163,6 +169,26 @@ func TestSettings(t *testing.T) {
 				t.Errorf("the log quotes a value: %s", log)
 			}
 		})
+	}
+}
+
+// TestTLS holds that a collector is believed by the authorities that are named, and by no others.
+func TestTLS(t *testing.T) {
+	c := newCollector(t)
+	secure := httptest.NewTLSServer(c.Config.Handler)
+	defer secure.Close()
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for want, env := range []string{"OTEL_EXPORTER_OTLP_CERTIFICATE=", "OTEL_EXPORTER_OTLP_CERTIFICATE=" + file} {
+		tracer, _ := open(t, "OTEL_EXPORTER_OTLP_ENDPOINT="+secure.URL, env)
+		_, span := tracer.Start(t.Context(), Server, "request")
+		span.End()
+		tracer.Close()
+		if got := len(c.spans()); got != want {
+			t.Errorf("%s: %d spans; want %d", env, got, want)
+		}
 	}
 }
 

@@ -1,0 +1,62 @@
+package httpapi
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
+
+	"dekamond-otp/internal/phone"
+	"dekamond-otp/internal/trace"
+)
+
+type uncounted struct{}
+
+func (uncounted) Answered(string, string, int, time.Duration) {}
+func (uncounted) Refused(string, string)                      {}
+
+// TestSpans holds what the spans of requests say: of one that fails, here for want of a service, of one to nowhere, and of
+// those who only ask whether the service is well.
+func TestSpans(t *testing.T) {
+	var sent tracepb.TracesData
+	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if err := proto.Unmarshal(body, &sent); err != nil {
+			t.Error(err)
+		}
+	}))
+	defer collector.Close()
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
+	log := slog.New(slog.DiscardHandler)
+	tracer := trace.Open(log, "")
+	s := New(Options{Numbers: phone.NewParser(""), Log: log, Tally: uncounted{}, Tracer: tracer, Checks: []Check{{"none", func(context.Context) error { return nil }}}})
+	for _, r := range []*http.Request{
+		httptest.NewRequest("POST", "/otp/request", strings.NewReader(`{"phone":"+989121234567"}`)),
+		httptest.NewRequest("GET", "/a-secret?a=secret", nil),
+		httptest.NewRequest("GET", "/healthz", nil),
+		httptest.NewRequest("GET", "/readyz", nil),
+	} {
+		r.Header.Set("Content-Type", "application/json")
+		if _, err := s.app.Test(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tracer.Close()
+	if strings.Contains(sent.String(), "secret") {
+		t.Errorf("the spans hold what was asked: %v", &sent)
+	}
+	spans := sent.ResourceSpans[0].ScopeSpans[0].Spans
+	if len(spans) != 2 || spans[0].Name != "POST /otp/request" || spans[1].Name != "GET" {
+		t.Fatalf("spans %v; want that of the call and that of nothing", spans)
+	}
+	if failed, unknown := spans[0].Status.GetCode(), spans[1].Status.GetCode(); failed != tracepb.Status_STATUS_CODE_ERROR || unknown != tracepb.Status_STATUS_CODE_UNSET {
+		t.Errorf("statuses %v and %v; want an error for 500 and none for 404", failed, unknown)
+	}
+}
