@@ -16,6 +16,7 @@ import (
 
 	"dekamond-otp/internal/otp"
 	"dekamond-otp/internal/phone"
+	"dekamond-otp/internal/trace"
 )
 
 var message = otp.Message{
@@ -115,5 +116,27 @@ func testFaults(t *testing.T, open func(t *testing.T, baseURL string) Provider, 
 				}
 			}
 		})
+	}
+}
+
+// TestTraceGoesOn holds that each way of calling a service carries the trace on.
+func TestTraceGoesOn(t *testing.T) {
+	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	var got http.Header
+	address := serve(t, func(w http.ResponseWriter, r *http.Request) { got = r.Header; w.WriteHeader(http.StatusForbidden) })
+	webhook, err := NewWebhook(WebhookOptions{URL: address})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, p := range map[string]Provider{"webhook": webhook, "telegram": openTelegram(t, address), "sns": openSNS(t, SNSOptions{BaseURL: address})} {
+		got = nil
+		_, _ = p.Send(trace.With(t.Context(), parent, "a=1"), message)
+		if got.Get("Traceparent") != parent || got.Get("Tracestate") != "a=1" {
+			t.Errorf("%s: the service was called with %v; want the trace", name, got)
+		}
+		_, _ = p.Send(t.Context(), message)
+		if got.Get("Traceparent") != "" {
+			t.Errorf("%s: a trace was made up: %v", name, got)
+		}
 	}
 }
