@@ -8,10 +8,10 @@ BENCHTIME = 1s
 BASELINE  =
 DELAY     = 0s
 
-.PHONY: help run build test check bench fuzz clean
+.PHONY: help run build test check bench fuzz vendored clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
 run: ## build and run; needs nothing but Go
 	@echo 'Building. The first time this takes about a minute.'
@@ -46,6 +46,9 @@ fuzz: ## fuzz each parser of foreign input for FUZZTIME=30s
 	go test -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME) ./internal/httpapi
 	go test -run '^$$' -fuzz '^FuzzLocale$$' -fuzztime $(FUZZTIME) ./internal/text
 	go test -run '^$$' -fuzz '^FuzzParent$$' -fuzztime $(FUZZTIME) ./internal/trace
+
+vendored: ## fetch the files of others that pages are made of, as internal/httpapi/pages/_vendored names them
+	.ci/vendored
 
 clean: ## remove what was built; data/ stays
 	rm -f application

@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"net/url"
+	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -34,22 +36,42 @@ func TestProductionShowsNoMessages(t *testing.T) {
 
 func TestPages(t *testing.T) {
 	s := start(t, nil)
-	a := s.want(s.call("GET", "/", ""), 200, "")
-	if !strings.HasPrefix(a.body, "<!doctype html>") || !strings.HasPrefix(a.header.Get("Content-Type"), "text/html") {
-		t.Errorf("GET / = %q %v; want the login page", a.body, a.header)
+	served := func(path, mediaType string) string {
+		t.Helper()
+		a := s.want(s.call("GET", path, ""), 200, "")
+		if got := a.header.Get("Content-Type"); got != mediaType+"; charset=utf-8" || a.body == "" {
+			t.Errorf("GET %s: %s, %d bytes; want some of %s", path, got, len(a.body), mediaType)
+		}
+		if policy := a.header.Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") {
+			t.Errorf("GET %s: Content-Security-Policy = %q", path, policy)
+		}
+		if plain := s.call("GET", path, "", "Accept-Encoding: identity"); plain.body != a.body || plain.header.Get("Content-Encoding") != "" {
+			t.Errorf("GET %s uncompressed: %v", path, plain.header)
+		}
+		if again := s.call("GET", path, "", "If-None-Match: "+a.header.Get("ETag")); again.status != 304 || again.body != "" {
+			t.Errorf("GET %s with the ETag: %d; want 304", path, again.status)
+		}
+		return a.body
 	}
-	if policy := a.header.Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") {
-		t.Errorf("Content-Security-Policy = %q", policy)
+	s.unvalidated = true // the document has the pages, not the files beside them
+	for _, path := range []string{"/", "/docs"} {
+		page := served(path, "text/html")
+		if !strings.HasPrefix(page, "<!doctype html>") {
+			t.Errorf("GET %s = %q", path, page)
+		}
+		for _, m := range regexp.MustCompile(`(?:src|href)="([^":]+)\.(js|css)"`).FindAllStringSubmatch(page, -1) {
+			served("/"+m[1]+"."+m[2], map[string]string{"js": "text/javascript", "css": "text/css"}[m[2]])
+		}
 	}
-	plain := s.call("GET", "/", "", "Accept-Encoding: identity")
-	if plain.body != a.body || plain.header.Get("Content-Encoding") != "" {
-		t.Errorf("uncompressed: %v", plain.header)
-	}
-	again := s.call("GET", "/", "", "If-None-Match: "+a.header.Get("ETag"))
-	if again.status != 304 || again.body != "" {
-		t.Errorf("with the ETag: %d %q; want 304", again.status, again.body)
-	}
+	s.unvalidated = false
 
 	s = start(t, nil, "LOGIN_PAGE=false")
 	s.want(s.call("GET", "/", ""), 404, "not_found")
+}
+
+// TestVendored holds that the files of others are those of their packages.
+func TestVendored(t *testing.T) {
+	if out, err := exec.Command("../../.ci/vendored", "check").CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
 }

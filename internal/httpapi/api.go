@@ -139,6 +139,7 @@ func New(o Options) *Server {
 	s.app.Get("/healthz", func(c *fiber.Ctx) error { return c.JSON(fiber.Map{"status": "ok"}) })
 	s.app.Get("/readyz", s.ready)
 	s.app.Get("/openapi.yaml", s.document)
+	s.mountPage("/docs", "docs")
 	if o.LoginPage {
 		s.mountPage("/", "login")
 	}

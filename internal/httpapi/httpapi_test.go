@@ -6,10 +6,15 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http/httptest"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/getkin/kin-openapi/openapi3"
 
 	"dekamond-otp/internal/phone"
 )
@@ -65,6 +70,32 @@ func TestEveryProblem(t *testing.T) {
 	for code := range seen {
 		if !bytes.Contains(openAPI, []byte("- "+code+"\n")) {
 			t.Errorf("openapi.yaml does not name the code %s", code)
+		}
+	}
+}
+
+// TestExamplesOfProblems holds that the document shows problems as they are, and tells of every code what to do.
+func TestExamplesOfProblems(t *testing.T) {
+	document, err := openapi3.NewLoader().LoadFromData(openAPI)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := slices.Collect(maps.Values(httpProblems))
+	for _, p := range problems {
+		all = append(all, p.problem)
+	}
+	for name, e := range document.Components.Examples {
+		got := e.Value.Value.(map[string]any)
+		if !slices.ContainsFunc(append(all, badRequest, internal), func(p problem) bool {
+			return got["code"] == p.code && got["title"] == p.title && got["detail"] == p.detail && got["status"] == float64(p.status) &&
+				got["type"] == "urn:dekamond-otp:problem:"+p.code
+		}) {
+			t.Errorf("example %s: no problem is %v", name, got)
+		}
+	}
+	for _, code := range document.Components.Schemas["Problem"].Value.Properties["code"].Value.Enum {
+		if !regexp.MustCompile("(?m)^\\| \\d+ \\| .*`" + code.(string) + "`").MatchString(document.Info.Description) {
+			t.Errorf("the table does not have %s", code)
 		}
 	}
 }

@@ -8,13 +8,14 @@ import (
 	"mime"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 )
 
 // pageFiles has a folder for each page. Its index.html is the page, and the files beside it are below the page's name.
-// A large file is kept compressed, as name.gz.
+// A large file is kept compressed, as name.gz. What is not ours is named in pages/_vendored.
 //
 //go:embed pages
 var pageFiles embed.FS
@@ -26,7 +27,8 @@ const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img
 // A file of a page.
 type file struct {
 	mediaType, tag string
-	plain, gzip    []byte
+	gzip           []byte
+	plain          func() []byte
 }
 
 // mountPage serves a page at route, and its files below /name/.
@@ -54,14 +56,19 @@ func readFile(name string) *file {
 	f := new(file)
 	if plain, compressed := strings.CutSuffix(name, ".gz"); compressed {
 		name, f.gzip = plain, text
-		if f.plain, err = fasthttp.AppendGunzipBytes(nil, text); err != nil {
-			panic(err)
-		}
+		f.plain = sync.OnceValue(func() []byte { // for those few who do not take gzip
+			plain, err := fasthttp.AppendGunzipBytes(nil, text)
+			if err != nil {
+				panic(err)
+			}
+			return plain
+		})
 	} else {
-		f.plain, f.gzip = text, fasthttp.AppendGzipBytesLevel(nil, text, fasthttp.CompressBestCompression)
+		f.gzip = fasthttp.AppendGzipBytesLevel(nil, text, fasthttp.CompressBestCompression)
+		f.plain = func() []byte { return text }
 	}
 	f.mediaType = mime.TypeByExtension(path.Ext(name))
-	sum := sha256.Sum256(f.plain)
+	sum := sha256.Sum256(text)
 	f.tag = `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 	return f
 }
@@ -81,5 +88,5 @@ func (f *file) serve(c *fiber.Ctx) error {
 		c.Set(fiber.HeaderContentEncoding, "gzip")
 		return c.Send(f.gzip)
 	}
-	return c.Send(f.plain)
+	return c.Send(f.plain())
 }
