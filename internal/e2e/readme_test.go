@@ -115,3 +115,80 @@ func TestProgramsOfReadme(t *testing.T) {
 		})
 	}
 }
+
+// clientTest logs in by the client of README.md, with wrong words first, and lets its access token expire under five
+// calls at once. It prints what each step gave.
+const clientTest = `
+import { countDown, fetchAsUser, requestCode, say, verify } from './otp.mjs'
+
+const [base, phone] = process.argv.slice(2)
+const problem = (promise) => promise.then(() => 'no problem', (p) => [p.code, p.retry_after > 0, say(p)].join(' '))
+const real = globalThis.fetch
+const expired = new Set()
+let refreshed = 0
+globalThis.fetch = (url, options) => {
+  if (String(url).endsWith('/token/refresh')) refreshed++
+  const token = options.headers.Authorization?.slice('Bearer '.length)
+  return real(url, expired.has(token) ? { ...options, headers: { ...options.headers, Authorization: 'Bearer expired' } } : options)
+}
+
+console.log(await problem(fetchAsUser(base + '/me')))
+console.log(await problem(requestCode('+98 21')))
+const sent = await requestCode(phone)
+console.log(sent.phone, sent.resend_in, sent.code_length)
+console.log(await problem(requestCode(phone)))
+let messages = []
+while (messages.length === 0) ({ messages } = await (await real(base + '/dev/messages?phone=' + encodeURIComponent(phone))).json())
+const { code } = messages[0]
+console.log(await problem(verify(phone, code === '000000' ? '000001' : '000000')))
+console.log((await verify(phone, code)).phone)
+
+let token
+globalThis.fetch = ((inner) => (url, options) => { token = options.headers.Authorization?.slice(7) ?? token; return inner(url, options) })(globalThis.fetch)
+console.log((await fetchAsUser(base + '/me')).status)
+expired.add(token)
+console.log(...(await Promise.all([1, 2, 3, 4, 5].map(() => fetchAsUser(base + '/me')))).map((r) => r.status), refreshed)
+console.log((await fetchAsUser(base + '/logout', { method: 'POST' })).status)
+console.log(await problem(fetchAsUser(base + '/me')))
+console.log(await problem(fetchAsUser(base + '/me')))
+const shown = []
+await new Promise((done) => countDown(1, (left) => { shown.push(left); if (left === 0) done() }))
+console.log(shown[0], shown.at(-1))
+`
+
+func TestClientOfReadme(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := regexp.MustCompile("(?s)```javascript\n(.*?)```").FindSubmatch(readme)
+	if block == nil {
+		t.Fatal("README.md has no such program")
+	}
+	s := start(t, nil)
+	dir := t.TempDir()
+	for name, text := range map[string]string{"otp.mjs": strings.ReplaceAll(string(block[1]), "http://127.0.0.1:1628", s.url), "test.mjs": clientTest} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := exec.Command("node", filepath.Join(dir, "test.mjs"), s.url, phone).CombinedOutput()
+	want := strings.Join([]string{
+		"invalid_token false Something went wrong. Please try again.",
+		"invalid_phone false This is not a mobile number.",
+		phone + " 30 6",
+		"resend_too_soon true A message is on its way.",
+		"invalid_code false That code is not right, or no longer.",
+		phone,
+		"200",
+		"200 200 200 200 200 1",
+		"204",
+		"invalid_refresh_token false Something went wrong. Please try again.",
+		"invalid_token false Something went wrong. Please try again.",
+		"1 0", "",
+	}, "\n")
+	if err != nil || string(out) != want {
+		t.Errorf("%v\n%s\nwant\n%s", err, out, want)
+	}
+}
