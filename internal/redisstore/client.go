@@ -13,6 +13,7 @@
 //	otp:{n}:outbox              stream  messages on their way: key, id, send, time, receipt, letter
 //	otp:{address}:sends         list    times of the messages asked for from the address      lives the limit's window
 //	otp:report:{provider:id}    string  where a provider's last word on a message belongs     lives an hour
+//	otp:numbers:2026-11-24T10   hash    what each copy counted in that hour                  lives 49 hours
 package redisstore
 
 import (

@@ -123,7 +123,7 @@ func age(t *testing.T, c *Client, d time.Duration) {
 			for _, p := range pending {
 				must(c.redis.Do(ctx, "XCLAIM", key, "couriers", "courier", 0, p.ID, "IDLE", (p.Idle + d).Milliseconds(), "RETRYCOUNT", p.RetryCount, "JUSTID").Err())
 			}
-		} else if strings.HasPrefix(key, prefix+"report:") {
+		} else if strings.HasPrefix(key, prefix+"report:") || strings.HasPrefix(key, prefix+"numbers:") {
 			continue
 		} else if strings.Contains(key, ":code") {
 			h, err := c.redis.HGetAll(ctx, key).Result()
