@@ -211,7 +211,9 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 	background.Go(func() { serveInternal(ctx, c.InternalAddr, log, numbers.Handler()) })
 	// The couriers end after the last request, whose message may be in their hands.
 	delivering, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
-	background.Go(func() { codes.Deliver(delivering) })
+	counting, stopCounting := context.WithCancel(context.WithoutCancel(ctx))
+	background.Go(func() { defer stopCounting(); codes.Deliver(delivering) })
+	background.Go(func() { numbers.Share(counting, redisstore.NewNumbers(redis)) })
 	defer stopDelivering()
 
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.HTTPAddr)
@@ -406,7 +408,7 @@ func serveInternal(ctx context.Context, address string, log *slog.Logger, h http
 		log.Warn("no metrics: set INTERNAL_ADDR to another address, or off", "error", err.Error())
 		return
 	}
-	log.Info("metrics", "address", listener.Addr().String())
+	log.Info("metrics", "address", listener.Addr().String(), "page", "http://"+reachable(listener.Addr().String())+"/")
 	server := &http.Server{Handler: h, ReadTimeout: internalTimeout, WriteTimeout: internalTimeout}
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

@@ -1,11 +1,12 @@
-// Package metrics owns the numbers by which the one who runs the service sees how it does, and the page that
-// Prometheus reads them from. What is counted, and when, is left to the packages that do it; the calls of the stores
+// Package metrics owns the numbers by which the one who runs the service sees how it does, and the pages
+// that Prometheus and a person read them from. What is counted, and when, is left to the packages that do it; the calls of the stores
 // are timed here, around the stores.
 //
 // No label has a value that a stranger chooses: never a phone, an address or a code.
 package metrics
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"time"
@@ -18,7 +19,7 @@ import (
 var (
 	callBuckets   = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10} // seconds of an HTTP or store call
 	tryBuckets    = []float64{.05, .1, .25, .5, 1, 1.5, 2, 2.5, 5}                                  // seconds of a provider's call
-	personBuckets = []float64{2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 300}                           // seconds until a person has answered
+	personBuckets = [...]float64{2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 300}                        // seconds until a person has answered
 )
 
 // Metrics are the numbers of this process. It is safe for use by many goroutines.
@@ -33,11 +34,14 @@ type Metrics struct {
 	tries         *prometheus.HistogramVec
 	redis         *prometheus.HistogramVec
 	database      *prometheus.HistogramVec
+	history       *history
+	version       string
+	sources       Sources
 }
 
 // New gives metrics that are all zero.
 func New(version string) *Metrics {
-	m := &Metrics{registry: prometheus.NewRegistry()}
+	m := &Metrics{registry: prometheus.NewRegistry(), history: newHistory(), version: version}
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 		m.registry.MustRegister(c)
@@ -54,7 +58,7 @@ func New(version string) *Metrics {
 	m.messages = counter("otp_messages_total", "Messages that were sent, failed, delivered or verified, by the provider "+
 		"(none: no provider took it) and the region of the number. A provider that fails a message counts one failure for each try.", "event", "provider", "region")
 	m.verifications = counter("otp_verifications_total", "Answers with a code: verified, or why they logged nobody in.", "outcome", "region")
-	m.delays = histogram("otp_verify_delay_seconds", "From the first request for a code to the right answer.", personBuckets, "provider")
+	m.delays = histogram("otp_verify_delay_seconds", "From the first request for a code to the right answer.", personBuckets[:], "provider")
 	m.tries = histogram("otp_provider_call_duration_seconds", "Tries to hand a message to a provider: taken, rejected for the number, "+
 		"refused for the message, or failed.", tryBuckets, "provider", "result")
 	m.redis = histogram("otp_redis_call_duration_seconds", "Decisions of the code store.", callBuckets, "call", "result")
@@ -76,21 +80,37 @@ func (m *Metrics) Refused(route, code string) { m.problems.WithLabelValues(route
 // Requested implements otp.Tally.
 func (m *Metrics) Requested(outcome, region string) {
 	m.requests.WithLabelValues(outcome, region).Inc()
+	switch outcome {
+	case "accepted":
+		m.history.add(cell{Event: "requested", Region: region})
+	case "test_number":
+	default:
+		m.history.add(cell{Event: "refused", Region: region, Reason: outcome})
+	}
 }
 
 // Message implements otp.Tally and sms.Tally.
 func (m *Metrics) Message(event, provider, region string) {
 	m.messages.WithLabelValues(event, provider, region).Inc()
+	m.history.add(cell{Event: event, Region: region, Provider: provider})
 }
 
 // Checked implements otp.Tally.
 func (m *Metrics) Checked(outcome, region string) {
 	m.verifications.WithLabelValues(outcome, region).Inc()
+	switch outcome {
+	case "verified": // counts with its message; that of a test number has none
+	case "refused", "unavailable":
+		m.history.add(cell{Event: "not_redeemed", Region: region, Reason: outcome})
+	default:
+		m.history.add(cell{Event: outcome, Region: region})
+	}
 }
 
 // Delay implements otp.Tally.
 func (m *Metrics) Delay(provider string, d time.Duration) {
 	m.delays.WithLabelValues(provider).Observe(d.Seconds())
+	m.history.delay(d)
 }
 
 // Tried implements sms.Tally.
@@ -98,9 +118,13 @@ func (m *Metrics) Tried(provider, result string, took time.Duration) {
 	m.tries.WithLabelValues(provider, result).Observe(took.Seconds())
 }
 
-// Handler serves GET /metrics in the formats of Prometheus.
+// Share keeps what is counted by the hour on the shelf, until ctx is done, and reads there what the other copies have.
+func (m *Metrics) Share(ctx context.Context, s Shelf) { m.history.share(ctx, s) }
+
+// Handler serves the operator's page, and GET /metrics in the formats of Prometheus.
 func (m *Metrics) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
-	return mux
+	m.pages(mux)
+	return guarded(mux)
 }

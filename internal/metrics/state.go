@@ -11,7 +11,7 @@ import (
 // readTimeout is what a Redis has to say how the outbox is.
 const readTimeout = time.Second
 
-// Sources tell how things are at the moment that Prometheus reads.
+// Sources tell how things are at the moment that somebody reads.
 type Sources struct {
 	RedisPool    func() (idle, used int, timeouts uint32)
 	DatabasePool func() (idle, used, most int, waits int64, waited time.Duration)
@@ -20,7 +20,10 @@ type Sources struct {
 }
 
 // Watch adds the numbers of the sources. It is called once.
-func (m *Metrics) Watch(s Sources) { m.registry.MustRegister(state{s}) }
+func (m *Metrics) Watch(s Sources) {
+	m.sources = s
+	m.registry.MustRegister(state{s})
+}
 
 // state is a prometheus.Collector, which asks each source once for all that it tells.
 type state struct{ Sources }

@@ -1,0 +1,290 @@
+package metrics
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A memory is a Shelf.
+type memory struct {
+	mu    sync.Mutex
+	hours map[time.Time]map[string][]byte
+	puts  int
+	err   error  // of every call
+	full  error  // of Put
+	while func() // the next Put runs
+}
+
+func newMemory() *memory { return &memory{hours: make(map[time.Time]map[string][]byte)} }
+
+func (m *memory) set(err, full error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.err, m.full = err, full
+}
+
+func (m *memory) during(while func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.while = sync.OnceFunc(while)
+}
+
+func (m *memory) count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.puts
+}
+
+func (m *memory) Put(_ context.Context, hour time.Time, copyID string, value []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := cmp.Or(m.err, m.full); err != nil {
+		return err
+	}
+	if m.while != nil {
+		m.while()
+	}
+	if m.hours[hour] == nil {
+		m.hours[hour] = make(map[string][]byte)
+	}
+	m.hours[hour][copyID] = value
+	m.puts++
+	return nil
+}
+
+func (m *memory) All(_ context.Context, hour time.Time) (map[string][]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.hours[hour]), m.err
+}
+
+// started gives a history that shares until the test or stop ends it.
+func started(t *testing.T, s Shelf) (h *history, stop func()) {
+	h = newHistory()
+	ctx, cancel := context.WithCancel(t.Context())
+	var sharing sync.WaitGroup
+	sharing.Go(func() { h.share(ctx, s) })
+	synctest.Wait()
+	stop = func() { cancel(); sharing.Wait() }
+	t.Cleanup(stop)
+	return h, stop
+}
+
+var (
+	sentIR = cell{Event: "sent", Region: "IR", Provider: "twilio"}
+	sentDE = cell{Event: "sent", Region: "DE", Provider: "vonage"}
+)
+
+// story runs on a clock that begins at a full hour.
+func story(t *testing.T, test func(*testing.T)) { t.Helper(); synctest.Test(t, test) }
+
+func expect(t *testing.T, h *history, shared bool, copies int, want map[int]map[cell]uint64) {
+	t.Helper()
+	v := h.view()
+	got, now := make(map[int]map[cell]uint64), hourOf(time.Now())
+	for n, sum := range v.hours {
+		got[int(n-now)] = sum.counts
+	}
+	if v.shared != shared || v.copies != copies || !maps.EqualFunc(got, want, maps.Equal) {
+		t.Errorf("view: shared %v, %d copies, %v; want %v, %d, %v", v.shared, v.copies, got, shared, copies, want)
+	}
+}
+
+func TestHistoryOfCopies(t *testing.T) {
+	story(t, func(t *testing.T) {
+		shelf := newMemory()
+		a, stopA := started(t, shelf)
+		b, stopB := started(t, shelf)
+		var counting sync.WaitGroup
+		for range 100 {
+			counting.Go(func() { a.add(sentIR); b.add(sentIR); b.add(sentDE) })
+		}
+		counting.Wait()
+		expect(t, a, true, 1, map[int]map[cell]uint64{0: {sentIR: 100}}) // its own are there at once
+		time.Sleep(shareEvery + readEvery)
+		both := map[int]map[cell]uint64{0: {sentIR: 200, sentDE: 100}}
+		expect(t, a, true, 2, both)
+		expect(t, b, true, 2, both)
+
+		b.add(sentDE)
+		stopB()
+		time.Sleep(readEvery)
+		both[0][sentDE]++
+		expect(t, a, true, 1, both)
+		stopA()
+		c, _ := started(t, shelf)
+		time.Sleep(readEvery)
+		expect(t, c, true, 1, both)
+	})
+}
+
+func TestHistoryForgetsAfterTwoDays(t *testing.T) {
+	story(t, func(t *testing.T) {
+		shelf := newMemory()
+		a, stop := started(t, shelf)
+		b, _ := started(t, shelf)
+		time.Sleep(time.Hour - time.Nanosecond)
+		a.add(sentIR)
+		time.Sleep(time.Nanosecond)
+		a.add(sentDE)
+		b.add(sentDE)
+		time.Sleep(46*time.Hour + 59*time.Minute)
+		expect(t, b, true, 2, map[int]map[cell]uint64{-47: {sentIR: 1}, -46: {sentDE: 2}})
+		time.Sleep(time.Minute)
+		expect(t, b, true, 2, map[int]map[cell]uint64{-47: {sentDE: 2}})
+		expect(t, a, true, 2, map[int]map[cell]uint64{-47: {sentDE: 2}})
+		time.Sleep(5 * time.Hour)
+		expect(t, a, true, 2, map[int]map[cell]uint64{})
+		stop()
+		if len(a.own) > hoursKept || len(a.others) > hoursKept {
+			t.Errorf("%d hours of its own and %d of others are kept; want %d", len(a.own), len(a.others), hoursKept)
+		}
+	})
+}
+
+// TestHistoryWithoutShelf holds that a shelf that is down costs nothing but the news of the others.
+func TestHistoryWithoutShelf(t *testing.T) {
+	story(t, func(t *testing.T) {
+		shelf := newMemory()
+		a, _ := started(t, shelf)
+		b, _ := started(t, shelf)
+		b.add(sentDE)
+		time.Sleep(shareEvery + readEvery)
+		expect(t, a, true, 2, map[int]map[cell]uint64{0: {sentDE: 1}})
+		shelf.set(errDown, nil)
+		answered := time.Now()
+		time.Sleep(shareEvery)
+		a.add(sentIR)
+		b.add(sentDE)
+		time.Sleep(shareEvery)
+		expect(t, a, false, 2, map[int]map[cell]uint64{0: {sentIR: 1, sentDE: 1}})
+		expect(t, b, false, 1, map[int]map[cell]uint64{0: {sentDE: 2}}) // it has never read
+		if at := a.view().at; !at.Equal(answered) {
+			t.Errorf("the shelf has answered at %v; want %v", at, answered)
+		}
+		time.Sleep(2 * time.Hour)
+		shelf.set(nil, nil)
+		time.Sleep(readAllEvery)
+		expect(t, a, true, 2, map[int]map[cell]uint64{-2: {sentIR: 1, sentDE: 2}})
+	})
+}
+
+// TestHistoryOfFullShelf holds that the page says so when the others do not learn what this copy counts.
+func TestHistoryOfFullShelf(t *testing.T) {
+	story(t, func(t *testing.T) {
+		shelf := newMemory()
+		a, _ := started(t, shelf)
+		a.add(sentIR)
+		shelf.set(nil, errDown)
+		time.Sleep(shareEvery + readEvery)
+		expect(t, a, false, 1, map[int]map[cell]uint64{0: {sentIR: 1}})
+		shelf.set(nil, nil)
+		time.Sleep(shareEvery)
+		expect(t, a, true, 1, map[int]map[cell]uint64{0: {sentIR: 1}})
+	})
+}
+
+// TestHistoryAtTheEdge counts in the last moment of an hour, and while the hour is put.
+func TestHistoryAtTheEdge(t *testing.T) {
+	story(t, func(t *testing.T) {
+		shelf := newMemory()
+		a, _ := started(t, shelf)
+		b, _ := started(t, shelf)
+		time.Sleep(time.Hour - time.Second)
+		expect(t, a, true, 2, map[int]map[cell]uint64{})
+		b.add(sentIR)
+		shelf.during(func() { b.add(sentIR) })
+		time.Sleep(3 * shareEvery)
+		expect(t, a, true, 2, map[int]map[cell]uint64{-1: {sentIR: 1}, 0: {sentIR: 1}})
+		time.Sleep(time.Minute)
+		shelf.during(func() { b.add(sentDE) })
+		b.add(sentIR)
+		time.Sleep(3 * shareEvery)
+		expect(t, a, true, 2, map[int]map[cell]uint64{-1: {sentIR: 1}, 0: {sentIR: 2, sentDE: 1}})
+	})
+}
+
+// TestHistoryOfAnotherVersion holds that what cannot be read is left out.
+func TestHistoryOfAnotherVersion(t *testing.T) {
+	story(t, func(t *testing.T) {
+		shelf := newMemory()
+		a, _ := started(t, shelf)
+		a.add(sentIR)
+		for id, value := range map[string]string{"x": "{", "y": `{"counts":7}`, "z": `{"counts":[{"event":"new","n":3,"of":1}],"delays":[1]}`} {
+			_ = shelf.Put(t.Context(), timeOf(hourOf(time.Now())), id, []byte(value))
+		}
+		expect(t, a, true, 1, map[int]map[cell]uint64{0: {sentIR: 1, {Event: "new"}: 3}})
+	})
+}
+
+func TestHistoryPutsWhatIsNew(t *testing.T) {
+	story(t, func(t *testing.T) {
+		shelf := newMemory()
+		a, _ := started(t, shelf)
+		puts := func(within time.Duration) int {
+			before := shelf.count()
+			time.Sleep(within)
+			synctest.Wait()
+			return shelf.count() - before
+		}
+		if n := puts(shareEvery); n != 1 {
+			t.Errorf("put %d times at the start; want once", n)
+		}
+		if n := puts(greetEvery - shareEvery); n != 0 {
+			t.Errorf("put %d times without news; want never", n)
+		}
+		if n := puts(10 * time.Minute); n != 20 {
+			t.Errorf("put %d times in ten minutes without news; want 20", n)
+		}
+		for range 1000 {
+			a.add(sentIR)
+		}
+		if n := puts(shareEvery); n != 1 {
+			t.Errorf("put %d times for the news of one hour; want once", n)
+		}
+		if n := puts(greetEvery - shareEvery); n != 0 {
+			t.Errorf("put %d times after the news; want never", n)
+		}
+	})
+}
+
+func TestHistoryDelays(t *testing.T) {
+	h := newHistory()
+	for _, d := range []time.Duration{0, 2 * time.Second, 2*time.Second + 1, 119 * time.Second, 5 * time.Minute, time.Hour} {
+		h.delay(d)
+	}
+	for _, sum := range h.view().hours {
+		if want := (delays{2, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1}); sum.delays != want {
+			t.Errorf("delays = %v; want %v", sum.delays, want)
+		}
+	}
+}
+
+func TestHistoryIsBounded(t *testing.T) {
+	story(t, func(t *testing.T) {
+		h := newHistory()
+		for i := range 2 * cellsAtMost {
+			h.add(cell{Event: "sent", Region: strconv.Itoa(i)})
+		}
+		counts := h.own[hourOf(time.Now())].counts
+		if n, rest := len(counts), counts[cell{Event: "sent"}]; n > cellsAtMost+1 || rest != cellsAtMost {
+			t.Errorf("%d cells, and %d counted without a region; want %d and %d", n, rest, cellsAtMost+1, cellsAtMost)
+		}
+	})
+}
+
+func BenchmarkHistoryAdd(b *testing.B) {
+	h := newHistory()
+	b.ReportAllocs()
+	b.RunParallel(func(p *testing.PB) {
+		for p.Next() {
+			h.add(sentIR)
+		}
+	})
+}

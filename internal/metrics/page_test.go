@@ -1,0 +1,166 @@
+package metrics
+
+import (
+	"compress/gzip"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func watched(err error) *Metrics {
+	m := New("v1")
+	m.Watch(sources(err))
+	return m
+}
+
+func ask(m *Metrics, method, path string, header ...string) *http.Response {
+	r := httptest.NewRequest(method, path, nil)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, r)
+	return w.Result()
+}
+
+func TestPage(t *testing.T) {
+	m := watched(nil)
+	for path, mediaType := range map[string]string{
+		"/": "text/html", "/page.css": "text/css", "/page.js": "text/javascript", "/icon.svg": "image/svg+xml",
+		"/uplot.css": "text/css", "/uplot.js": "text/javascript", "/numbers.json": "application/json",
+	} {
+		for _, method := range []string{"GET", "HEAD"} {
+			r := ask(m, method, path)
+			body, _ := io.ReadAll(r.Body)
+			if r.StatusCode != 200 || !strings.HasPrefix(r.Header.Get("Content-Type"), mediaType) || method == "GET" && len(body) == 0 {
+				t.Errorf("%s %s = %d %q, %d bytes; want 200 %s", method, path, r.StatusCode, r.Header.Get("Content-Type"), len(body), mediaType)
+			}
+			for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin", "Access-Control-Allow-Origin": ""} {
+				if got := r.Header.Get(name); got != want {
+					t.Errorf("%s %s: %s = %q; want %q", method, path, name, got, want)
+				}
+			}
+		}
+		if r := ask(m, "POST", path); r.StatusCode != 405 {
+			t.Errorf("POST %s = %d; want 405", path, r.StatusCode)
+		}
+	}
+	for _, path := range []string{"/index.html", "/page", "/page/", "/uplot/LICENSE", "/debug/pprof/", "/numbers"} {
+		if r := ask(m, "GET", path); r.StatusCode != 404 {
+			t.Errorf("GET %s = %d; want 404", path, r.StatusCode)
+		}
+	}
+	r := ask(m, "GET", "/")
+	if p := r.Header.Get("Content-Security-Policy"); !strings.Contains(p, "default-src 'none'") || !strings.Contains(p, "frame-ancestors 'none'") || strings.Contains(p, "unsafe") {
+		t.Errorf("Content-Security-Policy = %q", p)
+	}
+	if again := ask(m, "GET", "/", "If-None-Match", r.Header.Get("ETag")); again.StatusCode != 304 {
+		t.Errorf("GET / with its ETag = %d; want 304", again.StatusCode)
+	}
+	if c := ask(m, "GET", "/numbers.json").Header.Get("Cache-Control"); c != "no-store" {
+		t.Errorf("Cache-Control of the numbers = %q; want no-store", c)
+	}
+}
+
+// TestPageIsWhole holds that the page loads nothing that is not here.
+func TestPageIsWhole(t *testing.T) {
+	m := watched(nil)
+	r := ask(m, "GET", "/")
+	html, _ := io.ReadAll(r.Body)
+	loads := regexp.MustCompile(`(?:src|href)="([^"]+)"`).FindAllStringSubmatch(string(html), -1)
+	if len(loads) < 5 {
+		t.Fatalf("the page loads %v", loads)
+	}
+	for _, l := range loads {
+		if strings.Contains(l[1], ":") || ask(m, "GET", "/"+l[1]).StatusCode != 200 {
+			t.Errorf("the page loads %s, which is not here", l[1])
+		}
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := watched(nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go m.Share(ctx, newMemory())
+		m.Requested("accepted", "IR")
+		m.Requested("test_number", "IR")
+		m.Requested("phone_limit", "IR")
+		m.Message("sent", "twilio", "IR")
+		m.Message("failed", "none", "")
+		m.Checked("wrong", "IR")
+		m.Checked("unavailable", "IR")
+		m.Checked("verified", "IR")
+		m.Message("verified", "twilio", "IR")
+		m.Delay("twilio", 9*time.Second)
+		time.Sleep(time.Hour)
+		m.Message("delivered", "twilio", "IR")
+		m.Message("delivered", "twilio", "IR")
+		synctest.Wait()
+		body, _ := io.ReadAll(ask(m, "GET", "/numbers.json").Body)
+		want := `{"now":"2000-01-01T01:00:00Z","version":"v1","copies":1,"shared":true,"shared_at":"2000-01-01T01:00:00Z",` +
+			`"outbox":{"messages":5,"oldest_seconds":2.5},"resting":["twilio"],"delay_bounds":[2,5,10,15,20,30,45,60,90,120,300],"hours":[` +
+			`{"hour":"2000-01-01T00:00:00Z","counts":[{"event":"failed","provider":"none","n":1},{"event":"not_redeemed","region":"IR","reason":"unavailable","n":1},` +
+			`{"event":"refused","region":"IR","reason":"phone_limit","n":1},{"event":"requested","region":"IR","n":1},{"event":"sent","region":"IR","provider":"twilio","n":1},` +
+			`{"event":"verified","region":"IR","provider":"twilio","n":1},{"event":"wrong","region":"IR","n":1}],"delays":[0,0,1,0,0,0,0,0,0,0,0,0]},` +
+			`{"hour":"2000-01-01T01:00:00Z","counts":[{"event":"delivered","region":"IR","provider":"twilio","n":2}],"delays":[0,0,0,0,0,0,0,0,0,0,0,0]}]}` + "\n"
+		if string(body) != want {
+			t.Errorf("numbers:\n%s\nwant\n%s", body, want)
+		}
+		r := ask(m, "GET", "/numbers.json", "Accept-Encoding", "gzip")
+		unpacked, err := gzip.NewReader(r.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body, _ := io.ReadAll(unpacked); string(body) != want || r.Header.Get("Content-Encoding") != "gzip" {
+			t.Errorf("compressed numbers:\n%s", body)
+		}
+	})
+}
+
+func TestNumbersWithoutRedis(t *testing.T) {
+	body, _ := io.ReadAll(ask(watched(errDown), "GET", "/numbers.json").Body)
+	if !strings.Contains(string(body), `"copies":1,"shared":false,"shared_at":null,"outbox":null,`) || !strings.Contains(string(body), `"hours":[]`) {
+		t.Errorf("numbers: %s", body)
+	}
+}
+
+// TestNamesOfStrangers holds that no page of a stranger, under a name that resolves to this machine, reads anything here.
+func TestNamesOfStrangers(t *testing.T) {
+	h := watched(nil).Handler()
+	for _, tc := range []struct {
+		local, host string
+		want        int
+	}{
+		{"127.0.0.1", "127.0.0.1:1629", 200},
+		{"127.0.0.1", "localhost:1629", 200},
+		{"127.0.0.1", "otp.localhost", 200},
+		{"127.0.0.1", "my-laptop:1629", 200},
+		{"::1", "[::1]:1629", 200},
+		{"::1", "[::1]", 200},
+		{"127.0.0.1", "evil.example:1629", 421},
+		{"127.0.0.1", "127.0.0.1.evil.example", 421},
+		{"127.0.0.1", "evil.example.", 421},
+		{"::1", "evil.example", 421},
+		{"10.0.0.7", "otp.internal.example:1629", 200},
+	} {
+		for _, path := range []string{"/", "/numbers.json", "/metrics"} {
+			r := httptest.NewRequest("GET", path, nil)
+			r.Host = tc.host
+			r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, &net.TCPAddr{IP: net.ParseIP(tc.local), Port: 1629}))
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if w.Code != tc.want {
+				t.Errorf("GET %s of %s at %s = %d; want %d", path, tc.host, tc.local, w.Code, tc.want)
+			}
+		}
+	}
+}
