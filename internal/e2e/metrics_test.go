@@ -1,10 +1,12 @@
 package e2e
 
 import (
+	"encoding/json"
 	"io"
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -90,6 +92,65 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("the public address answers %d to /metrics; want 404", a.status)
 		}
 	})
+}
+
+// numbers gives what the operator's page draws: the copies, and each event with how often it happened.
+func (s *service) numbers() (copies int, counts map[string]int) {
+	s.t.Helper()
+	response, err := client.Get("http://" + s.internal() + "/numbers.json")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var numbers struct {
+		Copies int
+		Hours  []struct {
+			Counts []struct {
+				Event string
+				N     int
+			}
+		}
+	}
+	if err := json.NewDecoder(response.Body).Decode(&numbers); err != nil {
+		s.t.Fatal(err)
+	}
+	counts = make(map[string]int)
+	for _, h := range numbers.Hours {
+		for _, c := range h.Counts {
+			counts[c.Event] += c.N
+		}
+	}
+	return numbers.Copies, counts
+}
+
+// TestNumbersOfCopies holds that every copy's page shows what all copies have counted, also those that have ended.
+func TestNumbersOfCopies(t *testing.T) {
+	stores := append(real(t), "OTP_SECRET="+otpSecret, "JWT_SECRET="+jwtSecret, "INTERNAL_ADDR=127.0.0.1:0")
+	a, b := start(t, stores), start(t, stores)
+	shows := func(s *service, copies int, want map[string]int) {
+		t.Helper()
+		eventually(t, "a page shows what all copies have counted", func() bool {
+			n, counts := s.numbers()
+			for event, times := range want {
+				if counts[event] != times {
+					return false
+				}
+			}
+			return n == copies
+		})
+	}
+	code := a.code(phone)
+	a.verify(phone, wrongCode(code))
+	b.want(b.verify(phone, code), 201, "")
+	want := map[string]int{"requested": 1, "sent": 1, "wrong": 1, "verified": 1}
+	shows(a, 2, want)
+	shows(b, 2, want)
+	a.want(a.request("+989121234568"), 202, "")
+	a.signal(syscall.SIGTERM)
+	want["requested"], want["sent"] = 2, 2
+	shows(b, 1, want)
+	b.signal(syscall.SIGTERM)
+	shows(start(t, stores), 1, want)
 }
 
 // TestInternalAddressTaken holds that it is no reason to keep people from logging in.
