@@ -44,9 +44,10 @@ import (
 const gcPercent = 400
 
 const (
-	startTimeout    = 30 * time.Second // for the stores to answer
-	drainTimeout    = 10 * time.Second // for the requests in flight; the messages in hand have otp.DrainTimeout
-	internalTimeout = 10 * time.Second // to read or to write
+	startTimeout  = 30 * time.Second // for the stores to answer
+	drainTimeout  = 10 * time.Second // for the requests in flight; the messages in hand have otp.DrainTimeout
+	internalRead  = 10 * time.Second // of a request on INTERNAL_ADDR
+	internalWrite = time.Minute      // of its answer: a profile takes half of it
 )
 
 const usage = `Dekamond OTP, a phone-number login service.
@@ -409,7 +410,7 @@ func serveInternal(ctx context.Context, address string, log *slog.Logger, h http
 		return
 	}
 	log.Info("metrics", "address", listener.Addr().String(), "page", "http://"+reachable(listener.Addr().String())+"/")
-	server := &http.Server{Handler: h, ReadTimeout: internalTimeout, WriteTimeout: internalTimeout}
+	server := &http.Server{Handler: h, ReadTimeout: internalRead, WriteTimeout: internalWrite}
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		log.Warn("metrics ended", "error", err.Error())

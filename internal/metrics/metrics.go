@@ -121,10 +121,11 @@ func (m *Metrics) Tried(provider, result string, took time.Duration) {
 // Share keeps what is counted by the hour on the shelf, until ctx is done, and reads there what the other copies have.
 func (m *Metrics) Share(ctx context.Context, s Shelf) { m.history.share(ctx, s) }
 
-// Handler serves the operator's page, and GET /metrics in the formats of Prometheus.
+// Handler serves the operator's page, GET /metrics in the formats of Prometheus, and pprof.
 func (m *Metrics) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
 	m.pages(mux)
+	profiles(mux)
 	return guarded(mux)
 }

@@ -92,6 +92,12 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
+func TestProfiles(t *testing.T) {
+	if status, text := get(t, New("v1"), "/debug/pprof/goroutine?debug=1"); status != http.StatusOK || !strings.Contains(text, "goroutine profile") {
+		t.Errorf("GET = %d %.100s; want a profile", status, text)
+	}
+}
+
 // TestOutboxUnknown holds that a Redis that does not answer takes nothing away but its own numbers.
 func TestOutboxUnknown(t *testing.T) {
 	m := New("v1")

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"net/netip"
 	"slices"
 	"strings"
@@ -52,6 +53,14 @@ func (m *Metrics) pages(mux *http.ServeMux) {
 		})
 	}
 	mux.HandleFunc("GET /numbers.json", m.numbers)
+}
+
+// profiles serves what a profiler asks for: go tool pprof http://127.0.0.1:1629/debug/pprof/profile.
+func profiles(mux *http.ServeMux) {
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 }
 
 // guarded keeps web pages of strangers out. A page whose name has been made to resolve to this machine (DNS rebinding)

@@ -47,7 +47,7 @@ const reasons = {
 const outcomes = [
   ['verified', '', 'Right'],
   ['wrong', '', 'Wrong'],
-  ['burnt', '', 'Wrong once too often: the code is burnt'],
+  ['burnt', '', 'At a code burnt by wrong tries'],
   ['not_live', '', 'Expired, used or never asked for'],
   ['closed', '', 'Phone closed for a day'],
   ['not_redeemed', 'refused', 'Right, but banned, used or taken'],
@@ -184,7 +184,7 @@ function verdict() {
   if (unanswered) say('watch', `${many(unanswered, 'code', 'codes')} that came back could not be redeemed: a store did not answer.`)
   for (const provider of numbers.resting) say('watch', `${provider} rests: it failed again and again, or asked for a pause.`)
   const burnt = sum.n('burnt')
-  if (burnt >= 10 && burnt > 0.05 * verified) say('watch', `${number.format(burnt)} codes were burnt by wrong tries: somebody may be guessing.`)
+  if (burnt >= 10 && burnt > 0.05 * verified) say('watch', `${number.format(burnt)} tries at codes that were burnt by wrong tries: somebody may be guessing.`)
 
   if (!numbers.outbox) return { mood: 'bad', points, short: '!', headline: 'Redis does not answer: nobody gets a code, and no code is checked.' }
   if (!sent) {
@@ -300,7 +300,7 @@ function drawTiles(sum, region) {
   setText($('median-note'), half === null ? 'nobody has answered yet' : `nine of ten within ${time(most)}`)
   const wrong = sum.all(tries, { region })
   setText($('wrong'), number.format(wrong))
-  setText($('wrong-note'), `${many(sum.n('burnt', { region }), 'code', 'codes')} burnt by them`)
+  setText($('wrong-note'), `${number.format(sum.n('burnt', { region }))} of them at burnt codes`)
   const refused = sum.n('refused', { region }), asked = refused + sum.n('requested', { region })
   setText($('refused'), number.format(refused))
   setText($('refused-note'), asked ? `${share(refused, asked)} of all that were made` : 'none was made')
