@@ -27,6 +27,7 @@ import (
 
 	"dekamond-otp/internal/account"
 	"dekamond-otp/internal/config"
+	"dekamond-otp/internal/doctor"
 	"dekamond-otp/internal/httpapi"
 	"dekamond-otp/internal/metrics"
 	"dekamond-otp/internal/otp"
@@ -57,6 +58,7 @@ usage: dekamond-otp [command]
   serve        answer requests (default)
   migrate      bring the database up to date and exit
   keys new     make a signing key in the folder JWT_KEYS: EdDSA, or as in: keys new ES256, keys new RS256
+  doctor       say what is weak or wrong: settings, stores, providers; changes nothing, sends nothing
   healthcheck  ask the service on HTTP_ADDR whether it lives
   version      print the version
   help         print this
@@ -103,7 +105,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	case "version":
 		_, err := fmt.Fprintln(stdout, versionText())
 		return err
-	case "serve", "migrate", "healthcheck":
+	case "serve", "migrate", "doctor", "healthcheck":
 	default:
 		if algorithm, ok := strings.CutPrefix(command, "keys new "); ok {
 			return newKey(getenv, algorithm, stdout)
@@ -116,6 +118,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	}
 	log := newLog(stderr, c)
 	switch command {
+	case "doctor":
+		return examine(ctx, c, stdout)
 	case "healthcheck":
 		return healthcheck(ctx, c.HTTPAddr)
 	case "migrate":
@@ -440,6 +444,62 @@ func greet(c *config.Config, log *slog.Logger, stdout io.Writer, address net.Add
 	if !c.Production {
 		fmt.Fprintf(stdout, try, reachable(address.String()))
 	}
+}
+
+// examine says what is weak or wrong in the settings and in what they lead to, and changes nothing.
+func examine(ctx context.Context, c *config.Config, stdout io.Writer) error {
+	p := doctor.Patient{Config: c, Alive: func(ctx context.Context) error { return healthcheck(ctx, c.HTTPAddr) }}
+	if path, ok := c.SQLitePath(); ok {
+		p.SQLite = func(ctx context.Context) (doctor.SQLite, error) { return sqlitestore.Facts(ctx, path) }
+	} else {
+		accounts, err := pgstore.Open(c.DatabaseURL.Reveal())
+		if err != nil {
+			return config.Faults{{Variable: "DATABASE_URL", Problem: "must be a URL that Postgres knows"}}
+		}
+		defer func() { _ = accounts.Close() }()
+		p.Postgres = accounts.Facts
+	}
+	if !c.EmbeddedRedis() {
+		redis, err := openRedis(c)
+		if err != nil {
+			return config.Faults{{Variable: "REDIS_URL", Problem: "must be a URL that Redis knows"}}
+		}
+		defer func() { _ = redis.Close() }()
+		p.Redis = redis.Facts
+	}
+	p.Providers = sms.Patients(c)
+	p.Keys, p.KeysFault = examineKeys(c)
+	texts, err := openTexts(c, slog.New(slog.DiscardHandler))
+	if p.TextFault = err; err == nil {
+		for _, cost := range texts.Costs() {
+			p.Texts = append(p.Texts, cost.Locale+" "+cost.Purpose)
+		}
+	}
+	report := doctor.Examine(ctx, p)
+	if err := report.Write(stdout); err != nil {
+		return err
+	}
+	if n := report.Count(doctor.Wrong); n > 0 {
+		return fmt.Errorf("doctor: %d wrong", n)
+	}
+	return nil
+}
+
+// examineKeys gives the keys of JWT_KEYS.
+func examineKeys(c *config.Config) (keys []doctor.Key, err error) {
+	if c.JWTKeys == "" {
+		return nil, nil
+	}
+	tokens, err := token.NewIssuer(token.Options{Secret: []byte(c.JWTSecret.Reveal()), Folder: c.JWTKeys, Grace: c.JWTKeyGrace})
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range tokens.Keys() {
+		info, err := os.Stat(k.File)
+		others := err == nil && info.Mode().Perm()&0o004 != 0
+		keys = append(keys, doctor.Key{ID: k.ID, Algorithm: k.Algorithm, Made: k.Made, Signs: k.Signs, Others: others})
+	}
+	return keys, nil
 }
 
 // healthcheck asks the service on this machine whether it lives.

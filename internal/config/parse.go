@@ -276,17 +276,27 @@ func strong(s string) (string, error) {
 	if _, err := long(s); err != nil {
 		return s, err
 	}
-	distinct := make(map[byte]bool)
-	repeats := false
-	for i := range len(s) {
-		distinct[s[i]] = true
-		repeats = repeats || i > 0 && i <= len(s)/2 && strings.HasPrefix(s, s[i:])
-	}
-	if repeats || len(distinct) < leastDistinct {
+	if repetitive(s) {
 		return s, must(false, "not repeat a part of itself")
 	}
-	guessed := slices.Contains(known, strings.ToLower(s)) || placeholder.MatchString(s)
-	return s, must(!guessed, "be a secret of your own, such as openssl rand -base64 48 makes")
+	return s, must(!published(s), "be a secret of your own, such as openssl rand -base64 48 makes")
+}
+
+// Guessable tells whether a secret of any length repeats a part of itself, or is a known one or a placeholder.
+func Guessable(s Secret) bool { return repetitive(s.Reveal()) || published(s.Reveal()) }
+
+func repetitive(s string) bool {
+	distinct := make(map[byte]bool)
+	for i := range len(s) {
+		if distinct[s[i]] = true; i > 0 && i <= len(s)/2 && strings.HasPrefix(s, s[i:]) {
+			return true
+		}
+	}
+	return len(distinct) < leastDistinct
+}
+
+func published(s string) bool {
+	return slices.Contains(known, strings.ToLower(s)) || placeholder.MatchString(s)
 }
 
 // known are secrets of 32 bytes and more, in lower case, that documentation and tutorials have for tokens,

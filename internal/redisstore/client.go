@@ -18,11 +18,14 @@ package redisstore
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -56,6 +59,9 @@ type Client struct {
 	timeout time.Duration // of a call
 	cluster bool
 	stop    func()
+
+	options *redis.UniversalOptions // nil: embedded
+	shown   *atomic.Pointer[x509.Certificate]
 }
 
 // Open gives a client. It opens no connection; Ping does.
@@ -67,23 +73,26 @@ func Open(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	shown := new(atomic.Pointer[x509.Certificate])
 	if u.TLSConfig != nil {
 		u.TLSConfig.ServerName = "" // each host's own name
+		u.TLSConfig.VerifyConnection = func(s tls.ConnectionState) error { shown.Store(s.PeerCertificates[0]); return nil }
 	}
 	logging.Disable() // its errors come back from the calls
-	c := &Client{timeout: queue + 2*roundTrip, cluster: o.Mode == Cluster, stop: func() {}}
+	c := &Client{timeout: queue + 2*roundTrip, cluster: o.Mode == Cluster, stop: func() {}, shown: shown}
 	readTimeout := roundTrip
 	if c.cluster { // the context ends a call before the client would repeat it
 		c.timeout, readTimeout = roundTrip, 2*roundTrip
 	}
-	c.redis = redis.NewUniversalClient(&redis.UniversalOptions{
+	c.options = &redis.UniversalOptions{
 		Addrs: hosts, DB: u.DB, Username: u.Username, Password: u.Password, TLSConfig: u.TLSConfig,
 		IsClusterMode: c.cluster, MasterName: o.Master,
 		Protocol: 3, DisableIdentity: true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 		ContextTimeoutEnabled:    true, PoolTimeout: queue, ReadTimeout: readTimeout, WriteTimeout: readTimeout,
 		DialTimeout: roundTrip, DialerRetries: 1, MaxRetries: -1,
-	})
+	}
+	c.redis = redis.NewUniversalClient(c.options)
 	return c, nil
 }
 

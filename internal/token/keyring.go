@@ -223,6 +223,23 @@ func (i *Issuer) state() (signing string, published []string) {
 	return i.signing(time.Now()).id, published
 }
 
+// A Key is what there is to tell of a key of the folder.
+type Key struct {
+	ID, Algorithm string
+	Made          time.Time
+	Signs         bool   // now
+	File          string // its path
+}
+
+// Keys are those of the folder, the newest first.
+func (i *Issuer) Keys() (all []Key) {
+	signing := i.signing(time.Now())
+	for _, k := range i.keys.Load().keys {
+		all = append(all, Key{ID: k.id, Algorithm: k.method.Alg(), Made: k.made, Signs: k == signing, File: k.path})
+	}
+	return all
+}
+
 // Published gives the public keys as a JSON Web Key Set and how long it may be cached, which ends before a
 // key that is not in it signs. There is none without a folder.
 func (i *Issuer) Published() (set []byte, maxAge time.Duration, ok bool) {

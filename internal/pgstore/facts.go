@@ -1,0 +1,73 @@
+package pgstore
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"dekamond-otp/internal/doctor"
+)
+
+const samples = 5 // round trips that the latency is the median of
+
+// known are passwords that are tried first, docker-compose.yml's among them.
+var known = []string{"otp", "postgres", "password", "secret", "admin", "test", "changeme", "example"}
+
+// What a database that only resembles Postgres does not know is false.
+const selectFacts = `
+	select current_setting('server_version_num')::int, pg_is_in_recovery(), current_setting('default_transaction_read_only') = 'on',
+		current_setting('fsync', true) is not distinct from 'off' or current_setting('synchronous_commit', true) is not distinct from 'off',
+		coalesce((select rolsuper from pg_roles where rolname = current_user), false),
+		coalesce(has_schema_privilege(current_schema(), 'create'), false),
+		current_setting('max_connections')::int - coalesce(current_setting('superuser_reserved_connections', true)::int, 0),
+		(select count(*)::int from pg_stat_activity where pid <> pg_backend_pid())`
+
+// Facts asks Postgres about itself and changes nothing.
+func (a *Accounts) Facts(ctx context.Context) (facts doctor.Postgres, err error) {
+	c, err := a.pool.Acquire(ctx)
+	if err != nil {
+		return facts, err
+	}
+	defer c.Release()
+	settings := a.pool.Config()
+	look(c.Conn().PgConn().Conn(), settings.ConnConfig, &facts)
+	facts.Pool = int(settings.MaxConns)
+	var trips []time.Duration
+	for range samples + 1 { // the first one prepares the statement
+		began := time.Now()
+		var now time.Time
+		if err := c.QueryRow(ctx, "select clock_timestamp()").Scan(&now); err != nil {
+			return facts, err
+		}
+		trip := time.Since(began)
+		trips = append(trips, trip)
+		facts.Skew = now.Sub(began.Add(trip / 2))
+	}
+	slices.Sort(trips)
+	facts.Latency = trips[samples/2]
+	if err := c.QueryRow(ctx, selectFacts).Scan(
+		&facts.Version, &facts.Replica, &facts.ReadOnly, &facts.Unsafe, &facts.Superuser, &facts.MayMigrate, &facts.Connections, &facts.Used,
+	); err != nil {
+		return facts, err
+	}
+	facts.Pending, err = a.Pending(ctx)
+	return facts, err
+}
+
+// look sees how the connection was made.
+func look(conn net.Conn, settings *pgx.ConnConfig, facts *doctor.Postgres) {
+	if address, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+		facts.Public = doctor.Public(address.AddrPort().Addr())
+	}
+	if secured, ok := conn.(*tls.Conn); ok {
+		facts.TLS, facts.Certificate = true, secured.ConnectionState().PeerCertificates[0].NotAfter
+	}
+	clear := slices.ContainsFunc(settings.Fallbacks, func(f *pgconn.FallbackConfig) bool { return f.TLSConfig == nil })
+	facts.Unverified = clear || settings.TLSConfig == nil || settings.TLSConfig.InsecureSkipVerify && settings.TLSConfig.VerifyPeerCertificate == nil
+	facts.KnownPassword = settings.Password != "" && (slices.Contains(known, settings.Password) || settings.Password == settings.User)
+}
