@@ -42,7 +42,7 @@ type Finding struct {
 type findings []Finding
 
 func (f *findings) add(m Mark, about, format string, args ...any) {
-	*f = append(*f, Finding{m, about, fmt.Sprintf(format, args...)})
+	*f = append(*f, Finding{m, about, strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "; ")})
 }
 
 // better is ok for what needs no more words.

@@ -161,7 +161,7 @@ func keys(all []Key, fault error, c *config.Config, now time.Time) (f findings) 
 // texts tells of messages that cost more than one, and of templates that keep the service from starting.
 func texts(costly []string, fault error) (f findings) {
 	if fault != nil {
-		f.add(Wrong, "SMS_TEXTS", "%s", fault.Error())
+		f.add(Wrong, "SMS_TEXTS", "%s", strings.TrimPrefix(fault.Error(), "SMS_TEXTS: "))
 	}
 	if len(costly) > 0 {
 		f.add(Weak, "texts", "cost more than one message each: %s; shorten APP_NAME or the texts", strings.Join(costly, ", "))

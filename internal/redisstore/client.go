@@ -60,8 +60,8 @@ type Client struct {
 	cluster bool
 	stop    func()
 
-	options *redis.UniversalOptions // nil: embedded
-	shown   *atomic.Pointer[x509.Certificate]
+	options *redis.UniversalOptions           // nil: embedded
+	shown   *atomic.Pointer[x509.Certificate] // the last that a server has shown
 }
 
 // Open gives a client. It opens no connection; Ping does.

@@ -101,6 +101,22 @@ func TestPublishedKeys(t *testing.T) {
 	}
 }
 
+// TestKeys holds what is told of the keys, the newest first, and which one signs.
+func TestKeys(t *testing.T) {
+	folder := t.TempDir()
+	old, oldID := makeKey(t, folder, "ES256")
+	renamed := filepath.Join(folder, "20260101T000000.000Z-old.pem")
+	if err := errors.Join(os.Rename(old, renamed), os.Chtimes(renamed, time.Time{}, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))); err != nil {
+		t.Fatal(err)
+	}
+	path, id := makeKey(t, folder, "EdDSA")
+	got := newIssuer(t, func(o *Options) { o.Folder, o.Secret = folder, nil }).Keys()
+	if len(got) != 2 || got[0].ID != id || got[0].File != path || got[0].Algorithm != "EdDSA" || got[0].Signs || time.Since(got[0].Made) > time.Minute ||
+		got[1].ID != oldID || !got[1].Signs || got[1].Made.Year() != 2026 {
+		t.Errorf("Keys: %+v; want the new one, and the old one that signs", got)
+	}
+}
+
 // TestSameGrantSameToken holds the promise of account.Signer.
 func TestSameGrantSameToken(t *testing.T) {
 	id, at := uuid.Must(uuid.NewV7()), time.Now()

@@ -1,0 +1,158 @@
+package redisstore
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"math/big"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2/server"
+
+	"dekamond-otp/internal/doctor"
+)
+
+// A told Redis answers what it is told to, and PONG.
+type told struct{ info, save, cluster, ping, eval string }
+
+func (o told) serve(t *testing.T, config *tls.Config) (address string) {
+	t.Helper()
+	s, err := server.NewServer("127.0.0.1:0")
+	if config != nil {
+		s, err = server.NewServerTLS("127.0.0.1:0", config)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	or := func(text string, yes func(c *server.Peer)) server.Cmd {
+		return func(c *server.Peer, _ string, _ []string) {
+			if strings.HasPrefix(text, "-") {
+				c.WriteError(text[1:])
+			} else {
+				yes(c)
+			}
+		}
+	}
+	for name, command := range map[string]server.Cmd{
+		"HELLO":   or("-ERR unknown command", nil),
+		"AUTH":    func(c *server.Peer, _ string, _ []string) { c.WriteOK() },
+		"PING":    or(o.ping, func(c *server.Peer) { c.WriteInline("PONG") }),
+		"EVAL":    or(o.eval, func(c *server.Peer) { c.WriteInt(1) }),
+		"INFO":    or(o.info, func(c *server.Peer) { c.WriteBulk(strings.ReplaceAll(o.info, " ", "\r\n")) }),
+		"CONFIG":  or(o.save, func(c *server.Peer) { c.WriteStrings([]string{"save", o.save}) }),
+		"CLUSTER": or(o.cluster, func(c *server.Peer) { c.WriteBulk(o.cluster) }),
+		"TIME": func(c *server.Peer, _ string, _ []string) {
+			c.WriteStrings([]string{strconv.FormatInt(time.Now().Add(time.Hour).Unix(), 10), "0"})
+		},
+	} {
+		if err := s.Register(name, command); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s.Addr().String()
+}
+
+func facts(t *testing.T, o Options) (doctor.Redis, error) {
+	t.Helper()
+	c, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	return c.Facts(t.Context())
+}
+
+func TestFacts(t *testing.T) {
+	address := told{
+		info: "redis_version:7.2.4 role:slave maxmemory:100 used_memory:95 maxmemory_policy:allkeys-lru loading:1 aof_enabled:1 " +
+			"rdb_last_bgsave_status:err aof_last_write_status:ok cluster_enabled:1 server_name:valkey valkey_version:8.1.0",
+		save: "-NOPERM this user has no permissions", cluster: "cluster_state:fail", eval: "-NOPERM hunter2",
+	}.serve(t, nil)
+	got, err := facts(t, Options{URL: "redis://:pass@" + address, Mode: Single})
+	if err != nil || len(got.Nodes) != 1 {
+		t.Fatalf("Facts: %+v, %v; want one node", got, err)
+	}
+	want := doctor.RedisNode{
+		Product: "valkey", Version: "8.1.0", Policy: "allkeys-lru", Used: 95, Memory: 100, AppendOnly: true, Unsaved: true, Replica: true, Loading: true,
+		Cluster: true, Uncovered: true,
+	}
+	if got.Nodes[0] != want {
+		t.Errorf("the node is %+v; want %+v", got.Nodes[0], want)
+	}
+	if off := got.Skew - time.Hour; off.Abs() > 2*time.Second || got.Latency <= 0 || !got.Password || got.TLS || got.Public {
+		t.Errorf("Facts: %+v; want an hour of skew, a latency and a password", got)
+	}
+	if got.NoScripts == nil || strings.Contains(got.NoScripts.Error(), "hunter2") {
+		t.Errorf("the fault of scripts is %v; want one in words of ours", got.NoScripts)
+	}
+	for save, want := range map[string]bool{"": false, "3600 1": true} {
+		got, err := facts(t, Options{URL: "redis://" + told{info: "redis_version:8.0.1 role:master", save: save}.serve(t, nil), Mode: Single})
+		if err != nil || got.Nodes[0].Snapshots == nil || *got.Nodes[0].Snapshots != want {
+			t.Errorf("with save %q: %+v, %v; want snapshots: %v", save, got, err, want)
+		}
+	}
+}
+
+func TestFactsOfErrors(t *testing.T) {
+	for answer, want := range map[string]string{
+		"-NOAUTH Authentication required.": "asks for a password", "-LOADING hunter2": "is reading its data from disk",
+		"-MOVED 1 127.0.0.1:1": "is a cluster; set REDIS_MODE=cluster", "-ERR max number of clients reached": "has no connection left",
+	} {
+		_, err := facts(t, Options{URL: "redis://" + told{ping: answer}.serve(t, nil), Mode: Single})
+		if said, ok := errors.AsType[doctor.Said](err); !ok || string(said) != want {
+			t.Errorf("where Redis says %s: %v; want %s", answer, err, want)
+		}
+	}
+}
+
+// TestFactsOfReal holds that the real servers are read, and that looking leaves nothing behind.
+func TestFactsOfReal(t *testing.T) {
+	for mode, url := range map[string]string{Single: os.Getenv("TEST_REDIS_URL"), Cluster: os.Getenv("TEST_REDIS_CLUSTER_URL")} {
+		c, err := Open(Options{URL: url, Mode: mode})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		got, err := c.Facts(t.Context())
+		if err != nil || len(got.Nodes) != 1 {
+			t.Fatalf("%s: %+v, %v; want one node", mode, got, err)
+		}
+		n := got.Nodes[0]
+		if n.Version == "" || n.Policy != "noeviction" || n.Snapshots == nil || *n.Snapshots || n.Cluster != (mode == Cluster) || n.Uncovered || n.Replica || got.NoScripts != nil || got.Skew.Abs() > time.Second {
+			t.Errorf("%s: %+v; want a healthy one that keeps nothing on disk", mode, got)
+		}
+		if n := c.redis.Exists(t.Context(), "otp:doctor").Val(); n != 0 {
+			t.Errorf("%s: the look left a key", mode)
+		}
+	}
+}
+
+func TestFactsOfCertificate(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := time.Now().Add(48 * time.Hour).UTC().Truncate(time.Second)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: end, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := told{info: "redis_version:8.0.1"}.serve(t, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
+	got, err := facts(t, Options{URL: "rediss://" + address + "?skip_verify=true", Mode: Single})
+	if err != nil || !got.TLS || !got.Unverified || !got.Certificate.Equal(end) {
+		t.Errorf("Facts: %+v, %v; want TLS that is not verified, until %s", got, err, end)
+	}
+	if _, err := facts(t, Options{URL: "rediss://" + address, Mode: Single}); !errors.As(err, new(x509.UnknownAuthorityError)) {
+		t.Errorf("Facts: %v; want that nobody has signed the certificate", err)
+	}
+}

@@ -1,0 +1,244 @@
+package sms
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"dekamond-otp/internal/config"
+	"dekamond-otp/internal/doctor"
+)
+
+// probers open each provider that is asked over HTTP, with credentials that no error may hold.
+var probers = map[string]func(t *testing.T, base string) Prober{
+	"twilio": func(t *testing.T, base string) Prober { return openTwilio(t, base).(Prober) },
+	"vonage": func(t *testing.T, base string) Prober {
+		v := NewVonage(VonageOptions{APIKey: "hunter1", APISecret: "hunter2", BaseURL: base})
+		t.Cleanup(v.transport.CloseIdleConnections)
+		return v
+	},
+	"kavenegar": func(t *testing.T, base string) Prober { return openKavenegar(t, KavenegarOptions{BaseURL: base}) },
+	"smsir": func(t *testing.T, base string) Prober {
+		s, err := NewSMSIR(SMSIROptions{APIKey: "hunter2", Line: 1, BaseURL: base})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.transport.CloseIdleConnections)
+		return s
+	},
+	"whatsapp": func(t *testing.T, base string) Prober {
+		w := NewWhatsApp(WhatsAppOptions{Token: "hunter2", PhoneNumberID: "106540352242922", BaseURL: base})
+		t.Cleanup(w.transport.CloseIdleConnections)
+		return w
+	},
+	"telegram": func(t *testing.T, base string) Prober { return openTelegram(t, base).(Prober) },
+	"sns":      func(t *testing.T, base string) Prober { return openSNS(t, SNSOptions{BaseURL: base}) },
+}
+
+var credentials = []string{twilioToken, "hunter1", "hunter2", kavenegarKey, telegramToken, snsSecret}
+
+const snsError403 = `<ErrorResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><Error><Type>Sender</Type><Code>%s</Code><Message>hunter2</Message></Error></ErrorResponse>`
+
+func TestProbe(t *testing.T) {
+	sandbox := func(in bool) string {
+		return fmt.Sprintf(`<GetSMSSandboxAccountStatusResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><GetSMSSandboxAccountStatusResult>
+			<IsInSandbox>%v</IsInSandbox></GetSMSSandboxAccountStatusResult></GetSMSSandboxAccountStatusResponse>`, in)
+	}
+	for _, tc := range []struct {
+		provider, asked string
+		status          int
+		answer          string
+		want            doctor.Account
+		fault           string // "" = none
+	}{
+		{"twilio", "GET /2010-04-01/Accounts/" + twilioSID + ".json", 200, `{"sid":"AC","status":"active","type":"Full"}`, doctor.Account{}, ""},
+		{"twilio", "", 200, `{"status":"active","type":"Trial"}`, doctor.Account{TestOnly: true}, ""},
+		{"twilio", "", 200, `{"status":"suspended","type":"Full"}`, doctor.Account{Closed: true}, ""},
+		{"twilio", "", 401, `{"code":20003,"message":"hunter2"}`, doctor.Account{}, "refuses the credentials (answered 401, code 20003)"},
+		{"twilio", "", 403, `{"code":20008,"message":"hunter2"}`, doctor.Account{}, "has test credentials, which send nothing"},
+		{"twilio", "", 200, `{}`, doctor.Account{}, errNoAnswer.Error()},
+		{"twilio", "", 500, `hunter2`, doctor.Account{}, "does not answer as it should (answered 500)"},
+		{"twilio", "", 400, `{"code":"hunter2"}`, doctor.Account{}, "does not answer as it should (answered 400)"},
+		{"vonage", "GET /account/get-balance", 200, `{"value":10.28,"autoReload":false}`, doctor.Account{}, ""},
+		{"vonage", "", 200, `{"value":0}`, doctor.Account{Empty: true}, ""},
+		{"vonage", "", 200, `{}`, doctor.Account{}, errNoAnswer.Error()},
+		{"vonage", "", 401, `{"error-code":"401"}`, doctor.Account{}, "refuses the credentials (answered 401)"},
+		{"kavenegar", "GET /v1/5A6D%2F4b67%20key/account/info.json", 200, `{"return":{"status":200,"message":"تایید شد"},"entries":{"remaincredit":1500000,"expiredate":13548889,"type":"Master"}}`, doctor.Account{}, ""},
+		{"kavenegar", "", 200, `{"return":{"status":200},"entries":{"remaincredit":0}}`, doctor.Account{Empty: true}, ""},
+		{"kavenegar", "", 200, `{"return":{"status":407,"message":"hunter2"},"entries":{}}`, doctor.Account{}, "does not answer as it should"},
+		{"kavenegar", "", 403, `{"return":{"status":403,"message":"hunter2"},"entries":null}`, doctor.Account{}, "refuses the credentials (answered 403)"},
+		{"smsir", "GET /v1/credit", 200, `{"status":1,"message":"موفق","data":100.0}`, doctor.Account{}, ""},
+		{"smsir", "", 200, `{"status":1,"data":0}`, doctor.Account{Empty: true}, ""},
+		{"smsir", "", 401, `{"status":10,"message":"hunter2","data":null}`, doctor.Account{}, "refuses the credentials (answered 401, code 10)"},
+		{"smsir", "", 200, `{"status":0,"data":5}`, doctor.Account{}, errNoAnswer.Error()},
+		{"whatsapp", "GET /v25.0/106540352242922?fields=id,quality_rating", 200, `{"id":"106540352242922","quality_rating":"GREEN"}`, doctor.Account{}, ""},
+		{"whatsapp", "", 200, `{"id":"106540352242922","quality_rating":"RED"}`, doctor.Account{LowQuality: true}, ""},
+		{"whatsapp", "", 401, `{"error":{"code":190,"message":"hunter2"}}`, doctor.Account{}, "refuses the credentials (code 190: the token is wrong or has expired)"},
+		{"whatsapp", "", 400, `{"error":{"code":100,"message":"hunter2"}}`, doctor.Account{}, "has no sender of WHATSAPP_PHONE_ID, or none that this token may use"},
+		{"whatsapp", "", 400, `{"error":{"code":4,"message":"hunter2"}}`, doctor.Account{}, "does not answer as it should (answered 400, code 4)"},
+		{"telegram", "POST /checkVerificationStatus", 200, `{"ok":false,"error":"REQUEST_ID_INVALID"}`, doctor.Account{Unproved: true}, ""},
+		{"telegram", "", 200, `{"ok":false,"error":"ACCESS_TOKEN_INVALID"}`, doctor.Account{}, "refuses the credentials"},
+		{"telegram", "", 502, `hunter2`, doctor.Account{}, "does not answer as it should (answered 502)"},
+		{"sns", "POST /", 200, sandbox(false), doctor.Account{}, ""},
+		{"sns", "", 200, sandbox(true), doctor.Account{TestOnly: true}, ""},
+		{"sns", "", 403, fmt.Sprintf(snsError403, "InvalidClientTokenId"), doctor.Account{}, "refuses the credentials (InvalidClientTokenId)"},
+		{"sns", "", 403, fmt.Sprintf(snsError403, "AuthorizationError"), doctor.Account{Unsaid: "may not ask whether the account is in the SMS sandbox (sns:GetSMSSandboxAccountStatus)"}, ""},
+		{"sns", "", 500, fmt.Sprintf(snsError403, "InternalError"), doctor.Account{}, "does not answer as it should (answered 500)"},
+	} {
+		base := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			if got := r.Method + " " + r.RequestURI; tc.asked != "" && got != tc.asked {
+				t.Errorf("%s is asked %s; want %s", tc.provider, got, tc.asked)
+			}
+			if tc.provider == "sns" {
+				w.Header().Set("Content-Type", "text/xml")
+			}
+			w.WriteHeader(tc.status)
+			_, _ = io.WriteString(w, tc.answer)
+		})
+		got, err := probers[tc.provider](t, base).Probe(t.Context())
+		fault := ""
+		if err != nil {
+			fault = err.Error()
+		}
+		if got != tc.want || fault != tc.fault {
+			t.Errorf("%s answers %d %s: %+v, %q; want %+v, %q", tc.provider, tc.status, tc.answer, got, fault, tc.want, tc.fault)
+		}
+	}
+}
+
+// TestProbeSaysWhoAsks holds that the calls bring the credentials.
+func TestProbeSaysWhoAsks(t *testing.T) {
+	for provider, want := range map[string]string{
+		"vonage": "Basic aHVudGVyMTpodW50ZXIy", "whatsapp": "Bearer hunter2", "telegram": "Bearer " + telegramToken, "smsir": "hunter2",
+	} {
+		base := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+			if got := r.Header.Get("Authorization") + r.Header.Get("X-Api-Key"); got != want {
+				t.Errorf("%s is asked with %q; want %q", provider, got, want)
+			}
+		})
+		_, _ = probers[provider](t, base).Probe(t.Context())
+	}
+}
+
+// TestProbeFaults holds that every provider gives an error in time that tells nothing, whatever the service does.
+func TestProbeFaults(t *testing.T) {
+	echo := func(w http.ResponseWriter, r *http.Request) {
+		_, _ = fmt.Fprint(w, r.RequestURI, r.Header)
+	}
+	for name, url := range map[string]string{
+		"echo":    serve(t, echo),
+		"denied":  serve(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(401); echo(w, r) }),
+		"garbage": serveRaw(t, func(c net.Conn, request []byte) { _, _ = c.Write(request) }),
+		"hang":    serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }),
+		"nobody":  "http://127.0.0.1:1",
+	} {
+		for provider, open := range probers {
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			began := time.Now()
+			_, err := open(t, url).Probe(ctx)
+			cancel()
+			if name == "echo" && provider == "sns" { // the SDK takes any 200 for an answer
+				continue
+			}
+			if err == nil || time.Since(began) > 5*time.Second || (name == "denied") != errors.Is(err, doctor.ErrRefused) && provider != "sns" {
+				t.Errorf("%s, %s: %v after %v; want an error in time", provider, name, err, time.Since(began))
+			}
+			for _, secret := range credentials {
+				if err != nil && strings.Contains(err.Error(), secret) {
+					t.Errorf("%s, %s: %v; want no credential", provider, name, err)
+				}
+			}
+		}
+	}
+}
+
+func TestProbeSNSWithoutCredentials(t *testing.T) {
+	noAWS(t)
+	s, err := NewSNS(SNSOptions{Region: "eu-central-1", BaseURL: "http://127.0.0.1:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "has no credentials") {
+		t.Errorf("Probe: %v; want that there are none", err)
+	}
+}
+
+// TestProbeWebhook holds that the endpoint is connected to and is not asked.
+func TestProbeWebhook(t *testing.T) {
+	unasked := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { t.Errorf("the endpoint is asked %s", r.Method) })
+	plain, secured := httptest.NewServer(unasked), httptest.NewUnstartedServer(unasked)
+	secured.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secured.StartTLS()
+	defer plain.Close()
+	defer secured.Close()
+	open := func(url string) *Webhook {
+		w, err := NewWebhook(WebhookOptions{URL: url})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	if got, err := open(plain.URL + "/send").Probe(t.Context()); err != nil || !got.Unproved || !got.Certificate.IsZero() {
+		t.Errorf("Probe over http: %+v, %v; want it reached", got, err)
+	}
+	if _, err := open(secured.URL).Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("Probe over https: %v; want that nobody knows the certificate", err)
+	}
+	trusting := open(secured.URL)
+	trusting.transport.TLSClientConfig = secured.Client().Transport.(*http.Transport).TLSClientConfig
+	if got, err := trusting.Probe(t.Context()); err != nil || got.Certificate.IsZero() {
+		t.Errorf("Probe over https, trusted: %+v, %v; want the certificate's end", got, err)
+	}
+	if _, err := open("http://127.0.0.1:1").Probe(t.Context()); err == nil {
+		t.Error("Probe of nobody: no error")
+	}
+}
+
+func TestProbeSMTP(t *testing.T) {
+	good, bad := serveSMTP(t, nil), serveSMTP(t, map[string]string{"NOOP": "421 hunter2"})
+	probe := func(c *catcher) (doctor.Account, error) {
+		s, err := NewSMTP(SMTPOptions{Addr: c.addr})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Probe(t.Context())
+	}
+	if got, err := probe(good); err != nil || !got.Unproved {
+		t.Errorf("Probe: %+v, %v; want it reached", got, err)
+	}
+	for range 2 {
+		if command := <-good.commands; strings.HasPrefix(command, "MAIL") {
+			t.Errorf("Probe says %s; want no mail", command)
+		}
+	}
+	if _, err := probe(bad); err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("Probe: %v; want an error in words of ours", err)
+	}
+}
+
+// TestPatients holds that every provider but the console is asked, and that faulty settings are one's own fault alone.
+func TestPatients(t *testing.T) {
+	noAWS(t)
+	names := slices.Sorted(maps.Keys(config.Providers))
+	c := new(config.Config)
+	c.SMSProviders, c.SMSWebhook.URL, c.SMTPAddr = names, config.NewSecret("not a URL"), "127.0.0.1:25"
+	c.Kavenegar.APIKey, c.SMSIR.APIKey, c.SMSIR.Line, c.SNS.Region = config.NewSecret("key"), config.NewSecret("key"), 1, "eu-central-1"
+	for _, p := range Patients(c) {
+		if faulty := p.Name == "webhook"; faulty != (p.Fault != nil) || (p.Probe == nil) != (faulty || p.Name == "console") {
+			t.Errorf("%s: fault %v, asked: %v", p.Name, p.Fault, p.Probe != nil)
+		}
+		if could := slices.Contains([]string{"kavenegar", "twilio", "vonage"}, p.Name); p.Could != could || p.Reports {
+			t.Errorf("%s reports: %v, could: %v; want %v", p.Name, p.Reports, p.Could, could)
+		}
+	}
+}
