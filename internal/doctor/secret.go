@@ -8,11 +8,17 @@ import (
 	"dekamond-otp/internal/config"
 )
 
-// leastSecret is the length in bytes below which a secret is tried out.
-const leastSecret = 16
+// leastSecret is the length in bytes below which a secret is tried out, leastRest that of one without the words in it.
+const (
+	leastSecret = 16
+	leastRest   = 24
+)
 
-// phrase is words with something between them.
-var phrase = regexp.MustCompile(`^[A-Za-z0-9]+([-_ .,:/][A-Za-z0-9]+){3,}$`)
+// phrase is parts with something between them, of which most are words in the phrases that people make up.
+var (
+	phrase = regexp.MustCompile(`^[A-Za-z0-9]+([-_ .,:/][A-Za-z0-9]+){3,}$`)
+	word   = regexp.MustCompile(`^([A-Z]?[a-z]{1,14}|[A-Z]{1,14})$`)
+)
 
 // written are what secrets that were typed by hand are made of, too long to be in a random one by chance.
 var written = []string{
@@ -54,21 +60,21 @@ func counted(s string) bool {
 
 func worded(s string) bool {
 	if phrase.MatchString(s) {
-		words, all := 0, strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune("-_ .,:/", r) })
-		for _, word := range all {
-			if len(word) <= 14 && !strings.ContainsAny(word, "0123456789") {
-				words++
+		letters, all := 0, strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune("-_ .,:/", r) })
+		for _, part := range all {
+			if word.MatchString(part) {
+				letters += len(part)
 			}
 		}
-		if words*4 >= len(all)*3 {
+		if letters*4 >= len(strings.Join(all, ""))*3 {
 			return true
 		}
 	}
 	rest := strings.ToLower(s)
-	for _, word := range written {
-		rest = strings.ReplaceAll(rest, word, "")
+	for _, part := range written {
+		rest = strings.ReplaceAll(rest, part, "")
 	}
-	return len(rest) < len(s) && len(rest) < 32
+	return len(rest) < len(s) && len(rest) < leastRest
 }
 
 // secrets looks at what the operator has made up.
