@@ -495,9 +495,7 @@ func examineKeys(c *config.Config) (keys []doctor.Key, err error) {
 		return nil, err
 	}
 	for _, k := range tokens.Keys() {
-		info, err := os.Stat(k.File)
-		others := err == nil && info.Mode().Perm()&0o004 != 0
-		keys = append(keys, doctor.Key{ID: k.ID, Algorithm: k.Algorithm, Made: k.Made, Signs: k.Signs, Others: others})
+		keys = append(keys, doctor.Key(k))
 	}
 	return keys, nil
 }

@@ -72,6 +72,8 @@ func TestSettings(t *testing.T) {
 	}{
 		{"", ""},
 		{"APP_ENV=development", "weak APP_ENV"},
+		{"APP_ENV=development SMS_PROVIDERS=console HTTP_ADDR=:1628", "weak APP_ENV, weak HTTP_ADDR"},
+		{"APP_ENV=development SMS_PROVIDERS=console HTTP_ADDR=127.0.0.1:1628", "weak APP_ENV"},
 		{"INTERNAL_ADDR=:1629", "weak INTERNAL_ADDR"},
 		{"INTERNAL_ADDR=0.0.0.0:1629", "weak INTERNAL_ADDR"},
 		{"INTERNAL_ADDR=[::1]:1629", ""},
@@ -119,7 +121,7 @@ func TestSettings(t *testing.T) {
 func TestWeakness(t *testing.T) {
 	weak := []string{
 		"short", "an-otp-secret-of-more-than-32-bytes", "correct horse battery staple and more", "MySuperSecretPassword1234567890!!", "this.is.the.key.of.our.service.2026",
-		"abababababababababababababababab", "abcdefghijklmnopqrstuvwxyzABCDEFGH", "0123456789abcdefghijklmnopqrstuvwxyz", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+		"abababababababababababababababab", "ghijklmnopqrstuvwxyzGHIJKLMNOPQRS", "abcdefghijklmnopqrstuvwxyzABCDEFGH", "0123456789abcdefghijklmnopqrstuvwxyz", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
 		"change-me-0f83jf02jf92jf92hf92hf92h3f", "dekamond-otp-2026-production-secret-1",
 	}
 	for _, s := range weak {
@@ -250,7 +252,7 @@ func TestDatabase(t *testing.T) {
 		{"pending by hand", byHand, func(p *Postgres) { p.Pending = []string{"1"} }, "wrong database lacks 1 migrations, and MIGRATE_ON_START is off; run: dekamond-otp migrate"},
 		{"may not migrate", production, func(p *Postgres) { p.Pending, p.MayMigrate = []string{"1"}, false }, "wrong database lacks 1 migrations, and its user"},
 		{"far", production, func(p *Postgres) { p.Latency = 42 * time.Millisecond }, "weak database is 42.0 ms away"},
-		{"public", production, func(p *Postgres) { p.Public = true }, "wrong database is reached over a public address without TLS"},
+		{"public", production, func(p *Postgres) { p.Public, p.Unverified = true, true }, "wrong database is reached over a public address without TLS"},
 		{"public, unverified", production, func(p *Postgres) { p.Public, p.TLS, p.Unverified = true, true, true }, "weak database may show any certificate"},
 		{"public, verified", production, func(p *Postgres) { p.Public, p.TLS = true, true }, ""},
 		{"private, unverified", production, func(p *Postgres) { p.TLS, p.Unverified = true, true }, ""},
@@ -319,13 +321,16 @@ func TestProviders(t *testing.T) {
 		{Account{Proxied: true}, nil, "note twilio"},
 		{Account{Unsaid: "may not ask"}, nil, "note twilio"},
 		{Account{Certificate: now.Add(time.Hour)}, nil, "weak twilio"},
-		{Account{}, fmt.Errorf("%w (answered 401)", ErrRefused), "wrong twilio"},
 		{Account{}, syscall.ECONNREFUSED, "wrong twilio"},
 	} {
 		p := Provider{Name: "twilio", Could: true, Reports: true, Probe: func(context.Context) (Account, error) { return tc.account, tc.err }}
 		if got := strings.Join(bad(p.verdict(t.Context(), c, now)), ", "); got != tc.want {
 			t.Errorf("%+v, %v: %s; want %s", tc.account, tc.err, got, tc.want)
 		}
+	}
+	refusing := Provider{Name: "twilio", Probe: func(context.Context) (Account, error) { return Account{}, fmt.Errorf("%w (answered 401)", ErrRefused) }}
+	if got, want := refusing.verdict(t.Context(), c, now), (findings{{Wrong, "twilio", "refuses the credentials (answered 401)"}}); !slices.Equal(got, want) {
+		t.Errorf("where it refuses: %v; want %v", got, want)
 	}
 	silent := Provider{Name: "twilio", Could: true}
 	if got := bad(silent.verdict(t.Context(), c, now)); !slices.Equal(got, []string{"note twilio"}) {
@@ -439,7 +444,7 @@ func TestPublic(t *testing.T) {
 func TestExamine(t *testing.T) {
 	env := sound()
 	c := load(t)
-	asked := make(chan struct{}, 3)
+	asked := make(chan struct{}, 4)
 	together := func(ctx context.Context) error {
 		asked <- struct{}{}
 		for len(asked) < cap(asked) {
@@ -456,7 +461,9 @@ func TestExamine(t *testing.T) {
 		Postgres: func(ctx context.Context) (Postgres, error) { return Postgres{}, together(ctx) },
 		Providers: []Provider{{Name: "webhook", Probe: func(ctx context.Context) (Account, error) {
 			return Account{}, together(ctx)
-		}}, {Name: "twilio", Probe: func(context.Context) (Account, error) { return Account{}, errors.New(env["TWILIO_AUTH_TOKEN"]) }}},
+		}}, {Name: "twilio", Probe: func(ctx context.Context) (Account, error) {
+			return Account{}, errors.Join(errors.New(env["TWILIO_AUTH_TOKEN"]), together(ctx))
+		}}},
 	})
 	var b strings.Builder
 	if err := r.Write(&b); err != nil {

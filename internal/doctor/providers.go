@@ -74,7 +74,7 @@ func (p Provider) verdict(ctx context.Context, c *config.Config, now time.Time) 
 	}
 	if p.Probe != nil {
 		account, err := p.Probe(ctx)
-		account.verdict(&f, p.Name, err, now)
+		account.verdict(&f, p.Name, err, c, now)
 	}
 	if p.Could && !p.Reports {
 		f.add(Note, p.Name, "could report what was delivered; see PUBLIC_URL and HOOK_SECRET")
@@ -82,7 +82,7 @@ func (p Provider) verdict(ctx context.Context, c *config.Config, now time.Time) 
 	return f
 }
 
-func (a Account) verdict(f *findings, name string, err error, now time.Time) {
+func (a Account) verdict(f *findings, name string, err error, c *config.Config, now time.Time) {
 	switch {
 	case errors.Is(err, ErrRefused):
 		f.add(Wrong, name, "%s", err.Error())
@@ -100,7 +100,11 @@ func (a Account) verdict(f *findings, name string, err error, now time.Time) {
 		f.add(OK, name, "takes the credentials")
 	}
 	if a.TestOnly {
-		f.add(Wrong, name, "sends to numbers that you have verified there, and to nobody else, for as long as the account is one for trying")
+		mark := Weak
+		if c.Production {
+			mark = Wrong
+		}
+		f.add(mark, name, "sends to numbers that you have verified there, and to nobody else, for as long as the account is one for trying")
 	}
 	if a.Empty {
 		f.add(Weak, name, "has no credit left: unless you pay afterwards, messages fail")

@@ -24,6 +24,9 @@ const (
 // settings looks at those that need nothing but themselves to be judged.
 func settings(c *config.Config) (f findings) {
 	f.better(c.Production, "APP_ENV", "is production", Weak, "is development: whatever is missing has a default that is good for trying only")
+	if !c.Production && !local(c.HTTPAddr) && slices.Contains(c.UsedProviders(), "console") {
+		f.add(Weak, "HTTP_ADDR", "takes connections from other machines, and development shows every code: whoever reaches it can log in as anybody")
+	}
 	f.addresses(c)
 	f.limits(c)
 	f.regions(c)

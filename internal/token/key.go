@@ -35,6 +35,7 @@ type key struct {
 	public  any
 	jwk     jwk
 	path    string    // of its file
+	others  bool      // can read it
 	made    time.Time // orders keys by age
 	since   time.Time // when it was published
 }

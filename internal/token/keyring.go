@@ -121,6 +121,7 @@ type file struct {
 	path           string
 	size           int64
 	made, modified time.Time
+	others         bool // can read it
 }
 
 // list gives the PEM files of a folder, the last name first, so that of files with one time that one is
@@ -149,7 +150,7 @@ func list(folder string) (files []file, listing string, err error) {
 		if !info.Mode().IsRegular() {
 			continue
 		}
-		f := file{path: path, size: info.Size(), made: info.ModTime().Truncate(time.Second), modified: info.ModTime()}
+		f := file{path: path, size: info.Size(), made: info.ModTime().Truncate(time.Second), modified: info.ModTime(), others: info.Mode().Perm()&0o004 != 0}
 		if made, err := time.Parse(stamp, name[:min(len(name), len(stamp))]); err == nil {
 			f.made = made
 		}
@@ -171,7 +172,7 @@ func readKey(f file) (*key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("token: %s %w", f.path, err)
 	}
-	k.path, k.made = f.path, f.made
+	k.path, k.made, k.others = f.path, f.made, f.others
 	return k, nil
 }
 
@@ -227,15 +228,15 @@ func (i *Issuer) state() (signing string, published []string) {
 type Key struct {
 	ID, Algorithm string
 	Made          time.Time
-	Signs         bool   // now
-	File          string // its path
+	Signs         bool // now
+	Others        bool // others than its owner can read its file
 }
 
 // Keys are those of the folder, the newest first.
 func (i *Issuer) Keys() (all []Key) {
 	signing := i.signing(time.Now())
 	for _, k := range i.keys.Load().keys {
-		all = append(all, Key{ID: k.id, Algorithm: k.method.Alg(), Made: k.made, Signs: k == signing, File: k.path})
+		all = append(all, Key{ID: k.id, Algorithm: k.method.Alg(), Made: k.made, Signs: k == signing, Others: k.others})
 	}
 	return all
 }

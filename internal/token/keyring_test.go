@@ -110,8 +110,11 @@ func TestKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	path, id := makeKey(t, folder, "EdDSA")
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
 	got := newIssuer(t, func(o *Options) { o.Folder, o.Secret = folder, nil }).Keys()
-	if len(got) != 2 || got[0].ID != id || got[0].File != path || got[0].Algorithm != "EdDSA" || got[0].Signs || time.Since(got[0].Made) > time.Minute ||
+	if len(got) != 2 || got[0].ID != id || !got[0].Others || got[1].Others || got[0].Algorithm != "EdDSA" || got[0].Signs || time.Since(got[0].Made) > time.Minute ||
 		got[1].ID != oldID || !got[1].Signs || got[1].Made.Year() != 2026 {
 		t.Errorf("Keys: %+v; want the new one, and the old one that signs", got)
 	}
