@@ -247,11 +247,11 @@ func (f *findings) migrations(pending []string, may bool, c *config.Config) {
 	switch n := len(pending); {
 	case n == 0:
 	case !may:
-		f.add(Wrong, "database", "lacks %d migrations, and its user may not make tables", n)
+		f.add(Wrong, "database", "lacks %d migration(s), and its user may not make tables", n)
 	case c.MigrateOnStart:
-		f.add(Note, "database", "lacks %d migrations, which the next start applies", n)
+		f.add(Note, "database", "lacks %d migration(s), which the next start applies", n)
 	default:
-		f.add(Wrong, "database", "lacks %d migrations, and MIGRATE_ON_START is off; run: dekamond-otp migrate", n)
+		f.add(Wrong, "database", "lacks %d migration(s), and MIGRATE_ON_START is off; run: dekamond-otp migrate", n)
 	}
 }
 
