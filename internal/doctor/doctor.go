@@ -45,8 +45,8 @@ func (f *findings) add(m Mark, about, format string, args ...any) {
 	*f = append(*f, Finding{m, about, strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "; ")})
 }
 
-// better is ok for what needs no more words.
-func (f *findings) better(ok bool, about, good string, otherwise Mark, bad string) {
+// either adds one of two findings: that all is well, or else what is not.
+func (f *findings) either(ok bool, about, good string, otherwise Mark, bad string) {
 	if ok {
 		f.add(OK, about, "%s", good)
 	} else {
@@ -153,6 +153,6 @@ func (r Report) Write(w io.Writer) error {
 
 // alive tells of the service itself.
 func alive(err error, c *config.Config) (f findings) {
-	f.better(err == nil, "service", "runs on "+c.HTTPAddr, Note, "does not run on "+c.HTTPAddr+", seen from here")
+	f.either(err == nil, "service", "runs on "+c.HTTPAddr, Note, "does not run on "+c.HTTPAddr+", seen from here")
 	return f
 }

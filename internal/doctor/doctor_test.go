@@ -181,6 +181,7 @@ func TestRedis(t *testing.T) {
 		{"healthy", production, func(*Redis, *RedisNode) {}, ""},
 		{"eviction", production, func(_ *Redis, n *RedisNode) { n.Policy = "allkeys-lru" }, "wrong redis maxmemory-policy is allkeys-lru: limits and codes may vanish; set it to noeviction"},
 		{"a policy of a stranger's", production, func(_ *Redis, n *RedisNode) { n.Policy = "hunter2" }, "wrong redis maxmemory-policy is not noeviction"},
+		{"no INFO", production, func(_ *Redis, n *RedisNode) { *n = RedisNode{Silent: true} }, "note redis does not let this user ask about it"},
 		{"no policy", production, func(_ *Redis, n *RedisNode) { n.Policy = "" }, "note redis does not tell its maxmemory-policy"},
 		{"old", production, func(_ *Redis, n *RedisNode) { n.Version = "6.0.16" }, "wrong redis is older than 6.2"},
 		{"old enough", production, func(_ *Redis, n *RedisNode) { n.Version = "6.2.0" }, ""},
@@ -418,6 +419,7 @@ func TestPlain(t *testing.T) {
 		{&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, "does not answer in time"},
 		{io.ErrUnexpectedEOF, "hangs up"},
 		{&os.PathError{Op: "open", Path: "x", Err: syscall.EACCES}, "is not for this user to open"},
+		{&os.PathError{Op: "open", Path: "x", Err: syscall.EROFS}, "is where nothing can be written"},
 		{errors.New("hunter2"), "does not answer as it should"},
 	} {
 		if got := plain(tc.err); got != tc.want {

@@ -67,6 +67,8 @@ func plain(err error) string {
 		return "refuses the connection: nothing listens there"
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return "cannot be reached from this network"
+	case errors.Is(err, syscall.EROFS):
+		return "is where nothing can be written"
 	case errors.Is(err, os.ErrPermission):
 		return "is not for this user to open"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():

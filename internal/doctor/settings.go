@@ -23,7 +23,7 @@ const (
 
 // settings looks at those that need nothing but themselves to be judged.
 func settings(c *config.Config) (f findings) {
-	f.better(c.Production, "APP_ENV", "is production", Weak, "is development: whatever is missing has a default that is good for trying only")
+	f.either(c.Production, "APP_ENV", "is production", Weak, "is development: whatever is missing has a default that is good for trying only")
 	if !c.Production && !local(c.HTTPAddr) && slices.Contains(c.UsedProviders(), "console") {
 		f.add(Weak, "HTTP_ADDR", "takes connections from other machines, and development shows every code: whoever reaches it can log in as anybody")
 	}
@@ -48,7 +48,7 @@ func (f *findings) addresses(c *config.Config) {
 	if c.InternalAddr == "" {
 		f.add(Note, "INTERNAL_ADDR", "is off: there are no metrics")
 	} else {
-		f.better(local(c.InternalAddr), "INTERNAL_ADDR", "is for this machine alone", Weak,
+		f.either(local(c.InternalAddr), "INTERNAL_ADDR", "is for this machine alone", Weak,
 			"takes connections from other machines: metrics and profiles are for whoever reaches it; let only your monitoring do so")
 	}
 	const forged = "believes addresses that anybody can make up: OTP_LIMIT_IP limits nobody; name your proxies alone"

@@ -33,6 +33,7 @@ type Redis struct {
 
 // A RedisNode is what one server says of itself.
 type RedisNode struct {
+	Silent           bool   // it may not be asked: all else is unknown
 	Product, Version string // such as redis, valkey
 	Policy           string // maxmemory-policy; empty: it could not be read
 	Used, Memory     int64  // bytes in use, and at most; 0 = any
@@ -52,7 +53,7 @@ var policies = []string{
 var products = []string{"redis", "valkey", "keydb", "dragonfly"}
 
 func embeddedRedis(c *config.Config) (f findings) {
-	f.better(!c.Production, "redis", "is in the process: it forgets codes, limits and queued messages at a restart", Weak,
+	f.either(!c.Production, "redis", "is in the process: it forgets codes, limits and queued messages at a restart", Weak,
 		"is in the process: it forgets codes, limits and queued messages at a restart, and copies of the service do not share it; set REDIS_URL")
 	return f
 }
@@ -86,7 +87,7 @@ func (r Redis) verdict(err error, c *config.Config, now time.Time) (f findings) 
 		f.add(Weak, "redis", "is %s away, which every request waits for; put it near the service", milliseconds(r.Latency))
 	}
 	if r.Public {
-		f.better(r.TLS, "redis", "is reached with TLS", Wrong, "is reached over a public address without TLS: its password and all that it holds can be read on the way; use rediss://")
+		f.either(r.TLS, "redis", "is reached with TLS", Wrong, "is reached over a public address without TLS: its password and all that it holds can be read on the way; use rediss://")
 		if !r.Password {
 			f.add(Wrong, "redis", "has a public address and asks for no password")
 		}
@@ -131,6 +132,10 @@ func (n RedisNode) title() string {
 }
 
 func (n RedisNode) verdict(c *config.Config) (f findings) {
+	if n.Silent {
+		f.add(Note, "redis", "does not let this user ask about it (INFO): see yourself that it is 6.2 or newer, with maxmemory-policy noeviction and appendonly yes")
+		return f
+	}
 	if major, minor := version(n.Version); versionShape.MatchString(n.Version) && (major < 6 || major == 6 && minor < 2) {
 		f.add(Wrong, "redis", "is older than 6.2, which the service needs")
 	}
@@ -224,7 +229,7 @@ func (p Postgres) verdict(err error, c *config.Config, now time.Time) (f finding
 		f.add(Weak, "database", "is %s away, which every login waits for; put it near the service", milliseconds(p.Latency))
 	}
 	if p.Public {
-		f.better(p.TLS, "database", "is reached with TLS", Wrong, "is reached over a public address without TLS; add sslmode=verify-full to DATABASE_URL")
+		f.either(p.TLS, "database", "is reached with TLS", Wrong, "is reached over a public address without TLS; add sslmode=verify-full to DATABASE_URL")
 		if p.TLS && p.Unverified {
 			f.add(Weak, "database", "may show any certificate, or none: whoever is on the way can be your database; add sslmode=verify-full to DATABASE_URL")
 		}

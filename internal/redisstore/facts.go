@@ -85,6 +85,9 @@ func (c *Client) nodes(ctx context.Context) (nodes []doctor.RedisNode, err error
 // nodeFacts reads INFO (redis.io/commands/info), and with CONFIG what is not in it.
 func nodeFacts(ctx context.Context, r *redis.Client) (n doctor.RedisNode, err error) {
 	text, err := r.Info(ctx).Result()
+	if redis.HasErrorPrefix(err, "NOPERM") { // the service does not need it
+		return doctor.RedisNode{Silent: true}, nil
+	}
 	if err != nil {
 		return n, err
 	}
@@ -123,7 +126,7 @@ var words = map[string]string{
 	"READONLY": "is a replica", "MOVED": "is a cluster; set REDIS_MODE=cluster", "DENIED": "takes connections from its own machine only (protected mode)",
 	"MISCONF": "takes no writes, since it cannot save them", "OOM": "is full", "max number of clients": "has no connection left",
 	"invalid password": "refuses the password", "AUTH": "takes no password, and REDIS_URL has one", "Client sent AUTH": "takes no password, and REDIS_URL has one",
-	"DB index": "has no database of that number",
+	"DB index": "has no database of that number", "unknown command": "is a sentinel, which REDIS_MODE=sentinel is for, or no whole Redis",
 }
 
 // said is "" for an error that Redis did not send, or not one of these.
@@ -137,6 +140,9 @@ func said(err error) string {
 }
 
 func answered(err error) error {
+	if err != nil && strings.Contains(err.Error(), "all sentinels") { // a text of the client's
+		return doctor.Said("is not found: no sentinel of REDIS_URL answers, or none knows a master of the name in REDIS_MASTER")
+	}
 	if meaning := said(err); err != nil && meaning != "" {
 		return doctor.Said(meaning)
 	}

@@ -94,6 +94,10 @@ func TestFacts(t *testing.T) {
 	if got.NoScripts == nil || strings.Contains(got.NoScripts.Error(), "hunter2") {
 		t.Errorf("the fault of scripts is %v; want one in words of ours", got.NoScripts)
 	}
+	got, err = facts(t, Options{URL: "redis://" + told{info: "-NOPERM hunter2"}.serve(t, nil), Mode: Single})
+	if err != nil || len(got.Nodes) != 1 || !got.Nodes[0].Silent || got.NoScripts != nil {
+		t.Errorf("where INFO is forbidden: %+v, %v; want a silent node", got, err)
+	}
 	for save, want := range map[string]bool{"": false, "3600 1": true} {
 		got, err := facts(t, Options{URL: "redis://" + told{info: "redis_version:8.0.1 role:master", save: save}.serve(t, nil), Mode: Single})
 		if err != nil || got.Nodes[0].Snapshots == nil || *got.Nodes[0].Snapshots != want {
@@ -106,11 +110,19 @@ func TestFactsOfErrors(t *testing.T) {
 	for answer, want := range map[string]string{
 		"-NOAUTH Authentication required.": "asks for a password", "-LOADING hunter2": "is reading its data from disk",
 		"-MOVED 1 127.0.0.1:1": "is a cluster; set REDIS_MODE=cluster", "-ERR max number of clients reached": "has no connection left",
+		"-ERR unknown command 'PING'": "is a sentinel, which REDIS_MODE=sentinel is for, or no whole Redis",
 	} {
 		_, err := facts(t, Options{URL: "redis://" + told{ping: answer}.serve(t, nil), Mode: Single})
 		if said, ok := errors.AsType[doctor.Said](err); !ok || string(said) != want {
 			t.Errorf("where Redis says %s: %v; want %s", answer, err, want)
 		}
+	}
+}
+
+func TestFactsOfNoSentinel(t *testing.T) {
+	_, err := facts(t, Options{URL: "redis://127.0.0.1:1", Mode: Sentinel, Master: "main"})
+	if said, ok := errors.AsType[doctor.Said](err); !ok || !strings.Contains(string(said), "no sentinel") {
+		t.Errorf("Facts: %v; want that no sentinel answers", err)
 	}
 }
 
