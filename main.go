@@ -203,7 +203,7 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 		AdminKeys:      reveal(c.AdminAPIKey),
 		TrustedProxies: c.TrustedProxies,
 		CORSOrigins:    c.CORSOrigins,
-		LoginPage:      c.LoginPage,
+		LoginPage:      loginPage(c),
 		Inbox:          inbox(c, providers),
 	})
 
@@ -376,6 +376,14 @@ func hooks(c *config.Config, log *slog.Logger, providers []sms.Named) map[string
 		}
 	}
 	return hooks
+}
+
+// loginPage is nil where there is to be none.
+func loginPage(c *config.Config) *httpapi.LoginPage {
+	if !c.LoginPage {
+		return nil
+	}
+	return &httpapi.LoginPage{AppName: c.AppName, DefaultRegion: c.DefaultRegion, Regions: c.SMSRegions, CodeLength: c.OTPLength}
 }
 
 // inbox gives the messages that the console has shown, to development alone.

@@ -81,7 +81,7 @@ type Options struct {
 	AdminKeys      []string        // none: there are no admin calls
 	TrustedProxies []netip.Prefix  // whose X-Forwarded-For is believed
 	CORSOrigins    []string        // scheme://host[:port], or "*"
-	LoginPage      bool
+	LoginPage      *LoginPage
 	Inbox          iter.Seq2[otp.Message, time.Time] // what the console has shown, the newest first; nil: nobody may see it
 }
 
@@ -90,12 +90,13 @@ type Server struct {
 	Options
 	app       *fiber.App
 	adminKeys []adminKey
+	quiet     map[string]bool // routes that the access log has at the debug level
 	stopping  atomic.Bool
 }
 
 // New gives a server.
 func New(o Options) *Server {
-	s := &Server{Options: o}
+	s := &Server{Options: o, quiet: map[string]bool{"/healthz": true, "/readyz": true, "/dev/messages": true}}
 	for _, k := range o.AdminKeys {
 		s.adminKeys = append(s.adminKeys, sha256.Sum256([]byte(k)))
 	}
@@ -140,8 +141,8 @@ func New(o Options) *Server {
 	s.app.Get("/readyz", s.ready)
 	s.app.Get("/openapi.yaml", s.document)
 	s.mountPage("/docs", "docs")
-	if o.LoginPage {
-		s.mountPage("/", "login")
+	if o.LoginPage != nil {
+		s.mountLogin()
 	}
 	if o.Inbox != nil {
 		s.app.Get("/dev/messages", s.devMessages)
@@ -196,7 +197,7 @@ func (s *Server) around(c *fiber.Ctx) error {
 	}
 	describe(span, c, route)
 	level := slog.LevelInfo
-	if route == "/healthz" || route == "/readyz" {
+	if s.quiet[route] {
 		level = slog.LevelDebug
 	}
 	took := time.Since(began)

@@ -39,13 +39,19 @@ func (s *Server) mountPage(route, name string) {
 		panic(err)
 	}
 	for _, entry := range entries {
-		handler := readFile(folder + "/" + entry.Name()).serve
+		f := readFile(folder + "/" + entry.Name())
 		if entry.Name() == "index.html" {
-			s.app.Get(route, handler)
+			s.app.Get(route, f.serve)
 		} else {
-			s.app.Get("/"+name+"/"+strings.TrimSuffix(entry.Name(), ".gz"), handler)
+			s.mountFile("/"+name+"/"+strings.TrimSuffix(entry.Name(), ".gz"), f)
 		}
 	}
+}
+
+// mountFile serves what a page loads, which says less in the access log than the page itself.
+func (s *Server) mountFile(route string, f *file) {
+	s.app.Get(route, f.serve)
+	s.quiet[route] = true
 }
 
 func readFile(name string) *file {
@@ -71,6 +77,15 @@ func readFile(name string) *file {
 	sum := sha256.Sum256(text)
 	f.tag = `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 	return f
+}
+
+// newFile is a file that is not in a page's folder.
+func newFile(mediaType string, text []byte) *file {
+	sum := sha256.Sum256(text)
+	return &file{
+		mediaType: mediaType, tag: `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`,
+		plain: func() []byte { return text }, gzip: fasthttp.AppendGzipBytesLevel(nil, text, fasthttp.CompressBestCompression),
+	}
 }
 
 // serve answers with the file, which a browser keeps and asks after each time.

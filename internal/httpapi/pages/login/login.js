@@ -1,1 +1,653 @@
-export {};
+// The login page: a phone number, a code, and who is logged in. numbers.js has what it knows of numbers, api.js the calls.
+
+import { browser, call, forget, isLoggedIn, logIn, Problem, tab, withToken } from './api.js'
+import { codeIn, digitsOf, Numbers } from './numbers.js'
+
+const $ = id => document.getElementById(id)
+const now = () => Date.now() / 1000 // only ever compared with itself: the clock of the service may be another
+
+// ── Words ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+let words, language, plain, pair
+
+function wantedLanguage() {
+  const offered = [...$('language').options].map(option => option.value)
+  const wanted = [new URLSearchParams(location.search).get('lang'), browser.getItem('otp.language'), ...navigator.languages, 'en']
+  return wanted.map(tag => tag?.toLowerCase().split(/[-_]/)[0]).find(tag => offered.includes(tag))
+}
+
+async function load(path) {
+  const response = await fetch(new URL(path, import.meta.url))
+  if (!response.ok) throw new Error(`${path}: ${response.status}`)
+  return response.json()
+}
+
+async function speak(wanted) {
+  words = await load(`words.${wanted}.json`)
+  language = wanted
+  plain = new Intl.NumberFormat(language, { useGrouping: false })
+  pair = new Intl.NumberFormat(language, { useGrouping: false, minimumIntegerDigits: 2 })
+  document.documentElement.lang = language
+  document.documentElement.dir = ['ar', 'fa'].includes(language) ? 'rtl' : 'ltr'
+  $('language').value = language
+  for (const element of document.querySelectorAll('[data-word]')) element.textContent = words[element.dataset.word]
+}
+
+const say = (word, values = {}) => words[word].replace(/\{(\w+)\}/g, (_, name) => values[name])
+function time(seconds) {
+  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60]
+  return (h ? `${plain.format(h)}:${pair.format(m)}` : plain.format(m)) + `:${pair.format(s)}`
+}
+const date = (text, style) => new Intl.DateTimeFormat(language, style).format(new Date(text))
+const ltr = text => `\u2066${text}\u2069` // what reads from left to right in every text
+
+// ── Messages ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+let shown = {} // what #message says, to say it again in another language
+
+// notice shows a word in #message; with until, a countdown to that time behind it.
+function notice(word, { bad = false, until = 0 } = {}) {
+  shown = { word, bad, until }
+  const message = $('message')
+  message.setAttribute('role', bad ? 'alert' : 'status')
+  message.classList.toggle('bad', bad)
+  message.textContent = word ? words.problems[word] ?? words[word] : ''
+  if (until) { // a screen reader hears how long it takes once, not every second
+    const left = document.createElement('span')
+    left.id = 'left'
+    message.append(' ', left)
+    const wait = document.createElement('span')
+    wait.className = 'unseen'
+    wait.textContent = say('retry_in', { time: time(Math.max(1, Math.round(until - now()))) })
+    left.setAttribute('aria-hidden', 'true')
+    message.append(wait)
+    tick()
+  }
+}
+
+const ofFields = ['phone_missing', 'invalid_phone', 'destination_not_allowed', 'invalid_code', 'invalid_code_format']
+
+// fault says what a failed call means for the person, and marks the field if it is the field's.
+function fault(problem, field) {
+  if (!(problem instanceof Problem)) console.error(problem)
+  const known = Object.hasOwn(words.problems, problem.code) ? problem.code : 'internal_error'
+  notice(known, { bad: true, until: problem.retryAfter ? now() + problem.retryAfter : 0 })
+  if (!field || !ofFields.includes(known)) return
+  field.setAttribute('aria-invalid', 'true')
+  field.focus()
+}
+
+function clear() {
+  notice('')
+  for (const field of [$('phone'), $('code')]) field.removeAttribute('aria-invalid')
+}
+
+// busy makes a form's button wait. What a form asks for is asked for once, however often it is submitted.
+async function busy(button, work) {
+  if (document.body.dataset.busy) return
+  document.body.dataset.busy = 'true'
+  button.classList.add('busy')
+  try {
+    await work()
+  } finally {
+    delete document.body.dataset.busy
+    button.classList.remove('busy')
+  }
+}
+
+// ── Steps ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+let settings, numbers
+let account // who is logged in
+
+// pending is the code that is on its way: what was asked for, until when it lives, when to send again. It survives a reload.
+let pending = JSON.parse(tab.getItem('otp.pending'))
+
+function setPending(value) {
+  pending = value
+  if (value) tab.setItem('otp.pending', JSON.stringify(value))
+  else tab.removeItem('otp.pending')
+}
+
+const step = () => document.body.dataset.step
+
+// show shows a step as it is now, and gives the focus to where the person goes on.
+function show(name, { focus = true } = {}) {
+  const before = step()
+  document.body.dataset.step = name
+  $('phone-form').hidden = name !== 'phone'
+  $('code-form').hidden = name !== 'code'
+  $('account').hidden = name !== 'account'
+  if (before !== name) clear()
+  if (name === 'code') showCode(before !== name)
+  else stopWaiting()
+  render()
+  const target = { phone: $('phone'), code: $('code'), account: $('title') }[name]
+  if (focus && before !== name) target.focus()
+}
+
+// render writes all that depends on the language.
+function render() {
+  const app = settings.app_name
+  const title = {
+    phone: app ? say('title_app', { app }) : words.title,
+    code: words.title_code,
+    account: account?.isNew ? words.welcome_new : words.welcome,
+  }[step()]
+  $('app').textContent = app
+  $('title').textContent = title
+  document.title = title
+  $('lead').textContent = step() === 'phone' ? words.lead : ''
+  if (step() === 'code') {
+    const length = plain.format(pending.code_length)
+    $('lead').textContent = say('lead_code', { n: length, phone: ltr(numbers.written(pending.phone).replaceAll(' ', '\u00a0')) })
+    $('code-label').textContent = say('code', { n: length })
+  }
+  renderRegions()
+  renderDelivery()
+  renderAccount()
+  drawer.render()
+  tick()
+}
+
+addEventListener('popstate', ({ state }) => {
+  if (account) show('account')
+  else if (state?.step === 'code' && alive()) show('code')
+  else show('phone')
+})
+
+// Countdowns, and what happens at their end.
+function tick() {
+  if (!words) return
+  const left = $('left')
+  if (left) {
+    const seconds = Math.ceil(shown.until - now())
+    if (seconds > 0) left.textContent = say('retry_in', { time: time(seconds) })
+    else notice('retry_now')
+  }
+  if (step() !== 'code') return
+  const wait = Math.ceil(pending.resend_at - now())
+  $('resend').disabled = wait > 0
+  $('resend').textContent = wait > 0 ? say('resend_in', { time: time(wait) }) : words.resend
+  if (!alive() && !pending.over) over('code_expired')
+}
+setInterval(tick, 500)
+
+// ── The number ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+let number = { region: '', digits: '', international: false }
+let picked = false // whether the person has chosen the region, so that the digits do not
+
+// likelyRegion is where the browser seems to be: its time zone knows better than its language, which is often just English.
+function likelyRegion() {
+  const offered = code => numbers.regions.has(code)
+  if (offered(settings.default_region)) return settings.default_region
+  const spoken = navigator.languages.map(tag => new Intl.Locale(tag).maximize().region).filter(offered)
+  const all = [...spoken, ...numbers.regions.keys()]
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone
+  const inZone = code => {
+    const locale = new Intl.Locale('und', { region: code })
+    return (locale.getTimeZones?.() ?? locale.timeZones)?.includes(zone)
+  }
+  return (zone !== 'UTC' && all.find(inZone)) || all[0]
+}
+
+const flagOf = code => String.fromCodePoint(...[...code].map(letter => 0x1f1a5 + letter.codePointAt(0)))
+
+function renderRegions() {
+  if ($('region').lang !== language) {
+    const names = new Intl.DisplayNames(language, { type: 'region' })
+    const { compare } = new Intl.Collator(language)
+    const options = [...numbers.regions.values()]
+      .map(({ code, calling }) => ({ code, calling, name: names.of(code) }))
+      .sort((a, b) => compare(a.name, b.name))
+      // The name comes first, so that a region is found by typing it.
+      .map(({ code, calling, name }) => new Option(`${name} ${ltr('+' + calling)} ${flagOf(code)}`, code))
+    $('region').replaceChildren(...options)
+    $('region').lang = language
+  }
+  const { calling, example } = numbers.regions.get(number.region)
+  $('region').value = number.region
+  $('flag').textContent = number.international ? '🌐' : flagOf(number.region)
+  $('calling').textContent = number.international ? '' : '+' + calling
+  $('phone').placeholder = numbers.format({ region: number.region, digits: example })
+}
+
+// typed reads the field after a change, writes it anew, and puts the caret behind the digit that it stood behind.
+function typed({ inputType, whole = inputType === undefined || /Paste|Drop|Replacement/.test(inputType) }) {
+  const field = $('phone')
+  const caret = field.selectionStart
+  let text = field.value
+  let before = digitsOf(text.slice(0, caret)).length
+  const count = digitsOf(text).length
+  if (count === number.digits.length && count > 0 && /^deleteContent(Back|For)ward$/.test(inputType)) { // a separator alone was deleted: take the digit too
+    const digits = digitsOf(text)
+    const at = inputType === 'deleteContentBackward' ? before - 1 : before
+    if (at >= 0 && at < digits.length) {
+      text = (/^\D*\+/.test(text) ? '+' : '') + digits.slice(0, at) + digits.slice(at + 1)
+      if (at < before) before = at
+    }
+  }
+  const after = digitsOf(text).length - before // what stands behind the caret stays behind it
+  number = numbers.read(text, number.region, { whole, keep: picked })
+  field.value = numbers.format(number)
+  let position = field.value.length
+  for (let passed = 0; passed < after && position > 0;) if (/\d/.test(field.value[--position])) passed++
+  field.setSelectionRange(position, position)
+  tab.setItem('otp.number', JSON.stringify(number))
+  clear()
+  renderRegions()
+}
+
+$('phone').addEventListener('input', typed)
+$('region').addEventListener('change', () => {
+  picked = true
+  number = { ...number, region: $('region').value, international: false }
+  $('phone').value = numbers.format(number)
+  clear()
+  renderRegions()
+})
+
+$('phone-form').addEventListener('submit', event => {
+  event.preventDefault()
+  if (!number.digits) return fault(new Problem('phone_missing'), $('phone'))
+  const phone = numbers.e164(number)
+  if (pending?.asked === phone && alive() && now() < pending.resend_at) return enterCode() // its message is on the way
+  busy($('send'), async () => {
+    clear()
+    try {
+      await request(phone)
+    } catch (problem) {
+      if (problem.code !== 'resend_too_soon') return fault(problem, $('phone'))
+      setPending({
+        asked: phone, phone, code_length: settings.code_length, sent_at: now(), resend_at: now() + problem.retryAfter, expires_at: now() + 600, status: 'sent',
+      })
+      enterCode()
+      return notice('resend_too_soon')
+    }
+    enterCode()
+  })
+})
+
+// request asks for a message, which has the same code as the one before while that lives.
+async function request(phone) {
+  const sent = await call('POST', 'otp/request', { body: { phone, locale: language } })
+  setPending({
+    asked: phone, phone: sent.phone, request_id: sent.request_id, code_length: sent.code_length, sent_at: now(),
+    resend_at: now() + sent.resend_in, expires_at: now() + sent.expires_in, status: 'queued',
+  })
+}
+
+function enterCode() {
+  history.pushState({ step: 'code' }, '')
+  show('code')
+}
+
+// ── The code ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const alive = () => pending !== null && now() < pending.expires_at
+let waiting // an AbortController of all that waits for the message
+
+function showCode(fresh) {
+  const cells = $('boxes').querySelectorAll('span')
+  if (cells.length !== pending.code_length) {
+    cells.forEach(cell => cell.remove())
+    for (let i = 0; i < pending.code_length; i++) {
+      const cell = document.createElement('span')
+      cell.setAttribute('aria-hidden', 'true')
+      $('boxes').append(cell)
+    }
+  }
+  if (fresh) setCode('')
+  if (fresh && pending.over) notice('code_dead', { bad: true })
+  waitForMessage()
+}
+
+function stopWaiting() {
+  waiting?.abort()
+  waiting = undefined
+}
+
+// waitForMessage lets the browser fill the code in when the message arrives, and asks what became of the message.
+function waitForMessage() {
+  stopWaiting()
+  const { signal } = waiting = new AbortController()
+  if ('OTPCredential' in window) {
+    navigator.credentials.get({ otp: { transport: ['sms'] }, signal }).then(({ code }) => setCode(codeIn(code, pending.code_length)), () => {})
+  }
+  watchDelivery(signal)
+  drawer.watch()
+}
+
+async function watchDelivery(signal) {
+  while (!signal.aborted && alive() && pending.request_id && ['queued', 'sent'].includes(pending.status)) {
+    await new Promise(wake => setTimeout(wake, pending.status === 'queued' ? 1000 : 4000))
+    if (signal.aborted || document.hidden || !alive()) continue
+    try {
+      const { status, resend_in } = await call('GET', `otp/status?request_id=${encodeURIComponent(pending.request_id)}`)
+      if (signal.aborted) return
+      setPending({ ...pending, status, resend_at: now() + resend_in })
+    } catch (problem) {
+      if (!signal.aborted && problem.code === 'not_found') return over('code_dead')
+    }
+    renderDelivery()
+  }
+}
+
+function renderDelivery() {
+  if (step() !== 'code') return
+  const slow = pending.status === 'queued' && now() > pending.sent_at + 6
+  const text = pending.over ? '' : words['delivery_' + (slow ? 'slow' : pending.status)]
+  if ($('delivery').textContent !== text) $('delivery').textContent = text
+}
+
+// over says that no code works any more: it is expired, or wrong tries have burnt it.
+function over(word) {
+  setPending({ ...pending, over: true })
+  setCode('')
+  notice(word, { bad: true })
+  renderDelivery()
+}
+
+// setCode writes the code into the field and, digit by digit, into the boxes that are drawn below it.
+function setCode(code) {
+  const field = $('code')
+  if (field.value !== code) field.value = code
+  drawCode()
+  if (code.length !== pending.code_length) return
+  clear()
+  $('code-form').requestSubmit()
+}
+
+function drawCode() {
+  if (!pending) return
+  const field = $('code')
+  const at = Math.min(field.selectionStart, pending.code_length - 1)
+  const focused = document.activeElement === field
+  $('boxes').querySelectorAll('span').forEach((cell, i) => {
+    cell.textContent = field.value[i] ?? ''
+    cell.classList.toggle('here', focused && i === at)
+  })
+}
+
+$('code').addEventListener('input', () => {
+  const text = $('code').value
+  const caret = digitsOf(text.slice(0, $('code').selectionStart)).length
+  if ($('code').hasAttribute('aria-invalid')) clear()
+  setCode(codeIn(text, pending.code_length) || digitsOf(text).slice(0, pending.code_length))
+  $('code').setSelectionRange(caret, caret)
+  drawCode()
+})
+$('code').addEventListener('paste', event => { // a field of one line would join the lines, and so the numbers in them
+  const code = codeIn(event.clipboardData.getData('text'), pending.code_length)
+  if (!code) return
+  event.preventDefault()
+  setCode(code)
+})
+for (const event of ['focus', 'blur']) $('code').addEventListener(event, drawCode)
+document.addEventListener('selectionchange', drawCode)
+
+$('code-form').addEventListener('submit', event => {
+  event.preventDefault()
+  const code = $('code').value
+  if (code.length !== pending.code_length) return fault(new Problem('invalid_code_format'), $('code'))
+  busy($('verify'), async () => {
+    clear()
+    try {
+      verified(await call('POST', 'otp/verify', { body: { phone: pending.phone, code } }))
+    } catch (problem) {
+      if (problem.code === 'invalid_code') await wrong(problem)
+      else fault(problem, $('code'))
+    }
+  })
+})
+
+async function wrong(problem) {
+  setCode('')
+  fault(problem, $('code'))
+  $('boxes').classList.remove('shake')
+  requestAnimationFrame(() => $('boxes').classList.add('shake'))
+  if (!pending.request_id) return
+  try { // was it the last try?
+    await call('GET', `otp/status?request_id=${encodeURIComponent(pending.request_id)}`)
+  } catch ({ code }) {
+    if (code === 'not_found') over('code_dead')
+  }
+}
+
+function verified(login) {
+  setPending(null)
+  if (!login.access_token) { // SIGNUP_LOGS_IN=false
+    history.replaceState({ step: 'phone' }, '')
+    show('phone')
+    return notice('registered')
+  }
+  logIn(login)
+  account = { ...login.user, isNew: login.new_user }
+  showAccount()
+}
+
+$('resend').addEventListener('click', () => busy($('resend'), async () => {
+  clear()
+  try {
+    await request(pending.asked)
+    show('code')
+    setCode('')
+    notice('resent')
+  } catch (problem) {
+    if (problem.retryAfter) setPending({ ...pending, resend_at: now() + problem.retryAfter })
+    fault(problem)
+  }
+  $('code').focus()
+}))
+
+$('change').addEventListener('click', () => {
+  if (history.state?.step === 'code') history.back()
+  else show('phone')
+})
+
+// ── The account ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+async function loadAccount() {
+  account = await withToken('GET', 'me')
+  showAccount()
+}
+
+function showAccount() {
+  history.replaceState({ step: 'account' }, '')
+  show('account')
+  loadSessions()
+}
+
+async function loadSessions() {
+  try {
+    account.sessions = (await withToken('GET', 'me/sessions')).sessions
+    renderAccount()
+  } catch (problem) {
+    accountFault(problem)
+  }
+}
+
+function renderAccount() {
+  if (step() !== 'account') return
+  $('account-phone').textContent = account.phone ? numbers.written(account.phone) : ''
+  $('account-since').textContent = say('member_since', { date: date(account.created_at, { dateStyle: 'long' }) })
+  const items = (account.sessions ?? []).map(session => {
+    const item = document.createElement('li')
+    const device = Object.assign(document.createElement('strong'), { textContent: deviceOf(session.user_agent) })
+    const used = Object.assign(document.createElement('span'), {
+      textContent: session.current ? words.session_current : say('session_used', { date: date(session.last_used_at, { dateStyle: 'medium', timeStyle: 'short' }) }),
+    })
+    const address = Object.assign(document.createElement('span'), { textContent: ltr(session.ip) })
+    const text = document.createElement('div')
+    text.append(device, used, address)
+    item.append(text)
+    item.classList.toggle('current', session.current)
+    if (!session.current) {
+      const end = Object.assign(document.createElement('button'), { type: 'button', className: 'end', textContent: words.session_end })
+      end.setAttribute('aria-label', `${words.session_end}: ${deviceOf(session.user_agent)}`)
+      end.addEventListener('click', () => busy(end, () => endSession(session)))
+      item.append(end)
+    }
+    return item
+  })
+  $('sessions').replaceChildren(...items)
+}
+
+function deviceOf(agent) {
+  const find = names => names.find(([pattern]) => pattern.test(agent))?.[1]
+  const browser = find([[/Edg/, 'Edge'], [/OPR|Opera/, 'Opera'], [/SamsungBrowser/, 'Samsung Internet'], [/Firefox|FxiOS/, 'Firefox'], [/Chrom|CriOS/, 'Chrome'], [/Safari/, 'Safari']])
+  const system = find([[/iPhone/, 'iPhone'], [/iPad/, 'iPad'], [/Android/, 'Android'], [/Windows/, 'Windows'], [/CrOS/, 'ChromeOS'], [/Mac OS/, 'macOS'], [/Linux/, 'Linux']])
+  return browser && system ? ltr(`${browser} · ${system}`) : agent.slice(0, 60) || words.unknown_device
+}
+
+async function endSession({ id }) {
+  try {
+    await withToken('DELETE', `me/sessions/${id}`)
+  } catch (problem) {
+    if (problem.code !== 'not_found') return accountFault(problem)
+  }
+  notice('session_gone')
+  $('title').focus()
+  loadSessions()
+}
+
+function accountFault(problem) {
+  if (isLoggedIn() && problem.code !== 'invalid_token' && problem.code !== 'banned') return fault(problem)
+  loggedOut()
+  fault(problem)
+}
+
+function loggedOut() {
+  forget()
+  account = undefined
+  history.replaceState({ step: 'phone' }, '')
+  show('phone')
+}
+
+function logOut(button, path) {
+  return busy(button, async () => {
+    try {
+      await withToken('POST', path)
+    } catch (problem) {
+      return accountFault(problem)
+    }
+    loggedOut()
+    notice('logged_out')
+  })
+}
+$('logout').addEventListener('click', () => logOut($('logout'), 'logout'))
+$('logout-all').addEventListener('click', () => logOut($('logout-all'), 'logout?everywhere=true'))
+
+// ── Your phone, in development ───────────────────────────────────────────────────────────────────────────────────────
+
+const drawer = {
+  messages: [],
+  timer: undefined,
+
+  // watch asks for messages each second, while there is something to wait for and somebody to see it.
+  async watch() {
+    if (!settings.dev) return
+    clearTimeout(this.timer)
+    if (!document.hidden) {
+      try {
+        const { messages } = await call('GET', 'dev/messages')
+        if (JSON.stringify(messages) !== JSON.stringify(this.messages)) {
+          this.messages = messages
+          this.render()
+        }
+      } catch { /* the next time, perhaps */ }
+    }
+    clearTimeout(this.timer)
+    if (step() === 'code') this.timer = setTimeout(() => this.watch(), 1000)
+  },
+
+  render() {
+    if (!settings.dev) return
+    $('drawer-hint').hidden = this.messages.length > 0
+    const items = this.messages.map(message => {
+      const item = document.createElement('li')
+      const button = Object.assign(document.createElement('button'), { type: 'button', disabled: step() !== 'code' })
+      const head = Object.assign(document.createElement('span'), { className: 'head' })
+      head.append(
+        Object.assign(document.createElement('bdi'), { textContent: numbers.written(message.to), dir: 'ltr' }),
+        Object.assign(document.createElement('time'), { textContent: date(message.sent_at, { timeStyle: 'medium' }), dateTime: message.sent_at }),
+      )
+      const text = Object.assign(document.createElement('span'), { className: 'text', dir: 'auto', lang: message.locale })
+      const [first, ...others] = message.text.split(message.code)
+      const code = Object.assign(document.createElement('b'), { textContent: message.code })
+      text.append(first, code, others.join(message.code))
+      button.append(head, text)
+      button.addEventListener('click', () => { setCode(codeIn(message.code, pending.code_length)); $('code').focus() })
+      item.append(button)
+      return item
+    })
+    $('messages').replaceChildren(...items)
+    $('drawer-count').textContent = this.messages.length ? plain.format(this.messages.length) : ''
+  },
+}
+
+$('drawer-switch').addEventListener('click', () => {
+  const open = $('drawer-switch').getAttribute('aria-expanded') !== 'true'
+  $('drawer-switch').setAttribute('aria-expanded', String(open))
+  drawer.watch()
+})
+document.addEventListener('visibilitychange', () => document.hidden || settings && drawer.watch())
+
+// ── The beginning ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+$('language').addEventListener('change', async () => {
+  const chosen = $('language').value
+  browser.setItem('otp.language', chosen)
+  const url = new URL(location)
+  url.searchParams.delete('lang')
+  history.replaceState(history.state, '', url)
+  await speak(chosen)
+  if (shown.word) notice(shown.word, shown)
+  render()
+})
+
+// Where the system has no flags, a font of the page has them.
+function needsFlags() {
+  const pen = Object.assign(document.createElement('canvas'), { width: 20, height: 20 }).getContext('2d', { willReadFrequently: true })
+  pen.font = '16px sans-serif'
+  pen.fillText('🇨🇭', 0, 16)
+  const { data } = pen.getImageData(0, 0, 20, 20)
+  return !data.some((_, i) => i % 4 === 0 && Math.abs(data[i] - data[i + 1]) > 40) // letters have no colour
+}
+
+try {
+  [settings] = await Promise.all([load('settings.json'), speak(wantedLanguage())])
+} catch (error) {
+  $('broken').hidden = false
+  throw error
+}
+numbers = new Numbers(settings)
+document.documentElement.classList.toggle('flags', needsFlags())
+$('drawer').hidden = !settings.dev
+if (matchMedia('(width <= 52rem)').matches) $('drawer-switch').setAttribute('aria-expanded', 'false')
+
+const kept = JSON.parse(tab.getItem('otp.number'))
+number = kept && numbers.regions.has(kept.region) ? kept : { region: likelyRegion(), digits: '', international: false }
+$('phone').value = numbers.format(number)
+
+await begin()
+
+async function begin() {
+  if (isLoggedIn()) {
+    try {
+      return await loadAccount()
+    } catch (problem) {
+      show('phone')
+      fault(problem)
+      if (isLoggedIn()) setTimeout(() => step() === 'phone' && begin(), Math.max(3, problem.retryAfter) * 1000) // the service is away, the session is not over
+      return
+    }
+  }
+  if (history.state?.step === 'code' && alive()) show('code')
+  else {
+    history.replaceState({ step: 'phone' }, '')
+    show('phone', { focus: matchMedia('(pointer: fine)').matches }) // no keyboard jumps up
+  }
+  drawer.watch()
+}

@@ -1,0 +1,50 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/nyaruka/phonenumbers"
+)
+
+// TestNumbersOfPage has Node read and write numbers as the login page does, by the settings that the service gives.
+func TestNumbersOfPage(t *testing.T) {
+	s := start(t, nil)
+	s.unvalidated = true
+	dir := t.TempDir()
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("package.json", `{"type":"module"}`)
+	write("numbers.js", s.want(s.call("GET", "/login/numbers.js", ""), 200, "").body)
+	settings := s.want(s.call("GET", "/login/settings.json", ""), 200, "")
+	write("settings.json", settings.body)
+	var examples []map[string]string // as libphonenumber writes them
+	for _, region := range settings.field("regions").([]any) {
+		code := region.(map[string]any)["code"].(string)
+		example := phonenumbers.GetExampleNumberForType(code, phonenumbers.MOBILE)
+		examples = append(examples, map[string]string{
+			"region": code, "digits": phonenumbers.GetNationalSignificantNumber(example), "national": phonenumbers.Format(example, phonenumbers.NATIONAL),
+		})
+	}
+	text, err := json.Marshal(examples)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("examples.json", string(text))
+	test, err := os.ReadFile("testdata/numbers.test.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("numbers.test.js", string(test))
+	node := exec.Command("node", "--test")
+	node.Dir = dir
+	if out, err := node.CombinedOutput(); err != nil {
+		t.Errorf("node: %v\n%s", err, out)
+	}
+}
