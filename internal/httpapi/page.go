@@ -59,33 +59,30 @@ func readFile(name string) *file {
 	if err != nil {
 		panic(err)
 	}
-	f := new(file)
-	if plain, compressed := strings.CutSuffix(name, ".gz"); compressed {
-		name, f.gzip = plain, text
-		f.plain = sync.OnceValue(func() []byte { // for those few who do not take gzip
-			plain, err := fasthttp.AppendGunzipBytes(nil, text)
-			if err != nil {
-				panic(err)
-			}
-			return plain
-		})
-	} else {
-		f.gzip = fasthttp.AppendGzipBytesLevel(nil, text, fasthttp.CompressBestCompression)
-		f.plain = func() []byte { return text }
+	plain, compressed := strings.CutSuffix(name, ".gz")
+	mediaType := mime.TypeByExtension(path.Ext(plain))
+	if !compressed {
+		return newFile(mediaType, text)
 	}
-	f.mediaType = mime.TypeByExtension(path.Ext(name))
-	sum := sha256.Sum256(text)
-	f.tag = `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
-	return f
+	return &file{mediaType: mediaType, tag: tagOf(text), gzip: text, plain: sync.OnceValue(func() []byte { // for those few who do not take gzip
+		plain, err := fasthttp.AppendGunzipBytes(nil, text)
+		if err != nil {
+			panic(err)
+		}
+		return plain
+	})}
 }
 
-// newFile is a file that is not in a page's folder.
 func newFile(mediaType string, text []byte) *file {
-	sum := sha256.Sum256(text)
 	return &file{
-		mediaType: mediaType, tag: `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`,
-		plain: func() []byte { return text }, gzip: fasthttp.AppendGzipBytesLevel(nil, text, fasthttp.CompressBestCompression),
+		mediaType: mediaType, tag: tagOf(text), gzip: fasthttp.AppendGzipBytesLevel(nil, text, fasthttp.CompressBestCompression),
+		plain: func() []byte { return text },
 	}
+}
+
+func tagOf(text []byte) string {
+	sum := sha256.Sum256(text)
+	return `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 }
 
 // serve answers with the file, which a browser keeps and asks after each time.
