@@ -403,15 +403,17 @@ $('code-form').addEventListener('submit', event => {
 })
 
 async function wrong(problem) {
+  if (step() !== 'code') return
+  const { request_id } = pending
   setCode('')
   fault(problem, $('code'))
   $('boxes').classList.remove('shake')
   requestAnimationFrame(() => $('boxes').classList.add('shake'))
-  if (!pending.request_id) return
+  if (!request_id) return
   try { // was it the last try?
-    await call('GET', `otp/status?request_id=${encodeURIComponent(pending.request_id)}`)
+    await call('GET', `otp/status?request_id=${encodeURIComponent(request_id)}`)
   } catch ({ code }) {
-    if (code === 'not_found') over('code_dead')
+    if (code === 'not_found' && step() === 'code' && pending.request_id === request_id) over('code_dead')
   }
 }
 
