@@ -432,6 +432,8 @@ func serveInternal(ctx context.Context, address string, log *slog.Logger, h http
 const try = `
 Dekamond OTP answers on http://%[1]s. Try it:
 
+%[2]s  http://%[1]s/docs  has the calls, and makes them
+
   curl -i http://%[1]s/otp/request -H 'Content-Type: application/json' -d '{"phone":"+989121234567"}'
   curl -i http://%[1]s/otp/verify -H 'Content-Type: application/json' -d '{"phone":"+989121234567","code":"THE CODE"}'
 
@@ -450,7 +452,11 @@ func greet(c *config.Config, log *slog.Logger, stdout io.Writer, address net.Add
 	}
 	log.Info("listening", "address", address.String(), "version", versionText(), "production", c.Production)
 	if !c.Production {
-		fmt.Fprintf(stdout, try, reachable(address.String()))
+		own, page := reachable(address.String()), ""
+		if c.LoginPage {
+			page = "  http://" + own + "/      is a page to log in on\n"
+		}
+		fmt.Fprintf(stdout, try, own, page)
 	}
 }
 
