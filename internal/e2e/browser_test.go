@@ -1,0 +1,432 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/fetch"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+// axeVersion is of axe-core, which finds what a page denies to people with a disability.
+const axeVersion = "4.14.1"
+
+// chromium starts the browser that all tests share. closeChromium ends it.
+var (
+	chromium = sync.OnceValues(func() (context.Context, error) {
+		ctx, cancel := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
+			chromedp.ExecPath(os.Getenv("TEST_CHROMIUM")),
+			chromedp.Flag("lang", "en-US"), chromedp.Flag("hide-scrollbars", true), chromedp.Flag("disable-gpu", true),
+			chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-quic", true),
+			chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"), // a test speaks with no other host
+		)...)
+		ctx, _ = chromedp.NewContext(ctx)
+		closeChromium = cancel
+		return ctx, chromedp.Do(ctx)
+	})
+	closeChromium = func() {}
+)
+
+// missing skips a test for want of a program, which nobody may want on the machine that decides.
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatal(what)
+	}
+	fmt.Fprintf(os.Stderr, "SKIPPED %s: %s\n", t.Name(), what)
+	t.Skip(what)
+}
+
+// A view is what a tab is looked at with.
+type view struct {
+	width, height, scale int64 // of a desktop unless given
+	mobile, dark         bool
+	script               string // runs in every document before its own
+}
+
+// A tab is a window of its own, with cookies and storage of its own. What no page may do fails the test: an error or a
+// warning on the console, an exception that nobody catches, a breach of its policy, a part that does not load, a dialog,
+// a word to any host but the one that was opened.
+type tab struct {
+	t   *testing.T
+	ctx context.Context
+
+	mu       sync.Mutex
+	host     string
+	said     []string // by the page or about it, for whoever reads of a failure
+	faults   []string
+	requests []request
+	held     []fetch.RequestID
+}
+
+// A request is one that the page made.
+type request struct{ method, path, body string }
+
+// open opens an address.
+func open(t *testing.T, address string, v view) *tab {
+	t.Helper()
+	if os.Getenv("TEST_CHROMIUM") == "" {
+		missing(t, "NO BROWSER: .ci/with-services looks for one, or set TEST_CHROMIUM to the path of one")
+	}
+	browser, err := chromium()
+	if err != nil {
+		t.Fatalf("%s: %v", os.Getenv("TEST_CHROMIUM"), err)
+	}
+	b := &tab{t: t}
+	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext(), chromedp.WithListener(b.hear))
+	b.ctx = ctx
+	t.Cleanup(func() {
+		b.mu.Lock()
+		for _, fault := range b.faults {
+			t.Error(fault)
+		}
+		b.mu.Unlock()
+		if t.Failed() {
+			b.keep()
+		}
+		cancel()
+	})
+	if err := chromedp.Do(ctx); err != nil { // the tab lives as long as the context of its first step
+		t.Fatal(err)
+	}
+	if v.width == 0 {
+		v.width, v.height = 1280, 800
+	}
+	options := []chromedp.EmulateViewportOption{chromedp.EmulateScale(float64(max(v.scale, 1)))}
+	if v.mobile {
+		options = append(options, chromedp.EmulateMobile, chromedp.EmulateTouch)
+	}
+	b.do(chromedp.Steps(chromedp.EmulateViewport(v.width, v.height, options...),
+		protocol(emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})))
+	b.look(v.dark)
+	if v.script != "" {
+		b.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+			_, err := cdp.Call(ctx, t, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: v.script})
+			return err
+		}))
+	}
+	b.visit(address)
+	return b
+}
+
+// protocol is a step that makes one call of the protocol, for the calls that chromedp has no step for.
+func protocol[P any](c cdp.Command[P, cdp.Empty], params P) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, c, params)
+		return err
+	})
+}
+
+// visit goes to an address, from which on the page may speak with its host alone.
+func (b *tab) visit(address string) {
+	b.t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.mu.Lock()
+	b.host = u.Host
+	b.mu.Unlock()
+	b.do(chromedp.Navigate(address))
+}
+
+// look sets what the page learns of the person's wishes.
+func (b *tab) look(dark bool) {
+	b.t.Helper()
+	scheme := map[bool]string{true: "dark", false: "light"}[dark]
+	b.do(protocol(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+		{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+	}}))
+}
+
+func (b *tab) hear(event any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	fault := func(format string, args ...any) { b.faults = append(b.faults, fmt.Sprintf(format, args...)) }
+	say := func(format string, args ...any) { b.said = append(b.said, fmt.Sprintf(format, args...)) }
+	called := func(kind network.ResourceType) bool { return kind == network.ResourceTypeFetch || kind == network.ResourceTypeXHR }
+	switch e := event.(type) {
+	case *network.EventRequestWillBeSent:
+		u, err := url.Parse(e.Request.URL)
+		if err != nil || u.Host != b.host && u.Scheme != "data" && u.Scheme != "blob" && u.Scheme != "about" {
+			fault("the page asks %s", e.Request.URL)
+			return
+		}
+		var body []byte
+		for _, entry := range e.Request.PostDataEntries {
+			body = append(body, entry.Bytes...)
+		}
+		b.requests = append(b.requests, request{e.Request.Method, u.Path, string(body)})
+		say("%s %s", e.Request.Method, e.Request.URL)
+	case *network.EventWebSocketCreated:
+		fault("the page opens %s", e.URL)
+	case *network.EventResponseReceived:
+		say("%d %s", e.Response.Status, e.Response.URL)
+		if e.Response.Status >= 400 && !called(e.Type) {
+			fault("%s answers %d", e.Response.URL, e.Response.Status)
+		}
+	case *network.EventLoadingFailed:
+		say("%s %s", e.Type, e.ErrorText)
+		if !e.Canceled && !called(e.Type) || e.BlockedReason != "" && e.BlockedReason != "other" {
+			fault("a %s does not load: %s %s", e.Type, e.ErrorText, e.BlockedReason)
+		}
+	case *runtime.EventExceptionThrown:
+		fault("not caught: %s", (&chromedp.ExceptionError{ExceptionDetails: e.ExceptionDetails}).Error())
+	case *runtime.EventConsoleAPICalled:
+		var words []string
+		for _, arg := range e.Args {
+			words = append(words, string(arg.Value)+arg.Description)
+		}
+		say("console.%s %s", e.Type, strings.Join(words, " "))
+		if e.Type == "error" || e.Type == "warning" || e.Type == "assert" {
+			fault("console.%s: %s", e.Type, strings.Join(words, " "))
+		}
+	case *log.EventEntryAdded:
+		say("%s %s: %s", e.Entry.Source, e.Entry.Level, e.Entry.Text)
+		if e.Entry.Source != log.EntrySourceNetwork && e.Entry.Level != log.EntryLevelInfo && e.Entry.Level != log.EntryLevelVerbose {
+			fault("%s %s: %s", e.Entry.Source, e.Entry.Level, e.Entry.Text)
+		}
+	case *page.EventJavascriptDialogOpening:
+		fault("a dialog: %s", e.Message)
+		go func() { _ = chromedp.Do(b.ctx, protocol(page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{Accept: true})) }()
+	case *fetch.EventRequestPaused:
+		b.held = append(b.held, e.RequestID)
+	}
+}
+
+// keep leaves what is known of a tab behind and says where.
+func (b *tab) keep() {
+	dir, err := os.MkdirTemp("", "otp-browser-")
+	if err != nil {
+		b.t.Error(err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(b.ctx, 10*time.Second)
+	defer cancel()
+	if picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot()); err == nil {
+		_ = os.WriteFile(filepath.Join(dir, "page.png"), picture, 0o600)
+	}
+	text, _ := chromedp.Run(ctx, chromedp.Evaluate[string](`location.href + "\n\n" + document.documentElement.outerHTML`))
+	_ = os.WriteFile(filepath.Join(dir, "page.html"), []byte(text), 0o600)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_ = os.WriteFile(filepath.Join(dir, "said.txt"), []byte(strings.Join(b.said, "\n")), 0o600)
+	b.t.Errorf("the page as it was last: %s", dir)
+}
+
+func (b *tab) do(steps chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// eval gives the value of an expression in the page. A promise is awaited.
+func eval[T any](b *tab, expression string) (T, error) {
+	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	defer cancel()
+	return chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+}
+
+func (b *tab) text(expression string) string {
+	b.t.Helper()
+	text, err := eval[string](b, expression)
+	if err != nil {
+		b.t.Fatalf("%s: %v", expression, err)
+	}
+	return text
+}
+
+// until waits until an expression is true, across the loading of pages.
+func (b *tab) until(expression string) {
+	b.t.Helper()
+	eventually(b.t, "the page has "+expression, func() bool {
+		ok, err := eval[bool](b, "!!("+expression+")")
+		return ok && err == nil
+	})
+}
+
+// is holds that an expression is true now.
+func (b *tab) is(expression string) {
+	b.t.Helper()
+	if ok, err := eval[bool](b, "!!("+expression+")"); !ok || err != nil {
+		b.t.Errorf("the page does not have %s %v", expression, err)
+	}
+}
+
+// place gives the middle of an element that is shown, and that a click there would reach.
+const place = `(selector => {
+	const found = [...document.querySelectorAll(selector)].find(e => e.checkVisibility({visibilityProperty: true}) && !e.disabled)
+	if (!found) return null
+	found.scrollIntoView({block: "nearest", behavior: "instant"})
+	const box = found.getBoundingClientRect(), x = box.x + box.width / 2, y = box.y + box.height / 2
+	return found.contains(document.elementFromPoint(x, y)) ? [x, y] : null
+})(%s)`
+
+// at waits until an element stands still where a click reaches it.
+func (b *tab) at(selector string) (x, y float64) {
+	b.t.Helper()
+	var last []float64
+	eventually(b.t, selector+" can be clicked", func() bool {
+		now, err := eval[[]float64](b, fmt.Sprintf(place, quote(selector)))
+		still := err == nil && now != nil && slices.Equal(now, last)
+		last = now
+		return still
+	})
+	return last[0], last[1]
+}
+
+func (b *tab) click(selector string) {
+	b.t.Helper()
+	x, y := b.at(selector)
+	b.do(chromedp.MouseClickXY(x, y))
+}
+
+func (b *tab) doubleClick(selector string) {
+	b.t.Helper()
+	x, y := b.at(selector)
+	b.do(chromedp.Steps(chromedp.MouseClickXY(x, y), chromedp.MouseClickXY(x, y, chromedp.ClickCount(2))))
+}
+
+// write types into an element in place of what it holds.
+func (b *tab) write(selector, text string) {
+	b.t.Helper()
+	b.click(selector)
+	b.edit("selectAll")
+	b.press(text)
+}
+
+// press types into what has the focus. Keys that write nothing are those of package kb.
+func (b *tab) press(keys string, modifiers ...chromedp.Modifier) {
+	b.t.Helper()
+	b.do(chromedp.KeyEvent(keys, chromedp.KeyModifiers(modifiers...)))
+}
+
+// edit gives a command of the editor: selectAll, copy, paste.
+func (b *tab) edit(name string) {
+	b.t.Helper()
+	b.do(protocol(input.DispatchKeyEvent, input.DispatchKeyEventParams{Type: kb.KeyDown, Key: "Unidentified", Commands: []string{name}}))
+	b.do(protocol(input.DispatchKeyEvent, input.DispatchKeyEventParams{Type: kb.KeyUp, Key: "Unidentified"}))
+}
+
+// offline takes the network away from the tab, or gives it back.
+func (b *tab) offline(off bool) {
+	b.t.Helper()
+	b.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{
+			MatchedNetworkConditions: []*network.Conditions{{Offline: off, DownloadThroughput: -1, UploadThroughput: -1}},
+		})
+		return err
+	}))
+	b.do(protocol(network.OverrideNetworkState, network.OverrideNetworkStateParams{Offline: off, DownloadThroughput: -1, UploadThroughput: -1}))
+}
+
+// hold keeps the requests to a path back until release.
+func (b *tab) hold(path string) {
+	b.t.Helper()
+	b.do(protocol(fetch.Enable, fetch.EnableParams{Patterns: []*fetch.RequestPattern{{URLPattern: "*" + path}}}))
+}
+
+// holding waits until that many requests are held.
+func (b *tab) holding(n int) {
+	b.t.Helper()
+	eventually(b.t, fmt.Sprintf("%d requests wait", n), func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return len(b.held) == n
+	})
+}
+
+func (b *tab) release() {
+	b.t.Helper()
+	b.do(protocol(fetch.Disable, cdp.Empty{}))
+}
+
+// made counts the requests of the page: made("POST", "/otp/request").
+func (b *tab) made(method, path string) (n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, r := range b.requests {
+		if r.method == method && r.path == path {
+			n++
+		}
+	}
+	return n
+}
+
+func (b *tab) wantMade(method, path string, want int) {
+	b.t.Helper()
+	if got := b.made(method, path); got != want {
+		b.t.Errorf("the page made %d times %s %s; want %d", got, method, path, want)
+	}
+}
+
+var axe = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "otp-axe-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	install := exec.Command("npm", "install", "--no-audit", "--no-fund", "--no-save", "axe-core@"+axeVersion)
+	install.Dir = dir
+	if out, err := install.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("npm install: %w\n%s", err, out)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "node_modules/axe-core/axe.min.js"))
+	return string(text), err
+})
+
+// accessible holds that axe finds nothing in the page as it stands, light and dark.
+func (b *tab) accessible(state string) {
+	b.t.Helper()
+	text, err := axe()
+	if err != nil {
+		missing(b.t, "NO AXE: "+err.Error())
+	}
+	for _, dark := range []bool{false, true} {
+		b.look(dark)
+		if _, err := eval[chromedp.Void](b, text); err != nil {
+			b.t.Fatal(err)
+		}
+		found, err := eval[[]finding](b, `axe.run({resultTypes: ["violations"]}).then(r => r.violations.map(v =>
+			({rule: v.id, help: v.help, where: v.nodes.map(n => n.target.join(" ") + ": " + n.any.concat(n.all, n.none).map(c => c.message).join("; "))})))`)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		for _, f := range found {
+			b.t.Errorf("%s (dark=%v): %s, %s: %s", state, dark, f.Rule, f.Help, strings.Join(f.Where, "\n\t"))
+		}
+	}
+	b.look(false)
+}
+
+type finding struct {
+	Rule  string   `json:"rule"`
+	Help  string   `json:"help"`
+	Where []string `json:"where"`
+}
+
+func quote(text string) string {
+	q, _ := json.Marshal(text)
+	return string(q)
+}
