@@ -35,6 +35,7 @@ var (
 		ctx, cancel := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
 			chromedp.ExecPath(os.Getenv("TEST_CHROMIUM")),
 			chromedp.Flag("lang", "en-US"), chromedp.Flag("hide-scrollbars", true), chromedp.Flag("disable-gpu", true),
+			chromedp.Flag("blink-settings", "primaryPointerType=4,availablePointerTypes=4,primaryHoverType=2,availableHoverTypes=2"), // a mouse
 			chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-quic", true),
 			chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"), // a test speaks with no other host
 		)...)
@@ -60,6 +61,7 @@ type view struct {
 	width, height, scale int64 // of a desktop unless given
 	mobile, dark         bool
 	script               string // runs in every document before its own
+	zone                 string // of the clock; "" is the machine's
 }
 
 // A tab is a window of its own, with cookies and storage of its own. What no page may do fails the test: an error or a
@@ -73,6 +75,7 @@ type tab struct {
 	host     string
 	said     []string // by the page or about it, for whoever reads of a failure
 	faults   []string
+	forgiven string // what a fault of this test's own making has in it
 	requests []request
 	held     []fetch.RequestID
 }
@@ -117,6 +120,9 @@ func open(t *testing.T, address string, v view) *tab {
 	b.do(chromedp.Steps(chromedp.EmulateViewport(v.width, v.height, options...),
 		protocol(emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})))
 	b.look(v.dark)
+	if v.zone != "" {
+		b.do(protocol(emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: v.zone}))
+	}
 	if v.script != "" {
 		b.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 			_, err := cdp.Call(ctx, t, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: v.script})
@@ -160,7 +166,11 @@ func (b *tab) look(dark bool) {
 func (b *tab) hear(event any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	fault := func(format string, args ...any) { b.faults = append(b.faults, fmt.Sprintf(format, args...)) }
+	fault := func(format string, args ...any) {
+		if text := fmt.Sprintf(format, args...); b.forgiven == "" || !strings.Contains(text, b.forgiven) {
+			b.faults = append(b.faults, text)
+		}
+	}
 	say := func(format string, args ...any) { b.said = append(b.said, fmt.Sprintf(format, args...)) }
 	called := func(kind network.ResourceType) bool { return kind == network.ResourceTypeFetch || kind == network.ResourceTypeXHR }
 	switch e := event.(type) {
@@ -230,6 +240,18 @@ func (b *tab) keep() {
 	defer b.mu.Unlock()
 	_ = os.WriteFile(filepath.Join(dir, "said.txt"), []byte(strings.Join(b.said, "\n")), 0o600)
 	b.t.Errorf("the page as it was last: %s", dir)
+}
+
+// picture gives what is in the window, as PNG.
+func (b *tab) picture() []byte {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	defer cancel()
+	picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return picture
 }
 
 func (b *tab) do(steps chromedp.Action[chromedp.Void]) {
@@ -329,9 +351,17 @@ func (b *tab) edit(name string) {
 	b.do(protocol(input.DispatchKeyEvent, input.DispatchKeyEventParams{Type: kb.KeyUp, Key: "Unidentified"}))
 }
 
+// forgive lets faults pass that the test itself is the cause of, by what they have in them.
+func (b *tab) forgive(part string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.forgiven = part
+}
+
 // offline takes the network away from the tab, or gives it back.
 func (b *tab) offline(off bool) {
 	b.t.Helper()
+	b.forgive("ERR_INTERNET_DISCONNECTED")
 	b.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		_, err := cdp.Call(ctx, t, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{
 			MatchedNetworkConditions: []*network.Conditions{{Offline: off, DownloadThroughput: -1, UploadThroughput: -1}},

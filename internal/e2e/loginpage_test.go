@@ -1,0 +1,660 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+// said is what the login page says in a language for a word, or for the code of a problem.
+func said(t *testing.T, language, word string) string {
+	t.Helper()
+	text, err := os.ReadFile("../httpapi/pages/login/words." + language + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var words map[string]any
+	if err := json.Unmarshal(text, &words); err != nil {
+		t.Fatal(err)
+	}
+	s, ok := words[word].(string)
+	if problems, _ := words["problems"].(map[string]any); !ok {
+		s, ok = problems[word].(string)
+	}
+	if !ok {
+		t.Fatalf("the page has no word %s", word)
+	}
+	return s
+}
+
+// says waits until the page says it.
+func (b *tab) says(word string) {
+	b.t.Helper()
+	b.until(fmt.Sprintf(`document.querySelector("#message").innerText.includes(%s)`, quote(said(b.t, "en", word))))
+}
+
+// step waits until the page is at a step: phone, code or account.
+func (b *tab) step(name string) {
+	b.t.Helper()
+	b.until(fmt.Sprintf(`document.body.dataset.step === %s && !document.body.hasAttribute("aria-busy")`, quote(name)))
+}
+
+// openLogin opens the login page of a service.
+func openLogin(t *testing.T, s *service, v view) *tab {
+	t.Helper()
+	b := open(t, s.url, v)
+	b.step("phone")
+	return b
+}
+
+// ask asks for a code.
+func (b *tab) ask(phone string) {
+	b.t.Helper()
+	b.write("#phone", phone)
+	b.click("#send")
+	b.step("code")
+}
+
+// login logs in with the code that the console shows.
+func (b *tab) login(s *service, phone string) {
+	b.t.Helper()
+	b.ask(phone)
+	b.write("#code", s.shown(phone))
+	b.step("account")
+}
+
+const field = `document.querySelector("#phone").value`
+
+func TestPageSignsUpAndLogsIn(t *testing.T) {
+	t.Parallel()
+	modes(t, func(t *testing.T, stores []string) {
+		s := start(t, stores, append(patient, "APP_NAME=Orders")...)
+		b := openLogin(t, s, view{})
+		b.is(`document.title.includes("Orders")`)
+		b.is(`document.activeElement.id === "phone"`)
+		b.accessible("the phone step")
+		b.ask("+98 912 123 4567")
+		b.until(`document.querySelector("#messages li button")`)
+		b.accessible("the code step")
+		b.click("#messages li button") // the code is in the message
+		b.step("account")
+		b.is(`document.querySelector("#title").textContent === ` + quote(said(t, "en", "welcome_new")))
+		b.is(`document.querySelector("#account-phone").textContent.replaceAll(/\D/g, "") === "989121234567"`)
+		b.until(`document.querySelectorAll("#sessions > li").length === 1`)
+		b.accessible("the account")
+		b.wantMade("POST", "/otp/request", 1)
+		b.wantMade("POST", "/otp/verify", 1)
+
+		b.click("#logout")
+		b.says("logged_out")
+		b.step("phone")
+		b.accessible("logged out")
+		b.login(s, phone)
+		b.is(`document.querySelector("#title").textContent === ` + quote(said(t, "en", "welcome")))
+	})
+}
+
+func TestPageWrongCode(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, patient...)
+	b := openLogin(t, s, view{})
+	b.ask(phone)
+	code := s.shown(phone)
+	for n := 1; n <= 5; n++ {
+		b.press(wrongCode(code)) // the last digit sends it, and the field is ready for the next try
+		b.step("code")
+		eventually(t, "the code is sent", func() bool { return b.made("POST", "/otp/verify") == n })
+		if n < 5 {
+			b.says("invalid_code")
+			b.until(`document.activeElement.id === "code" && document.activeElement.value === "" && document.activeElement.ariaInvalid === "true"`)
+		}
+		if n == 1 {
+			b.accessible("after a wrong code")
+		}
+	}
+	b.says("code_dead")
+	b.accessible("after the last try")
+	b.press(code)
+	b.step("code")
+	b.says("code_dead")
+	b.click("#resend")
+	b.says("resent")
+	s.delivered()
+	if next := s.shown(phone); next == code {
+		t.Fatal("the burnt code is sent again")
+	} else {
+		b.press(next)
+	}
+	b.step("account")
+}
+
+func TestPageResends(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, "OTP_RESEND_AFTER=2s")
+	b := openLogin(t, s, view{})
+	b.ask(phone)
+	b.is(`document.querySelector("#resend").disabled && /0:0[12]/.test(document.querySelector("#resend").textContent)`)
+	code := s.shown(phone)
+	b.until(`!document.querySelector("#resend").disabled`)
+	b.click("#resend")
+	b.says("resent")
+	b.until(`document.querySelector("#resend").disabled`)
+	b.until(`document.querySelectorAll("#messages li").length === 2`)
+	b.wantMade("POST", "/otp/request", 2)
+	if again := s.shown(phone); again != code {
+		t.Errorf("the code of the second message is %s; want %s", again, code)
+	}
+	b.press(code)
+	b.step("account")
+}
+
+// TestPageExpires moves the clock of the browser, and then takes the code out of Redis as its time does.
+func TestPageExpires(t *testing.T) {
+	t.Parallel()
+	stores := real(t)
+	s := start(t, stores, patient...)
+	b := openLogin(t, s, view{})
+	b.ask(phone)
+	if _, err := eval[string](b, `Date.now = (now => () => now.call(Date) + 121_000)(Date.now), ""`); err != nil {
+		t.Fatal(err)
+	}
+	b.says("code_expired")
+	b.accessible("after the code expired")
+
+	b = openLogin(t, s, view{})
+	b.ask(phone)
+	code := s.shown(phone)
+	if err := redisOf(t, stores).FlushDB(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	b.press(code)
+	b.says("code_dead")
+	b.click("#resend")
+	b.says("resent")
+	b.press(s.shown(phone))
+	b.step("account")
+}
+
+func TestPageOffline(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, patient...)
+	b := openLogin(t, s, view{})
+	b.offline(true)
+	b.write("#phone", phone)
+	b.click("#send")
+	b.says("offline")
+	b.step("phone")
+	b.offline(false)
+	b.click("#send")
+	b.step("code")
+
+	b.offline(true)
+	b.press(s.shown(phone))
+	b.says("offline")
+	b.offline(false)
+	b.click("#verify") // the code is still there
+	b.step("account")
+
+	b.offline(true)
+	b.click("#logout")
+	b.says("offline")
+	b.step("account")
+	b.offline(false)
+	b.click("#logout")
+	b.step("phone")
+}
+
+// TestPageSurvivesRestart ends the service between the request and the answer, and starts it with another key for tokens.
+func TestPageSurvivesRestart(t *testing.T) {
+	t.Parallel()
+	s := start(t, real(t), append(patient, "OTP_SECRET="+otpSecret, "JWT_SECRET="+jwtSecret)...)
+	b := openLogin(t, s, view{})
+	b.ask(phone)
+	code := s.shown(phone)
+	restart := func(env ...string) {
+		s.signal(syscall.SIGKILL)
+		s = launch(t, s.dir, append(append(s.env, "HTTP_ADDR="+strings.TrimPrefix(s.url, "http://")), env...)...)
+		s.await()
+	}
+	s.signal(syscall.SIGKILL)
+	b.press(code)
+	b.says("unreachable")
+	restart()
+	b.click("#verify")
+	b.step("account")
+
+	restart("JWT_SECRET=another-" + jwtSecret)
+	b.click("#logout") // is refused, refreshes its tokens and tries again
+	b.says("logged_out")
+	b.wantMade("POST", "/token/refresh", 1)
+	b.wantMade("POST", "/logout", 2)
+}
+
+func TestPageStoresDown(t *testing.T) {
+	t.Parallel()
+	stores := real(t)
+	redis, redisURL := through(t, stores[1])
+	s := start(t, []string{stores[0], redisURL}, patient...)
+	b := openLogin(t, s, view{})
+	redis.set(true)
+	b.write("#phone", phone)
+	b.click("#send")
+	b.says("unavailable")
+	b.step("phone")
+	b.accessible("while the service is not available")
+	redis.set(false)
+	b.click("#send")
+	b.step("code")
+	code := s.shown(phone)
+	redis.set(true)
+	b.press(code)
+	b.says("unavailable")
+	redis.set(false)
+	b.click("#verify")
+	b.step("account")
+}
+
+func TestPageThrottled(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, "OTP_RESEND_AFTER=off", "OTP_LIMIT_PHONE=1/10m")
+	b := openLogin(t, s, view{})
+	b.login(s, phone)
+	b.click("#logout")
+	b.step("phone")
+	b.write("#phone", phone)
+	b.click("#send")
+	b.says("too_many_requests")
+	first := b.text(`document.querySelector("#message").textContent`)
+	if !strings.Contains(first, "9:5") && !strings.Contains(first, "10:00") {
+		t.Errorf("the page says %q; want when to try again", first)
+	}
+	b.until(`document.querySelector("#message").textContent !== ` + quote(first)) // it counts
+	b.accessible("throttled")
+}
+
+var digits = map[string]*strings.Replacer{
+	"fa": strings.NewReplacer("0", "۰", "1", "۱", "2", "۲", "3", "۳", "4", "۴", "5", "۵", "6", "۶", "7", "۷", "8", "۸", "9", "۹"),
+	"ar": strings.NewReplacer("0", "٠", "1", "١", "2", "٢", "3", "٣", "4", "٤", "5", "٥", "6", "٦", "7", "٧", "8", "٨", "9", "٩"),
+}
+
+// TestPageRightToLeft logs in with digits as they are typed in Persian and in Arabic.
+func TestPageRightToLeft(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, "OTP_LIMIT_PHONE=off", "DEFAULT_REGION=IR")
+	for language, local := range digits {
+		b := open(t, s.url+"/?lang="+language, view{})
+		b.step("phone")
+		b.is(`document.dir === "rtl" && document.documentElement.lang === ` + quote(language))
+		b.accessible(language + ", the phone step")
+		to := map[string]string{"fa": phone, "ar": "+989121234568"}[language]
+		b.ask(local.Replace("0" + strings.TrimPrefix(to, "+98")))
+		if language == "fa" { // in Arabic the browser counts with European digits
+			b.is(`document.querySelector("#resend").textContent.includes("۰:")`)
+		}
+		b.accessible(language + ", the code step")
+		b.press(local.Replace(s.shown(to)))
+		b.step("account")
+		b.accessible(language + ", the account")
+	}
+}
+
+// cut finds what a narrow page cuts off or hides beyond its edge.
+const cut = `(() => {
+	const found = []
+	if (document.documentElement.scrollWidth > 320) found.push("the page scrolls sideways")
+	for (const e of document.body.querySelectorAll("*")) {
+		if (!e.checkVisibility({visibilityProperty: true}) || e.closest(".unseen, svg, option, noscript")) continue
+		const box = e.getBoundingClientRect(), what = e.tagName + (e.id && "#" + e.id)
+		if (box.width && (box.left < -0.5 || box.right > 320.5)) found.push(what + " is out of sight: " + box.left + " to " + box.right)
+		if (getComputedStyle(e).overflowX !== "visible" && e.scrollWidth > e.clientWidth + 1 && !(e instanceof HTMLInputElement)) found.push(what + " is cut")
+		if (e.matches("button, input, select, a") && (box.height < 24 || box.width < 24)) found.push(what + " is too small for a finger")
+	}
+	return found.join("\n")
+})()`
+
+func (b *tab) fits(state string) {
+	b.t.Helper()
+	if found := b.text(cut); found != "" {
+		b.t.Errorf("%s: %s", state, found)
+	}
+}
+
+// TestPageNarrow is on a phone of 320 pixels, in every language.
+func TestPageNarrow(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, patient...)
+	languages, err := os.ReadDir("../httpapi/pages/login")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := openLogin(t, s, view{width: 320, height: 568, mobile: true})
+	for _, file := range languages {
+		language, ok := strings.CutPrefix(strings.TrimSuffix(file.Name(), ".json"), "words.")
+		if !ok {
+			continue
+		}
+		b.visit(s.url + "/?lang=" + language)
+		b.step("phone")
+		b.is(`document.documentElement.lang === ` + quote(language) + ` && ![...document.querySelectorAll("[data-word]")].some(e => e.textContent === "")`)
+		b.fits(language + ", the phone step")
+		b.write("#phone", "+1")
+		b.click("#send")
+		b.until(`document.querySelector("#message").textContent`)
+		b.fits(language + ", after a wrong number")
+		b.ask(phone)
+		b.fits(language + ", the code step")
+		b.press(s.shown(phone))
+		b.step("account")
+		b.until(`document.querySelector("#sessions > li")`)
+		b.fits(language + ", the account")
+		b.click("#logout")
+		b.step("phone")
+	}
+	b.accessible("on a phone")
+}
+
+// TestPageKeyboard uses no mouse.
+func TestPageKeyboard(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, patient...)
+	b := openLogin(t, s, view{})
+	focus := func() string { return b.text(`document.activeElement.id || document.activeElement.className || document.activeElement.tagName`) }
+	// tabTo goes on until an element has the focus, and holds that the focus is seen all the way.
+	tabTo := func(id string, modifiers ...chromedp.Modifier) {
+		t.Helper()
+		for n := 0; focus() != id; n++ {
+			if n == 20 {
+				t.Fatalf("the tab key does not reach %s", id)
+			}
+			b.press(kb.Tab, modifiers...)
+			if focus() == "BODY" {
+				continue
+			}
+			with := b.picture()
+			b.text(`(window.focused = document.activeElement).blur(), ""`)
+			if string(with) == string(b.picture()) {
+				t.Errorf("nobody sees that %s has the focus", b.text("focused.id || focused.outerHTML"))
+			}
+			b.text(`focused.focus({focusVisible: true}), ""`)
+		}
+	}
+	tabTo("region", chromedp.ModifierShift)
+	b.press("Ger") // typing the name finds the region
+	b.until(`document.querySelector("#region").value === "DE"`)
+	b.press(kb.ArrowDown)
+	b.until(`document.querySelector("#region").value === "GH"`)
+	tabTo("phone")
+	b.press(phone + kb.Enter)
+	b.step("code")
+	if got := focus(); got != "code" {
+		t.Errorf("in the code step %s has the focus; want the code", got)
+	}
+	tabTo("change")
+	b.press(kb.Enter)
+	b.step("phone")
+	if got := focus(); got != "phone" {
+		t.Errorf("back in the phone step %s has the focus; want the phone", got)
+	}
+	b.press(kb.Enter)
+	b.step("code")
+	tabTo("drawer-switch")
+	b.press(kb.Tab + kb.Enter) // on the message
+	b.step("account")
+	if got := focus(); got != "title" {
+		t.Errorf("after the login %s has the focus; want the title", got)
+	}
+	tabTo("logout")
+	b.press(" ")
+	b.step("phone")
+}
+
+func TestPageHistory(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, patient...)
+	b := openLogin(t, s, view{})
+	b.ask(phone)
+	b.do(chromedp.NavigateBack())
+	b.step("phone")
+	b.is(field + ` !== ""`)
+	b.do(chromedp.NavigateForward())
+	b.step("code")
+	b.do(chromedp.Reload())
+	b.step("code")
+	b.wantMade("POST", "/otp/request", 1)
+	b.press(s.shown(phone))
+	b.step("account")
+	b.do(chromedp.Reload())
+	b.step("account")
+	b.do(chromedp.NavigateBack())
+	b.step("account")
+	b.do(chromedp.NavigateForward())
+	b.step("account")
+	b.is(`document.querySelector("#account-phone").textContent`)
+	b.click("#logout")
+	b.step("phone")
+	b.do(chromedp.Reload())
+	b.step("phone")
+}
+
+// TestPageSendsOnce holds requests back, so that whoever clicks twice surely does while the first is on its way.
+func TestPageSendsOnce(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, patient...)
+	b := openLogin(t, s, view{})
+	b.hold("/otp/*")
+	b.write("#phone", phone)
+	b.doubleClick("#send")
+	b.press(kb.Enter)
+	b.holding(1)
+	b.release()
+	b.step("code")
+	b.wantMade("POST", "/otp/request", 1)
+	if code := s.shown(phone); strings.Count(s.out.String(), code) != 1 {
+		t.Errorf("the phone has more than one message:\n%s", s.out.String())
+	} else {
+		b.hold("/otp/verify")
+		b.press(code + kb.Enter)
+		b.doubleClick("#verify")
+		b.press(kb.Enter)
+	}
+	b.holding(2)
+	b.release()
+	b.step("account")
+	b.wantMade("POST", "/otp/verify", 1)
+}
+
+// TestPagePastes has the clipboard, which all tabs share, to itself.
+func TestPagePastes(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, patient...)
+	b := openLogin(t, s, view{})
+	clipboard := func(text string) {
+		t.Helper()
+		b.text(`document.body.append(Object.assign(document.createElement("textarea"), {id: "copied", value: ` + quote(text) + `})), ""`)
+		b.text(`document.querySelector("#copied").focus(), document.querySelector("#copied").select(), ""`)
+		b.edit("copy")
+		b.text(`document.querySelector("#copied").remove(), ""`)
+	}
+	clipboard("0098 (912) 123-4567")
+	b.click("#phone")
+	b.edit("paste")
+	b.until(`document.querySelector("#region").value === "IR"`)
+	b.click("#send")
+	b.step("code")
+	clipboard(fmt.Sprintf("2 new messages\nOrders: your code is %s. It lives for 120 seconds.\n\n@127.0.0.1 #%[1]s", s.shown(phone)))
+	b.click("#code")
+	b.edit("paste")
+	b.step("account")
+}
+
+// TestPageWebOTP has the browser of a phone, which reads the message by itself (WebOTP API).
+func TestPageWebOTP(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, patient...)
+	b := openLogin(t, s, view{script: `
+		window.OTPCredential = class {}
+		navigator.credentials.get = ({otp, signal}) => new Promise((resolve, reject) => {
+			window.asked = otp.transport.join()
+			window.arrived = code => resolve({code})
+			signal.addEventListener("abort", () => { window.asked = "no more"; reject(signal.reason) })
+		})`})
+	b.ask(phone)
+	b.until(`window.asked === "sms"`)
+	b.click("#change")
+	b.step("phone")
+	b.until(`window.asked === "no more"`)
+	b.ask("+989121234568")
+	b.until(`window.asked === "sms"`)
+	b.text(`arrived(` + quote(s.shown("+989121234568")) + `), ""`)
+	b.step("account")
+	b.wantMade("POST", "/otp/verify", 1)
+}
+
+func TestPageFormatsNumbers(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, patient...)
+	b := openLogin(t, s, view{})
+	b.write("#phone", "+44")
+	b.until(`document.querySelector("#region").value === "GB"`)
+	for _, tc := range []struct{ typed, region, shown string }{
+		{"+447400123456", "GB", "7400 123456"},
+		{"+98 0912 345 6789", "IR", "0912 345 6789"},
+		{"00989123456789", "IR", "912 345 6789"},
+		{"+15062345678", "CA", "(506) 234-5678"},
+		{"+1 202 555 0123", "US", "(202) 555-0123"},
+	} {
+		b.write("#phone", tc.typed)
+		if got := b.text(`document.querySelector("#region").value + " " + ` + field); got != tc.region+" "+tc.shown {
+			t.Errorf("%s is shown as %s; want %s %s", tc.typed, got, tc.region, tc.shown)
+		}
+	}
+	for range 4 {
+		b.press(kb.ArrowLeft)
+	}
+	b.press(kb.Backspace)
+	b.press("7")
+	if got, want := b.text(`document.querySelector("#phone").selectionStart + " " + `+field), "10 (202) 557-0123"; got != want {
+		t.Errorf("after a correction in the middle the caret and the number are %s; want %s", got, want)
+	}
+}
+
+func TestPageRegions(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, append(patient, "SMS_REGIONS=IR,DE")...)
+	b := openLogin(t, s, view{})
+	if got := b.text(`[...document.querySelectorAll("#region option")].map(o => o.value).sort().join()`); got != "DE,IR" {
+		t.Errorf("the page offers the regions %s; want DE,IR", got)
+	}
+	b.write("#phone", "+33 6 12 34 56 78")
+	b.click("#send")
+	b.says("destination_not_allowed")
+	b.write("#phone", "+49 30")
+	b.click("#send")
+	b.says("invalid_phone")
+	b.is(`document.activeElement.id === "phone" && document.activeElement.ariaInvalid === "true"`)
+	b.accessible("after a wrong number")
+	b.ask("+49 1512 3456789")
+
+	b = open(t, start(t, nil).url, view{zone: "Asia/Tehran"})
+	b.step("phone")
+	b.is(`document.querySelector("#region").value === "IR"`)
+}
+
+func TestPageSessions(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, patient...)
+	b := openLogin(t, s, view{})
+	b.login(s, phone)
+	other := s.login(phone, "User-Agent: <b>an app</b>")
+	b.do(chromedp.Reload())
+	b.until(`document.querySelectorAll("#sessions > li").length === 2`)
+	b.is(`document.querySelector("#sessions").innerText.includes("<b>an app</b>")`)
+	b.accessible("two sessions")
+	b.click("#sessions button.end")
+	b.until(`document.querySelectorAll("#sessions > li").length === 1`)
+	s.want(s.call("GET", "/me", "", bearer(other)), 401, "invalid_token")
+
+	other = s.login(phone)
+	b.click("#logout-all")
+	b.says("logged_out")
+	s.want(s.call("GET", "/me", "", bearer(other)), 401, "invalid_token")
+
+	b.login(s, phone)
+	user := s.want(s.call("GET", "/users", "", admin), 200, "").field("users").([]any)[0].(map[string]any)["id"].(string)
+	s.want(s.call("PATCH", "/users/"+user, `{"banned":true}`, admin), 200, "")
+	b.click("#logout")
+	b.step("phone")
+	b.ask(phone)
+	b.press(s.shown(phone))
+	b.says("banned")
+}
+
+// TestPageRefreshes lets the access token grow old.
+func TestPageRefreshes(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, append(patient, "ACCESS_TTL=1m")...)
+	b := openLogin(t, s, view{})
+	b.login(s, phone)
+	s.login(phone)
+	b.text(`Date.now = (now => () => now.call(Date) + 61_000)(Date.now), ""`)
+	b.wantMade("POST", "/token/refresh", 0)
+	b.click("#logout")
+	b.says("logged_out")
+	b.wantMade("POST", "/token/refresh", 1)
+	b.wantMade("POST", "/logout", 1)
+}
+
+func TestPageProduction(t *testing.T) {
+	t.Parallel()
+	p := newProvider(t)
+	s := start(t, real(t), append(p.env(), "APP_ENV=production", "OTP_SECRET="+otpSecret, "JWT_SECRET="+jwtSecret, "LOG_FORMAT=text",
+		"SMS_REGIONS=IR", "OTP_LENGTH=8")...)
+	b := openLogin(t, s, view{})
+	b.ask(phone)
+	eventually(t, "the message is out", func() bool { return len(p.sent()) == 1 })
+	b.is(`!document.querySelector("#drawer")?.checkVisibility()`)
+	code := p.sent()[0]["code"]
+	b.press(code[:7])
+	b.is(`document.querySelector("#code").value.length === 7`)
+	b.wantMade("POST", "/otp/verify", 0)
+	b.press(code[7:])
+	b.step("account")
+	b.wantMade("GET", "/dev/messages", 0)
+}
+
+func TestPageSignupWithoutLogin(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, append(patient, "SIGNUP_LOGS_IN=false")...)
+	b := openLogin(t, s, view{})
+	b.ask(phone)
+	b.press(s.shown(phone))
+	b.says("registered")
+	b.step("phone")
+	b.login(s, phone)
+}
+
+func TestPageDark(t *testing.T) {
+	t.Parallel()
+	b := openLogin(t, start(t, nil), view{})
+	const background = `getComputedStyle(document.documentElement).backgroundColor + getComputedStyle(document.body).backgroundColor`
+	light := b.text(background)
+	b.look(true)
+	b.until(background + ` !== ` + quote(light))
+}
+
+func TestPageWithoutJavaScript(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	b := openLogin(t, s, view{})
+	b.forgive("a Script does not load")
+	b.do(protocol(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}))
+	b.visit(s.url)
+	b.is(`document.querySelector("noscript").innerText && document.querySelector("noscript").checkVisibility()`)
+}
