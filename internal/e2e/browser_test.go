@@ -242,16 +242,16 @@ func (b *tab) keep() {
 	b.t.Errorf("the page as it was last: %s", dir)
 }
 
-// picture gives what is in the window, as PNG.
-func (b *tab) picture() []byte {
+// picture gives what is in the window.
+func (b *tab) picture(format page.CaptureScreenshotFormat) []byte {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
 	defer cancel()
-	picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+	captured, err := chromedp.Call(ctx, page.CaptureScreenshot, page.CaptureScreenshotParams{Format: format})
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return picture
+	return captured.Data
 }
 
 func (b *tab) do(steps chromedp.Action[chromedp.Void]) {

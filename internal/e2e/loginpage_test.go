@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -377,9 +378,9 @@ func TestPageKeyboard(t *testing.T) {
 			if focus() == "BODY" {
 				continue
 			}
-			with := b.picture()
+			with := b.picture(page.CaptureScreenshotFormatPng)
 			b.text(`(window.focused = document.activeElement).blur(), ""`)
-			if string(with) == string(b.picture()) {
+			if string(with) == string(b.picture(page.CaptureScreenshotFormatPng)) {
 				t.Errorf("nobody sees that %s has the focus", b.text("focused.id || focused.outerHTML"))
 			}
 			b.text(`focused.focus({focusVisible: true}), ""`)
@@ -638,6 +639,19 @@ func TestPageSignupWithoutLogin(t *testing.T) {
 	b.says("registered")
 	b.step("phone")
 	b.login(s, phone)
+}
+
+// TestPageDrawer holds that the drawer, which is open by itself where there is room, leaves the form alone.
+func TestPageDrawer(t *testing.T) {
+	t.Parallel()
+	b := openLogin(t, start(t, nil), view{})
+	for _, width := range []int64{768, 1000, 1100, 1280} {
+		b.do(chromedp.EmulateViewport(width, 800))
+		b.do(chromedp.Reload())
+		b.step("phone")
+		b.is(`(([a, b]) => a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top)(
+			["main", "#drawer"].map(e => document.querySelector(e).getBoundingClientRect()))`)
+	}
 }
 
 func TestPageDark(t *testing.T) {
