@@ -138,11 +138,12 @@ func TestPageWrongCode(t *testing.T) {
 
 func TestPageResends(t *testing.T) {
 	t.Parallel()
-	s := start(t, nil, "OTP_RESEND_AFTER=2s")
+	s := start(t, nil, "OTP_RESEND_AFTER=3s")
 	b := openLogin(t, s, view{})
 	b.ask(phone)
-	b.is(`document.querySelector("#resend").disabled && /0:0[12]/.test(document.querySelector("#resend").textContent)`)
+	b.is(`document.querySelector("#resend").disabled && /0:0[123]/.test(document.querySelector("#resend").textContent)`)
 	code := s.shown(phone)
+	b.until(`document.querySelector("#delivery").textContent === ` + quote(said(t, "en", "delivery_sent")))
 	b.until(`!document.querySelector("#resend").disabled`)
 	b.click("#resend")
 	b.says("resent")
