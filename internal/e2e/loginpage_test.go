@@ -312,7 +312,7 @@ const cut = `(() => {
 	const found = []
 	if (document.documentElement.scrollWidth > 320) found.push("the page scrolls sideways")
 	for (const e of document.body.querySelectorAll("*")) {
-		if (!e.checkVisibility({visibilityProperty: true}) || e.closest(".unseen, svg, option, noscript")) continue
+		if (!e.checkVisibility({visibilityProperty: true}) || e.closest(".unseen, svg, option, noscript") || getComputedStyle(e).clipPath !== "none") continue
 		const box = e.getBoundingClientRect(), what = e.tagName + (e.id && "#" + e.id)
 		if (box.width && (box.left < -0.5 || box.right > 320.5)) found.push(what + " is out of sight: " + box.left + " to " + box.right)
 		const hasText = [...e.childNodes].some(n => n.nodeType === Node.TEXT_NODE && n.data.trim())
