@@ -338,6 +338,14 @@ func (b *tab) write(selector, text string) {
 	b.press(text)
 }
 
+// fill puts a text into an element at once, as a program does that writes for a person, in place of what it holds.
+func (b *tab) fill(selector, text string) {
+	b.t.Helper()
+	b.click(selector)
+	b.edit("selectAll")
+	b.do(protocol(input.InsertText, input.InsertTextParams{Text: text}))
+}
+
 // press types into what has the focus. Keys that write nothing are those of package kb.
 func (b *tab) press(keys string, modifiers ...chromedp.Modifier) {
 	b.t.Helper()
