@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -296,26 +295,31 @@ func (b *tab) is(expression string) {
 	}
 }
 
-// place gives the middle of an element that is shown, and that a click there would reach.
-const place = `(selector => {
-	const found = [...document.querySelectorAll(selector)].find(e => e.checkVisibility({visibilityProperty: true}) && !e.disabled)
-	if (!found) return null
-	found.scrollIntoView({block: "nearest", behavior: "instant"})
-	const box = found.getBoundingClientRect(), x = box.x + box.width / 2, y = box.y + box.height / 2
-	return found.contains(document.elementFromPoint(x, y)) ? [x, y] : null
+// place gives the middle of an element that is shown and stands still, if a click there reaches it.
+const place = `(async selector => {
+	const shown = () => [...document.querySelectorAll(selector)].find(e => e.checkVisibility({visibilityProperty: true}) && !e.disabled)
+	const frame = () => new Promise(requestAnimationFrame)
+	const found = shown()
+	found?.scrollIntoView({block: "nearest", behavior: "instant"})
+	const middle = () => {
+		const box = found.getBoundingClientRect()
+		return [box.x + box.width / 2, box.y + box.height / 2]
+	}
+	const before = found && middle()
+	for (let n = 0; found && n < 3; n++) await frame()
+	if (!found || found !== shown() || middle().join() !== before.join()) return null
+	return found.contains(document.elementFromPoint(...before)) ? before : null
 })(%s)`
 
-// at waits until an element stands still where a click reaches it.
+// at waits until a click can reach an element.
 func (b *tab) at(selector string) (x, y float64) {
 	b.t.Helper()
-	var last []float64
+	var middle []float64
 	eventually(b.t, selector+" can be clicked", func() bool {
-		now, err := eval[[]float64](b, fmt.Sprintf(place, quote(selector)))
-		still := err == nil && now != nil && slices.Equal(now, last)
-		last = now
-		return still
+		middle, _ = eval[[]float64](b, fmt.Sprintf(place, quote(selector)))
+		return middle != nil
 	})
-	return last[0], last[1]
+	return middle[0], middle[1]
 }
 
 func (b *tab) click(selector string) {
