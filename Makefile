@@ -8,7 +8,7 @@ BENCHTIME = 1s
 BASELINE  =
 DELAY     = 0s
 
-.PHONY: help run build test check bench fuzz vendored clean
+.PHONY: help run build test check bench fuzz vendored pictures clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,9 @@ fuzz: ## fuzz each parser of foreign input for FUZZTIME=30s
 
 vendored: ## fetch the files of others that pages are made of, as internal/httpapi/pages/_vendored names them
 	.ci/vendored
+
+pictures: ## take the pictures of README.md
+	.ci/with-services go test -count=1 -run '^TestPictures$$' ./internal/e2e -pictures
 
 clean: ## remove what was built; data/ stays
 	rm -f application

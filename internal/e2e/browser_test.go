@@ -171,7 +171,9 @@ func (b *tab) hear(event any) {
 		}
 	}
 	say := func(format string, args ...any) { b.said = append(b.said, fmt.Sprintf(format, args...)) }
-	called := func(kind network.ResourceType) bool { return kind == network.ResourceTypeFetch || kind == network.ResourceTypeXHR }
+	called := func(kind network.ResourceType) bool {
+		return kind == network.ResourceTypeFetch || kind == network.ResourceTypeXHR
+	}
 	switch e := event.(type) {
 	case *network.EventRequestWillBeSent:
 		u, err := url.Parse(e.Request.URL)
@@ -215,7 +217,9 @@ func (b *tab) hear(event any) {
 		}
 	case *page.EventJavascriptDialogOpening:
 		fault("a dialog: %s", e.Message)
-		go func() { _ = chromedp.Do(b.ctx, protocol(page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{Accept: true})) }()
+		go func() {
+			_ = chromedp.Do(b.ctx, protocol(page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{Accept: true}))
+		}()
 	case *fetch.EventRequestPaused:
 		b.held = append(b.held, e.RequestID)
 	}
@@ -447,10 +451,10 @@ func (b *tab) accessible(state string) {
 	}
 	for _, dark := range []bool{false, true} {
 		b.look(dark)
-		if _, err := eval[chromedp.Void](b, text); err != nil {
+		if _, err := eval[chromedp.Void](b, "window.axe || (() => {"+text+"})()"); err != nil {
 			b.t.Fatal(err)
 		}
-		found, err := eval[[]finding](b, `axe.run({resultTypes: ["violations"]}).then(r => r.violations.map(v =>
+		found, err := eval[[]finding](b, `axe.run({resultTypes: ["violations"], rules: {"target-size": {enabled: true}}}).then(r => r.violations.map(v =>
 			({rule: v.id, help: v.help, where: v.nodes.map(n => n.target.join(" ") + ": " + n.any.concat(n.all, n.none).map(c => c.message).join("; "))})))`)
 		if err != nil {
 			b.t.Fatal(err)

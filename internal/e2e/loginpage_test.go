@@ -78,31 +78,29 @@ const field = `document.querySelector("#phone").value`
 
 func TestPageSignsUpAndLogsIn(t *testing.T) {
 	t.Parallel()
-	modes(t, func(t *testing.T, stores []string) {
-		s := start(t, stores, append(patient, "APP_NAME=Orders")...)
-		b := openLogin(t, s, view{})
-		b.is(`document.title.includes("Orders")`)
-		b.is(`document.activeElement.id === "phone"`)
-		b.accessible("the phone step")
-		b.ask("+98 912 123 4567")
-		b.until(`document.querySelector("#messages li button")`)
-		b.accessible("the code step")
-		b.click("#messages li button") // the code is in the message
-		b.step("account")
-		b.is(`document.querySelector("#title").textContent === ` + quote(said(t, "en", "welcome_new")))
-		b.is(`document.querySelector("#account-phone").textContent.replaceAll(/\D/g, "") === "989121234567"`)
-		b.until(`document.querySelectorAll("#sessions > li").length === 1`)
-		b.accessible("the account")
-		b.wantMade("POST", "/otp/request", 1)
-		b.wantMade("POST", "/otp/verify", 1)
+	s := start(t, nil, append(patient, "APP_NAME=Orders")...)
+	b := openLogin(t, s, view{})
+	b.is(`document.title.includes("Orders")`)
+	b.is(`document.activeElement.id === "phone"`)
+	b.accessible("the phone step")
+	b.ask("+98 912 123 4567")
+	b.until(`document.querySelector("#messages li button")`)
+	b.accessible("the code step")
+	b.click("#messages li button") // the code is in the message
+	b.step("account")
+	b.is(`document.querySelector("#title").textContent === ` + quote(said(t, "en", "welcome_new")))
+	b.is(`document.querySelector("#account-phone").textContent.replaceAll(/\D/g, "") === "989121234567"`)
+	b.until(`document.querySelectorAll("#sessions > li").length === 1`)
+	b.accessible("the account")
+	b.wantMade("POST", "/otp/request", 1)
+	b.wantMade("POST", "/otp/verify", 1)
 
-		b.click("#logout")
-		b.says("logged_out")
-		b.step("phone")
-		b.accessible("logged out")
-		b.login(s, phone)
-		b.is(`document.querySelector("#title").textContent === ` + quote(said(t, "en", "welcome")))
-	})
+	b.click("#logout")
+	b.says("logged_out")
+	b.step("phone")
+	b.accessible("logged out")
+	b.login(s, phone)
+	b.is(`document.querySelector("#title").textContent === ` + quote(said(t, "en", "welcome")))
 }
 
 func TestPageWrongCode(t *testing.T) {
@@ -370,7 +368,9 @@ func TestPageKeyboard(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil, patient...)
 	b := openLogin(t, s, view{})
-	focus := func() string { return b.text(`document.activeElement.id || document.activeElement.className || document.activeElement.tagName`) }
+	focus := func() string {
+		return b.text(`document.activeElement.id || document.activeElement.className || document.activeElement.tagName`)
+	}
 	// tabTo goes on until an element has the focus, and holds that the focus is seen all the way.
 	tabTo := func(id string, modifiers ...chromedp.Modifier) {
 		t.Helper()

@@ -1,0 +1,123 @@
+package e2e
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+)
+
+var writePictures = flag.Bool("pictures", false, "write the pictures of README.md anew")
+
+// largestPicture keeps the repository small.
+const largestPicture = 150 << 10
+
+// TestPictures takes the pictures of README.md. They are written where it looks for them with -pictures alone, since no
+// two machines draw letters alike.
+func TestPictures(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	take := func(t *testing.T, b *tab, name string) {
+		t.Helper()
+		if !strings.Contains(string(readme), `src="internal/e2e/pictures/`+name+`"`) {
+			t.Errorf("README.md does not show %s", name)
+		}
+		b.do(chromedp.MouseEvent(chromedp.MouseMoved, 0, 0))
+		b.until(`document.fonts.status === "loaded"`)
+		picture := b.picture(page.CaptureScreenshotFormatWebp)
+		if len(picture) > largestPicture {
+			t.Errorf("%s has %d bytes; want at most %d", name, len(picture), largestPicture)
+		}
+		folder := t.TempDir()
+		if *writePictures {
+			folder = "pictures"
+		} else if _, err := os.Stat(filepath.Join("pictures", name)); err != nil {
+			t.Errorf("%v; make pictures takes it", err)
+		}
+		if err := os.WriteFile(filepath.Join(folder, name), picture, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	window, handset := view{width: 1280, height: 720, scale: 2}, view{width: 360, height: 640, scale: 2, mobile: true, dark: true}
+
+	t.Run("login", func(t *testing.T) {
+		s := start(t, nil, "DEFAULT_REGION=GB", "APP_NAME=Orders")
+		b := openLogin(t, s, window)
+		b.write("#phone", "7400 123456")
+		take(t, b, "login-phone.webp")
+		b.click("#send")
+		b.step("code")
+		b.until(`document.querySelector("#messages li button")`)
+		b.press(s.shown("+447400123456")[:3])
+		b.until(`document.querySelector("#delivery").textContent === ` + quote(said(t, "en", "delivery_sent")))
+		take(t, b, "login-code.webp")
+		b.click("#messages li button")
+		b.step("account")
+		take(t, b, "login-account.webp")
+	})
+	t.Run("persian", func(t *testing.T) {
+		s := start(t, nil, "DEFAULT_REGION=IR")
+		b := open(t, s.url+"/?lang=fa", handset)
+		b.step("phone")
+		b.write("#phone", digits["fa"].Replace("0912 345 6789"))
+		b.click("#send")
+		b.step("code")
+		b.press(digits["fa"].Replace(s.shown("+989123456789")[:3]))
+		take(t, b, "login-persian.webp")
+	})
+	t.Run("docs", func(t *testing.T) {
+		v := window
+		v.height = 900
+		b := open(t, start(t, nil).url+"/docs", v)
+		b.until(`document.querySelector(".opblock")`)
+		b.text(`document.querySelector("#operations-tag-login").scrollIntoView(), ""`)
+		take(t, b, "docs.webp")
+	})
+	t.Run("operator", func(t *testing.T) {
+		s := start(t, nil, "INTERNAL_ADDR=127.0.0.1:0")
+		v := window
+		v.zone, v.script, v.height = "UTC", day, 900
+		b := open(t, s.operatorPage(), v)
+		b.click(`label:has([name=hours][value="24"])`)
+		b.until(`document.querySelectorAll(".chart canvas").length === 2`)
+		take(t, b, "operator.webp")
+	})
+}
+
+// day has a day's numbers in place of those of a service that has just begun.
+const day = `
+	const ask = fetch
+	fetch = async (...args) => {
+		const answer = await ask(...args)
+		if (!answer.url.endsWith("/numbers.json")) return answer
+		const numbers = await answer.json()
+		numbers.now = "2026-11-23T20:40:00Z"
+		numbers.shared_at = numbers.now
+		numbers.copies = 3
+		numbers.outbox = {messages: 4, oldest_seconds: 1}
+		numbers.hours = [...Array(24).keys()].map(h => {
+			const people = Math.round(420 - 300 * Math.cos((h + 18) / 24 * 2 * Math.PI))
+			const counts = []
+			const many = (event, region, provider, reason, n) => n >= 1 && counts.push({event, region, provider, reason, n: Math.round(n)})
+			for (const [region, provider, part, good] of [["IR", "kavenegar", 0.6, 0.93], ["DE", "twilio", 0.25, 0.95], ["TR", "twilio", 0.15, h > 17 ? 0.35 : 0.9]]) {
+				const n = people * part
+				many("requested", region, "", "", n)
+				many("sent", region, provider, "", n * 1.04)
+				many("delivered", region, provider, "", n * Math.min(1, good + 0.03))
+				many("verified", region, provider, "", n * good)
+				many("failed", region, provider, "", n * (1 - good) / 2)
+				many("wrong", region, "", "", n * 0.06)
+				many("refused", region, "", "resend_too_soon", n * 0.03)
+				many("refused", region, "", "phone_limit", n * 0.01)
+			}
+			return {hour: new Date(Date.UTC(2026, 10, 22, 21 + h)).toISOString(), counts, delays: [0.01, 0.12, 0.35, 0.2, 0.12, 0.08, 0.05, 0.03, 0.02, 0.01, 0.01, 0].map(part => Math.round(part * people * 0.9))}
+		})
+		return Response.json(numbers)
+	}`
