@@ -451,7 +451,7 @@ func (b *tab) accessible(state string) {
 	}
 	for _, dark := range []bool{false, true} {
 		b.look(dark)
-		if _, err := eval[chromedp.Void](b, "window.axe || (() => {"+text+"})()"); err != nil {
+		if _, err := eval[int](b, "window.axe || (() => {"+text+"})(), 0"); err != nil {
 			b.t.Fatal(err)
 		}
 		found, err := eval[[]finding](b, `axe.run({resultTypes: ["violations"], rules: {"target-size": {enabled: true}}}).then(r => r.violations.map(v =>
