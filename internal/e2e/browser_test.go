@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -45,16 +47,6 @@ var (
 	closeChromium = func() {}
 )
 
-// missing skips a test for want of a program, which nobody may want on the machine that decides.
-func missing(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatal(what)
-	}
-	fmt.Fprintf(os.Stderr, "SKIPPED %s: %s\n", t.Name(), what)
-	t.Skip(what)
-}
-
 // A view is what a tab is looked at with.
 type view struct {
 	width, height, scale int64 // of a desktop unless given
@@ -86,7 +78,11 @@ type request struct{ method, path, body string }
 func open(t *testing.T, address string, v view) *tab {
 	t.Helper()
 	if os.Getenv("TEST_CHROMIUM") == "" {
-		missing(t, "NO BROWSER: .ci/with-services looks for one, or set TEST_CHROMIUM to the path of one")
+		const none = "NO BROWSER: .ci/with-services looks for one, or set TEST_CHROMIUM to its path"
+		if os.Getenv("CI") != "" {
+			t.Fatal(none)
+		}
+		t.Skip(none)
 	}
 	browser, err := chromium()
 	if err != nil {
@@ -447,7 +443,7 @@ func (b *tab) accessible(state string) {
 	b.t.Helper()
 	text, err := axe()
 	if err != nil {
-		missing(b.t, "NO AXE: "+err.Error())
+		b.t.Fatal(err)
 	}
 	for _, dark := range []bool{false, true} {
 		b.look(dark)
@@ -475,4 +471,44 @@ type finding struct {
 func quote(text string) string {
 	q, _ := json.Marshal(text)
 	return string(q)
+}
+
+// TestBrowserFindsFaults holds the tab to what it says of itself.
+func TestBrowserFindsFaults(t *testing.T) {
+	t.Parallel()
+	faults := map[string]string{
+		"console.error":             `<script>console.error("x")</script>`,
+		"console.assert":            `<script>console.assert(false)</script>`,
+		`"Uncaught" (`:              `<script>setTimeout(() => { throw new Error() })</script>`,
+		"(in promise)":              `<script>Promise.reject(new Error())</script>`,
+		"asks http://example.com/x": `<img alt="" src="http://example.com/x">`,
+		"opens ws://":               `<script>new WebSocket("ws://127.0.0.1:1")</script>`,
+		"answers 404":               `<script src="/nothing.js"></script>`,
+		"security error":            `<p style="color: red">x</p>`,
+		"a dialog":                  `<script>setTimeout(() => alert("x"))</script>`,
+	}
+	pages := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		page, ok := faults[r.URL.Query().Get("fault")]
+		if !ok {
+			w.WriteHeader(404)
+		}
+		w.Header().Set("Content-Security-Policy", "default-src * 'unsafe-inline'; style-src 'self'")
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprintf(w, `<!doctype html><title>x</title><link rel="icon" href="data:,">%s`, page)
+	}))
+	defer pages.Close()
+	b := open(t, "about:blank", view{})
+	found := func() string {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return strings.Join(b.faults, "\n")
+	}
+	for fault := range faults {
+		b.visit(pages.URL + "/?fault=" + url.QueryEscape(fault))
+		eventually(t, "the tab finds "+fault, func() bool { return strings.Contains(found(), fault) })
+	}
+	b.visit("about:blank")
+	b.mu.Lock()
+	b.faults = nil
+	b.mu.Unlock()
 }
