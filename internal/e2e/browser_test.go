@@ -246,7 +246,7 @@ func (b *tab) picture(format page.CaptureScreenshotFormat) []byte {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
 	defer cancel()
-	captured, err := chromedp.Call(ctx, page.CaptureScreenshot, page.CaptureScreenshotParams{Format: format})
+	captured, err := chromedp.Call(ctx, page.CaptureScreenshot, page.CaptureScreenshotParams{Format: format, Quality: new(int64(70))})
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -109,7 +109,7 @@ const day = `
 			for (const [region, provider, part, good] of [["IR", "kavenegar", 0.6, 0.93], ["DE", "twilio", 0.25, 0.95], ["TR", "twilio", 0.15, h > 17 ? 0.35 : 0.9]]) {
 				const n = people * part
 				many("requested", region, "", "", n)
-				many("sent", region, provider, "", n * 1.04)
+				many("sent", region, provider, "", n * 0.98)
 				many("delivered", region, provider, "", n * Math.min(1, good + 0.03))
 				many("verified", region, provider, "", n * good)
 				many("failed", region, provider, "", n * (1 - good) / 2)
