@@ -39,6 +39,7 @@ func open(t *testing.T, url string) *Accounts {
 func TestAccounts(t *testing.T) {
 	accounttest.TestStore(t, func(t *testing.T) accounttest.Store {
 		a := open(t, pgtest.NewDatabase(t))
+		a.acquire = 10 * time.Second // two hundred calls at once, on a machine that is busy with other tests
 		if applied, err := a.Migrate(t.Context()); err != nil || len(applied) == 0 {
 			t.Fatalf("Migrate: %v, %v", applied, err)
 		}
