@@ -214,9 +214,10 @@ func methodOf(c *fiber.Ctx) string {
 	return fiber.DefaultMethods[max(0, slices.Index(fiber.DefaultMethods, c.Method()))]
 }
 
-// routeOf gives the pattern of the route, and "none" for a request that was refused before it had one.
+// routeOf gives the pattern of the route, and "none" for a request that was answered before it had one: refused, or a
+// preflight of CORS.
 func routeOf(c *fiber.Ctx, err error) string {
-	if _, unrouted := errors.AsType[*fiber.Error](err); unrouted {
+	if _, unrouted := errors.AsType[*fiber.Error](err); unrouted || c.Method() == fiber.MethodOptions {
 		return "none"
 	}
 	return c.Route().Path

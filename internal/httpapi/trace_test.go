@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +22,44 @@ type uncounted struct{}
 
 func (uncounted) Answered(string, string, int, time.Duration) {}
 func (uncounted) Refused(string, string)                      {}
+
+// A tally keeps the routes of what was answered.
+type tally struct {
+	uncounted
+	routes []string
+}
+
+func (t *tally) Answered(method, route string, _ int, _ time.Duration) {
+	t.routes = append(t.routes, method+" "+route)
+}
+
+// TestRoutes holds that a request is counted by its pattern, and that what has none is not taken for the login page.
+func TestRoutes(t *testing.T) {
+	var counted tally
+	s := New(Options{Log: slog.New(slog.DiscardHandler), Tally: &counted, CORSOrigins: []string{"https://app.example.com"}, LoginPage: new(LoginPage)})
+	for _, r := range []*http.Request{
+		httptest.NewRequest("GET", "/", nil),
+		httptest.NewRequest("GET", "/hooks/a-name/a-secret", nil),
+		httptest.NewRequest("GET", "/a-secret", nil),
+		httptest.NewRequest("OPTIONS", "/otp/request", nil),
+		httptest.NewRequest("MAKE", "/otp/request", nil),
+	} {
+		r.Header.Set("Origin", "https://app.example.com")
+		r.Header.Set("Access-Control-Request-Method", "POST")
+		r.Header.Set("Access-Control-Request-Headers", "traceparent")
+		response, err := s.app.Test(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if allowed := response.Header.Get("Access-Control-Allow-Headers"); r.Method == "OPTIONS" && !strings.Contains(allowed, "Traceparent,Tracestate") {
+			t.Errorf("pages of others may send %q; want the trace too", allowed)
+		}
+	}
+	want := []string{"GET /", "GET /hooks/:provider/:secret", "GET none", "OPTIONS none", "TRACE none"}
+	if !slices.Equal(counted.routes, want) {
+		t.Errorf("counted %q; want %q", counted.routes, want)
+	}
+}
 
 // TestSpans holds what the spans of requests say: of one that fails, here for want of a service, of one to nowhere, and of
 // those who only ask whether the service is well.
