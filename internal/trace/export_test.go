@@ -233,6 +233,26 @@ func TestAway(t *testing.T) {
 	}
 }
 
+// TestRoomAgain holds that spans that were sent make room for others, also where the collector did not take them.
+func TestRoomAgain(t *testing.T) {
+	c := newCollector(t)
+	c.status = []int{400}
+	tracer, log := open(t, "OTEL_EXPORTER_OTLP_ENDPOINT="+c.URL, "OTEL_BSP_MAX_QUEUE_SIZE=10")
+	for range 5 {
+		for range 10 {
+			_, span := tracer.Start(t.Context(), Server, "request")
+			span.End()
+		}
+		if err := tracer.provider.ForceFlush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tracer.Close()
+	if strings.Contains(log.String(), "dropped") || !strings.Contains(log.String(), "lost=10") {
+		t.Errorf("log %s; want the first ten lost, and none dropped", log)
+	}
+}
+
 // TestFull holds that more spans than the queue has room for are dropped, at once, with one line.
 func TestFull(t *testing.T) {
 	hold := make(chan struct{})
