@@ -97,6 +97,10 @@ func TestNumbers(t *testing.T) {
 		m.Message("sent", "twilio", "IR")
 		m.Message("failed", "none", "")
 		m.Checked("wrong", "IR")
+		m.Checked("burnt", "IR")
+		m.Checked("closed", "IR")
+		m.Checked("not_live", "IR")
+		m.Checked("refused", "IR")
 		m.Checked("unavailable", "IR")
 		m.Checked("verified", "IR")
 		m.Message("verified", "twilio", "IR")
@@ -108,7 +112,9 @@ func TestNumbers(t *testing.T) {
 		body, _ := io.ReadAll(ask(m, "GET", "/numbers.json").Body)
 		want := `{"now":"2000-01-01T01:00:00Z","version":"v1","copies":1,"shared":true,"shared_at":"2000-01-01T01:00:00Z",` +
 			`"outbox":{"messages":5,"oldest_seconds":2.5},"resting":["twilio"],"delay_bounds":[2,5,10,15,20,30,45,60,90,120,300],"hours":[` +
-			`{"hour":"2000-01-01T00:00:00Z","counts":[{"event":"failed","provider":"none","n":1},{"event":"not_redeemed","region":"IR","reason":"unavailable","n":1},` +
+			`{"hour":"2000-01-01T00:00:00Z","counts":[{"event":"burnt","region":"IR","n":1},{"event":"closed","region":"IR","n":1},` +
+			`{"event":"failed","provider":"none","n":1},{"event":"not_live","region":"IR","n":1},` +
+			`{"event":"not_redeemed","region":"IR","reason":"refused","n":1},{"event":"not_redeemed","region":"IR","reason":"unavailable","n":1},` +
 			`{"event":"refused","region":"IR","reason":"phone_limit","n":1},{"event":"requested","region":"IR","n":1},{"event":"sent","region":"IR","provider":"twilio","n":1},` +
 			`{"event":"verified","region":"IR","provider":"twilio","n":1},{"event":"wrong","region":"IR","n":1}],"delays":[0,0,1,0,0,0,0,0,0,0,0,0]},` +
 			`{"hour":"2000-01-01T01:00:00Z","counts":[{"event":"delivered","region":"IR","provider":"twilio","n":2}],"delays":[0,0,0,0,0,0,0,0,0,0,0,0]}]}` + "\n"
