@@ -56,7 +56,8 @@ func (c *Client) Facts(ctx context.Context) (facts doctor.Redis, err error) {
 	if certificate := c.shown.Load(); certificate != nil {
 		facts.Certificate = certificate.NotAfter
 	}
-	if err := c.redis.Eval(ctx, "return 1", []string{"otp:doctor"}).Err(); err != nil {
+	// The script may write and does not: there is no such key.
+	if err := c.redis.Eval(ctx, "return redis.call('del', KEYS[1])", []string{"otp:doctor"}).Err(); err != nil {
 		facts.NoScripts = answered(err)
 	}
 	facts.Nodes, err = c.nodes(ctx)
@@ -126,7 +127,8 @@ var words = map[string]string{
 	"READONLY": "is a replica", "MOVED": "is a cluster; set REDIS_MODE=cluster", "DENIED": "takes connections from its own machine only (protected mode)",
 	"MISCONF": "takes no writes, since it cannot save them", "OOM": "is full", "max number of clients": "has no connection left",
 	"invalid password": "refuses the password", "AUTH": "takes no password, and REDIS_URL has one", "Client sent AUTH": "takes no password, and REDIS_URL has one",
-	"DB index": "has no database of that number", "unknown command": "is a sentinel, which REDIS_MODE=sentinel is for, or no whole Redis",
+	"DB index": "has no database of that number", "The user executing the script": "lets this user not do what the service needs",
+	"unknown command": "is a sentinel, which REDIS_MODE=sentinel is for, or no whole Redis",
 }
 
 // said is "" for an error that Redis did not send, or not one of these.

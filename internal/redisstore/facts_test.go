@@ -9,6 +9,7 @@ import (
 	"errors"
 	"math/big"
 	"net"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -123,6 +124,28 @@ func TestFactsOfNoSentinel(t *testing.T) {
 	_, err := facts(t, Options{URL: "redis://127.0.0.1:1", Mode: Sentinel, Master: "main"})
 	if said, ok := errors.AsType[doctor.Said](err); !ok || !strings.Contains(string(said), "no sentinel") {
 		t.Errorf("Facts: %v; want that no sentinel answers", err)
+	}
+}
+
+// TestFactsOfReader holds that a user who may run scripts, and not write in them, is found out.
+func TestFactsOfReader(t *testing.T) {
+	admin, err := Open(Options{URL: os.Getenv("TEST_REDIS_URL"), Mode: Single})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	if err := admin.redis.Do(t.Context(), "acl", "setuser", "otp-reader", "on", ">hunter2", "~otp:*", "+@all", "-@write").Err(); err != nil {
+		t.Fatal(err)
+	}
+	defer admin.redis.Do(t.Context(), "acl", "deluser", "otp-reader")
+	u, err := url.Parse(os.Getenv("TEST_REDIS_URL"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword("otp-reader", "hunter2")
+	got, err := facts(t, Options{URL: u.String(), Mode: Single})
+	if said, ok := errors.AsType[doctor.Said](got.NoScripts); err != nil || !ok || !strings.Contains(string(said), "lets this user not") {
+		t.Errorf("Facts: %+v, %v; want that the user may not do what the service needs", got, err)
 	}
 }
 
