@@ -68,12 +68,20 @@ func Apply(ctx context.Context, db *sql.DB, d Dialect) (applied []string, err er
 }
 
 // waited tells whether somebody else's lock was in the way (PostgreSQL manual, appendix A).
-func waited(err error) bool {
+func waited(err error) bool { return slices.Contains([]string{"55P03", "40P01"}, state(err)) }
+
+// denied tells whether the user may not read what is there (the same).
+func denied(err error) bool { return state(err) == "42501" }
+
+func state(err error) string {
 	failure, ok := errors.AsType[interface {
 		error
 		SQLState() string
 	}](err)
-	return ok && slices.Contains([]string{"55P03", "40P01"}, failure.SQLState())
+	if !ok {
+		return ""
+	}
+	return failure.SQLState()
 }
 
 // applyNext runs the first migration that the database does not have; there is none where name is empty.
@@ -116,7 +124,7 @@ func (d Dialect) applyNext(ctx context.Context, db *sql.DB) (name string, err er
 // Pending gives the names of the migrations that the database does not have, and changes nothing.
 func Pending(ctx context.Context, db *sql.DB, d Dialect) ([]string, error) {
 	pending, err := d.missing(ctx, db)
-	if err != nil && db.PingContext(ctx) == nil {
+	if err != nil && !denied(err) && db.PingContext(ctx) == nil {
 		return d.names() // the database answers, and has no table of migrations
 	}
 	return pending, err

@@ -3,8 +3,10 @@ package pgstore
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -18,6 +20,11 @@ const samples = 5 // round trips that the latency is the median of
 // known are passwords that are tried first, docker-compose.yml's among them.
 var known = []string{"otp", "postgres", "password", "secret", "admin", "test", "changeme", "example"}
 
+const (
+	errNoTLS  = doctor.Said("takes no TLS, and sslmode= in DATABASE_URL asks for it")
+	errOthers = doctor.Said("has tables that the user may not read: grant them, or name their owner in DATABASE_URL")
+)
+
 // What a database that only resembles Postgres does not know is false.
 const selectFacts = `
 	select current_setting('server_version_num')::int, pg_is_in_recovery(), current_setting('default_transaction_read_only') = 'on',
@@ -30,6 +37,9 @@ const selectFacts = `
 // Facts asks Postgres about itself and changes nothing.
 func (a *Accounts) Facts(ctx context.Context) (facts doctor.Postgres, err error) {
 	c, err := a.pool.Acquire(ctx)
+	if err != nil && strings.Contains(err.Error(), "server refused TLS") { // a text of the client's
+		return facts, errNoTLS
+	}
 	if err != nil {
 		return facts, err
 	}
@@ -56,6 +66,9 @@ func (a *Accounts) Facts(ctx context.Context) (facts doctor.Postgres, err error)
 		return facts, err
 	}
 	facts.Pending, err = a.Pending(ctx)
+	if failure, ok := errors.AsType[*pgconn.PgError](err); ok && failure.Code == "42501" {
+		return facts, errOthers
+	}
 	return facts, err
 }
 

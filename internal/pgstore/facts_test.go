@@ -53,7 +53,7 @@ func TestFacts(t *testing.T) {
 
 	role := "doctor_" + address[strings.LastIndex(address, "test_"):strings.LastIndex(address, "?")]
 	exec("create role " + role + " login")
-	defer exec("drop role " + role)
+	defer exec("drop owned by " + role + "; drop role " + role)
 	u, err := url.Parse(address)
 	if err != nil {
 		t.Fatal(err)
@@ -64,9 +64,20 @@ func TestFacts(t *testing.T) {
 	query.Set("synchronous_commit", "off")
 	query.Set("pool_max_conns", "7")
 	u.RawQuery = query.Encode()
+	if _, err := facts(t, u.String()); !errors.Is(err, errOthers) {
+		t.Errorf("Facts for a role that may not read the tables: %v; want %v", err, errOthers)
+	}
+	exec("grant select on schema_migrations to " + role)
 	if got, err := facts(t, u.String()); err != nil || got.Superuser || !got.ReadOnly || !got.Unsafe || got.Pool != 7 {
 		t.Errorf("Facts for a role of its own: %+v, %v; want no superuser, read-only, unsafe, a pool of 7", got, err)
 	}
+	query.Set("sslmode", "require")
+	u.RawQuery = query.Encode()
+	if _, err := facts(t, u.String()); !errors.Is(err, errNoTLS) {
+		t.Errorf("Facts with TLS, which the server does not have: %v; want %v", err, errNoTLS)
+	}
+	query.Set("sslmode", "disable")
+	u.RawQuery = query.Encode()
 	u.Path = "/no_such_database"
 	if _, err := facts(t, u.String()); err == nil || !strings.Contains(err.Error(), "3D000") {
 		t.Errorf("Facts of no database: %v; want SQLSTATE 3D000", err)
