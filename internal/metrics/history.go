@@ -238,18 +238,17 @@ func (h *history) view() view {
 	shared := h.readShelf(now)
 	v := view{hours: make(map[int64]*hour), copies: 1, at: h.shared}
 	greeted := make(map[string]int64)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	v.shared = shared && h.putErr == nil
 	for n := hourOf(now) - hoursKept + 1; n <= hourOf(now); n++ {
 		sum := newHour()
 		if o := h.others[n]; o != nil {
 			sum.add(o.hour)
 			maps.Copy(greeted, o.greeted)
 		}
+		h.mu.Lock() // for no longer than this: every request counts
 		if o := h.own[n]; o != nil {
 			sum.add(o.hour)
 		}
+		h.mu.Unlock()
 		if len(sum.counts) > 0 || sum.delays != (delays{}) {
 			v.hours[n] = &sum
 		}
@@ -259,6 +258,9 @@ func (h *history) view() view {
 			v.copies++
 		}
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	v.shared = shared && h.putErr == nil
 	return v
 }
 
