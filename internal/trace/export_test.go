@@ -233,6 +233,20 @@ func TestAway(t *testing.T) {
 	}
 }
 
+// TestRedirect holds that spans and the key of the collector go nowhere else.
+func TestRedirect(t *testing.T) {
+	other := newCollector(t)
+	c := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusTemporaryRedirect))
+	defer c.Close()
+	tracer, log := open(t, "OTEL_EXPORTER_OTLP_ENDPOINT="+c.URL, "OTEL_EXPORTER_OTLP_HEADERS=api-key=secret")
+	_, span := tracer.Start(t.Context(), Server, "request")
+	span.End()
+	tracer.Close()
+	if len(other.calls) > 0 || !strings.Contains(log.String(), "answered 307") {
+		t.Errorf("%d calls to where the collector points, log %s; want none, and that it answered 307", len(other.calls), log)
+	}
+}
+
 // TestRoomAgain holds that spans that were sent make room for others, also where the collector did not take them.
 func TestRoomAgain(t *testing.T) {
 	c := newCollector(t)
