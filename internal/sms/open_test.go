@@ -88,3 +88,23 @@ func TestOpenGivesEachItsSettings(t *testing.T) {
 		t.Errorf("Vonage reports to %s; want no secret in the path of what is signed", v.o.Callback)
 	}
 }
+
+// TestConsoleInProduction holds that no code stays in the memory of a production.
+func TestConsoleInProduction(t *testing.T) {
+	for production, want := range map[bool]int{true: 0, false: 1} {
+		p, _, err := open(&config.Config{Production: production}, "console", io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Send(t.Context(), message); err != nil {
+			t.Fatal(err)
+		}
+		kept := 0
+		for range p.(*Console).Recent {
+			kept++
+		}
+		if kept != want {
+			t.Errorf("production %v: %d messages are kept; want %d", production, kept, want)
+		}
+	}
+}
