@@ -494,7 +494,7 @@ func TestPagePastes(t *testing.T) {
 	b.until(`document.querySelector("#region").value === "IR"`)
 	b.click("#send")
 	b.step("code")
-	clipboard(fmt.Sprintf("2 new messages\nOrders: your code is %s. It lives for 120 seconds.\n\n@127.0.0.1 #%[1]s", s.shown(phone)))
+	clipboard(fmt.Sprintf("2 new messages\nOrders: your code is\n%s\n120 seconds are left.", s.shown(phone)))
 	b.click("#code")
 	b.edit("paste")
 	b.step("account")
