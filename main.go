@@ -152,6 +152,7 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 	tracer := trace.Open(log, versionText())
 	defer tracer.Close()
 	numbers := metrics.New(versionText())
+	numbers.Expect(c.UsedProviders(), c.SMSRegions)
 	providers, err := sms.Open(c, stdout)
 	if err != nil {
 		return err
@@ -213,12 +214,12 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 	defer cancel()
 	background.Go(func() { tokens.Watch(ctx, hangups, users.RecordKeys) })
 	background.Go(func() { users.Housekeep(ctx) })
-	background.Go(func() { serveInternal(ctx, c.InternalAddr, log, numbers.Handler()) })
 	// The couriers end after the last request, whose message may be in their hands.
 	delivering, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
 	counting, stopCounting := context.WithCancel(context.WithoutCancel(ctx))
 	background.Go(func() { defer stopCounting(); codes.Deliver(delivering) })
 	background.Go(func() { numbers.Share(counting, redisstore.NewNumbers(redis)) })
+	background.Go(func() { serveInternal(counting, c.InternalAddr, log, numbers.Handler()) })
 	defer stopDelivering()
 
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.HTTPAddr)
@@ -386,12 +387,10 @@ func loginPage(c *config.Config) *httpapi.LoginPage {
 	return &httpapi.LoginPage{AppName: c.AppName, DefaultRegion: c.DefaultRegion, Regions: c.SMSRegions, CodeLength: c.OTPLength}
 }
 
-// inbox gives the messages that the console has shown, to development alone.
+// inbox gives the messages that the console has shown, where it is the only provider, in development.
 func inbox(c *config.Config, providers []sms.Named) iter.Seq2[otp.Message, time.Time] {
-	for _, p := range providers {
-		if console, ok := p.Provider.(*sms.Console); ok && !c.Production {
-			return console.Recent
-		}
+	if console, ok := providers[0].Provider.(*sms.Console); ok && len(providers) == 1 && !c.Production {
+		return console.Recent
 	}
 	return nil
 }

@@ -22,6 +22,20 @@ func TestDevMessages(t *testing.T) {
 	}
 	s.want(s.call("GET", "/dev/messages?phone=0", ""), 422, "invalid_phone")
 
+	// A stranger's page that calls this machine by a name of its own, or from its own place.
+	for _, headers := range [][]string{{"Host: evil.example"}, {"Host: evil.example:1628", "X-Forwarded-Host: localhost"}, {"X-Forwarded-Host: localhost", "Host: tunnel.example"}} {
+		s.want(s.call("GET", "/dev/messages", "", headers...), 404, "not_found")
+	}
+	for _, host := range []string{"localhost:1628", "otp:1628", "10.0.2.2:1628"} {
+		s.want(s.call("GET", "/dev/messages", "", "Host: "+host), 200, "")
+	}
+	s = start(t, nil, "CORS_ORIGINS=*")
+	if a := s.want(s.call("GET", "/dev/messages", "", "Origin: https://evil.example"), 200, ""); a.header.Get("Access-Control-Allow-Origin") != "" {
+		t.Errorf("another site may read the messages: %v", a.header)
+	}
+	s = start(t, nil, "SMS_PROVIDERS=console,smtp")
+	s.want(s.call("GET", "/dev/messages", ""), 404, "not_found")
+
 	s = start(t, nil, newProvider(t).env()...)
 	s.want(s.call("GET", "/dev/messages", ""), 404, "not_found")
 }

@@ -13,10 +13,11 @@ import (
 // internal gives the address for those who run the service.
 func (s *service) internal() string {
 	s.t.Helper()
-	address := regexp.MustCompile(`msg=metrics address=(\S+)`).FindStringSubmatch(s.log.String())
-	if address == nil {
-		s.t.Fatal("the log does not say where the metrics are")
-	}
+	var address []string
+	eventually(s.t, "the log says where the metrics are", func() bool {
+		address = regexp.MustCompile(`msg=metrics address=(\S+)`).FindStringSubmatch(s.log.String())
+		return address != nil
+	})
 	return address[1]
 }
 

@@ -225,6 +225,9 @@ func (s *service) call(method, path, body string, headers ...string) answer {
 	for _, h := range headers {
 		if name, value, ok := strings.Cut(h, ": "); ok {
 			r.Header.Set(name, value)
+			if name == "Host" {
+				r.Host = value
+			}
 		}
 	}
 	response, err := client.Do(r)

@@ -96,7 +96,7 @@ type Server struct {
 
 // New gives a server.
 func New(o Options) *Server {
-	s := &Server{Options: o, quiet: map[string]bool{"/healthz": true, "/readyz": true, "/dev/messages": true}}
+	s := &Server{Options: o, quiet: map[string]bool{"/healthz": true, "/readyz": true, devPath: true}}
 	for _, k := range o.AdminKeys {
 		s.adminKeys = append(s.adminKeys, sha256.Sum256([]byte(k)))
 	}
@@ -109,6 +109,7 @@ func New(o Options) *Server {
 	if len(o.CORSOrigins) > 0 {
 		s.app.Use(cors.New(cors.Config{
 			AllowOrigins: strings.Join(o.CORSOrigins, ","), AllowMethods: "GET,POST,PATCH,DELETE",
+			Next:         func(c *fiber.Ctx) bool { return c.Path() == devPath },
 			AllowHeaders: "Authorization,Content-Type,Traceparent,Tracestate", ExposeHeaders: "Retry-After,X-Request-ID", MaxAge: 600,
 		}))
 	}
@@ -145,7 +146,7 @@ func New(o Options) *Server {
 		s.mountLogin()
 	}
 	if o.Inbox != nil {
-		s.app.Get("/dev/messages", s.devMessages)
+		s.app.Get(devPath, s.devMessages)
 	}
 
 	server := s.app.Server()

@@ -89,7 +89,7 @@ func tagOf(text []byte) string {
 func (f *file) serve(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderCacheControl, "no-cache")
 	c.Set(fiber.HeaderETag, f.tag)
-	c.Set(fiber.HeaderVary, fiber.HeaderAcceptEncoding)
+	c.Vary(fiber.HeaderAcceptEncoding)
 	if strings.Contains(c.Get(fiber.HeaderIfNoneMatch), f.tag) {
 		return c.SendStatus(fiber.StatusNotModified)
 	}

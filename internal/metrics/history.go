@@ -21,6 +21,7 @@ const (
 	readEvery     = time.Second      // the hours that still change
 	readAllEvery  = 5 * time.Minute
 	readWithin    = 5 * time.Second
+	hoursAtOnce   = 8 // in a round trip, which Redis has little time for
 	lastPutWithin = 2 * time.Second
 )
 
@@ -28,8 +29,8 @@ const (
 type Shelf interface {
 	// Put replaces what the copy has in that hour. It is kept for two days at least.
 	Put(ctx context.Context, hour time.Time, copyID string, value []byte) error
-	// All gives what the copies have in that hour, by their ids.
-	All(ctx context.Context, hour time.Time) (map[string][]byte, error)
+	// All gives what the copies have in each of the hours, by their ids.
+	All(ctx context.Context, hours []time.Time) ([]map[string][]byte, error)
 }
 
 // A history counts by the hour. Each copy has its own and puts all that it has counted in an hour on the shelf as one
@@ -46,6 +47,7 @@ type history struct {
 	reading sync.Mutex
 	others  map[int64]*othersHour
 	read    time.Time // when the shelf was last asked
+	answers bool      // it did then
 	readAll time.Time
 	shared  time.Time // when it last answered
 }
@@ -273,27 +275,30 @@ func (h *history) readShelf(now time.Time) bool {
 	if s == nil {
 		return false
 	}
-	if now.Sub(h.read) < readEvery {
-		return h.shared.Equal(h.read)
+	if now.Sub(h.read) < readEvery { // also for those who have waited for somebody else to read
+		return h.answers
 	}
-	h.read = now
+	defer func() { h.read = time.Now() }()
+	h.answers = false
 	current := hourOf(now)
-	first, all := current-1, now.Sub(h.readAll) >= readAllEvery
-	if all {
-		first = current - hoursKept + 1
+	hours, all := []time.Time{timeOf(current), timeOf(current - 1)}, now.Sub(h.readAll) >= readAllEvery
+	for n := current - 2; all && n > current-hoursKept; n-- {
+		hours = append(hours, timeOf(n))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), readWithin) // whoever has asked may go, and others have to be told
 	defer cancel()
-	for n := first; n <= current; n++ {
-		copies, err := s.All(ctx, timeOf(n))
+	for some := range slices.Chunk(hours, hoursAtOnce) {
+		copies, err := s.All(ctx, some)
 		if err != nil {
 			return false
 		}
-		delete(copies, h.id)
-		h.others[n] = addUp(copies)
+		for i, hour := range some {
+			delete(copies[i], h.id)
+			h.others[hourOf(hour)] = addUp(copies[i])
+		}
 	}
 	maps.DeleteFunc(h.others, func(n int64, _ *othersHour) bool { return n <= current-hoursKept })
-	if h.shared = now; all {
+	if h.answers, h.shared = true, now; all {
 		h.readAll = now
 	}
 	return true

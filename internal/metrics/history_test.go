@@ -19,6 +19,8 @@ type memory struct {
 	err   error  // of every call
 	full  error  // of Put
 	while func() // the next Put runs
+	slow  time.Duration
+	asked int
 }
 
 func newMemory() *memory { return &memory{hours: make(map[time.Time]map[string][]byte)} }
@@ -58,10 +60,36 @@ func (m *memory) Put(_ context.Context, hour time.Time, copyID string, value []b
 	return nil
 }
 
-func (m *memory) All(_ context.Context, hour time.Time) (map[string][]byte, error) {
+func (m *memory) All(ctx context.Context, hours []time.Time) (all []map[string][]byte, err error) {
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(m.slow):
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return maps.Clone(m.hours[hour]), m.err
+	m.asked++
+	for _, hour := range hours {
+		all = append(all, maps.Clone(m.hours[hour]))
+	}
+	return all, m.err
+}
+
+// TestSlowShelf holds that a shelf far away is read in a few trips, and that whoever has waited for that needs none.
+func TestSlowShelf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newMemory()
+		s.slow = 500 * time.Millisecond
+		h, _ := started(t, s)
+		for range 6 {
+			if v := h.view(); !v.shared {
+				t.Error("the view is not shared")
+			}
+		}
+		if s.asked != hoursKept/hoursAtOnce {
+			t.Errorf("the shelf is asked %d times; want %d", s.asked, hoursKept/hoursAtOnce)
+		}
+	})
 }
 
 // started gives a history that shares until the test or stop ends it.

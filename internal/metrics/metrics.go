@@ -69,6 +69,29 @@ func New(version string) *Metrics {
 	return m
 }
 
+// Expect begins the counts of what may happen at zero, so that Prometheus sees the first of each as an increase. Regions
+// are ISO 3166 codes; of "*", which is all, none is expected.
+func (m *Metrics) Expect(providers, regions []string) {
+	for _, region := range regions {
+		if region == "*" {
+			continue
+		}
+		m.requests.WithLabelValues("accepted", region)
+		m.verifications.WithLabelValues("verified", region)
+		m.messages.WithLabelValues("failed", "none", region)
+		for _, provider := range providers {
+			for _, event := range []string{"sent", "failed", "verified"} {
+				m.messages.WithLabelValues(event, provider, region)
+			}
+		}
+	}
+	for _, provider := range providers {
+		for _, result := range []string{"taken", "failed"} {
+			m.tries.WithLabelValues(provider, result)
+		}
+	}
+}
+
 // Answered implements httpapi.Tally.
 func (m *Metrics) Answered(method, route string, status int, took time.Duration) {
 	m.http.WithLabelValues(method, route, strconv.Itoa(status/100)+"xx").Observe(took.Seconds())

@@ -92,9 +92,35 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
+// TestExpected holds that the first event of a kind is an increase.
+func TestExpected(t *testing.T) {
+	m := New("v1")
+	m.Expect([]string{"twilio"}, []string{"IR", "*"})
+	_, text := get(t, m, "/metrics")
+	for _, want := range []string{
+		`otp_messages_total{event="failed",provider="none",region="IR"} 0`,
+		`otp_messages_total{event="failed",provider="twilio",region="IR"} 0`,
+		`otp_requests_total{outcome="accepted",region="IR"} 0`,
+		`otp_verifications_total{outcome="verified",region="IR"} 0`,
+		`otp_provider_call_duration_seconds_count{provider="twilio",result="failed"} 0`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the metrics do not begin with %s", want)
+		}
+	}
+	if strings.Contains(text, `"*"`) {
+		t.Error("a region is *")
+	}
+}
+
 func TestProfiles(t *testing.T) {
 	if status, text := get(t, New("v1"), "/debug/pprof/goroutine?debug=1"); status != http.StatusOK || !strings.Contains(text, "goroutine profile") {
 		t.Errorf("GET = %d %.100s; want a profile", status, text)
+	}
+	w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/debug/pprof/profile", nil)
+	r.Header.Set("Sec-Fetch-Site", "cross-site")
+	if New("v1").Handler().ServeHTTP(w, r); w.Code != http.StatusForbidden {
+		t.Errorf("asked for by another site: %d; want 403", w.Code)
 	}
 }
 

@@ -12,10 +12,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
+
+	"dekamond-otp/internal/localname"
 )
 
 // page has the operator's page; page/uplot is uPlot 1.6.32 as its npm package has it, under the MIT licence.
@@ -55,38 +56,36 @@ func (m *Metrics) pages(mux *http.ServeMux) {
 	mux.HandleFunc("GET /numbers.json", m.numbers)
 }
 
-// profiles serves what a profiler asks for: go tool pprof http://127.0.0.1:1629/debug/pprof/profile.
+// profiles serves what a profiler asks for: go tool pprof http://127.0.0.1:1629/debug/pprof/profile. A profile costs work,
+// so no other site may have a browser ask for one.
 func profiles(mux *http.ServeMux) {
-	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	for path, serve := range map[string]http.HandlerFunc{
+		"": pprof.Index, "cmdline": pprof.Cmdline, "profile": pprof.Profile, "symbol": pprof.Symbol, "trace": pprof.Trace,
+	} {
+		mux.HandleFunc("GET /debug/pprof/"+path, func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Sec-Fetch-Site") == "cross-site" {
+				http.Error(w, "Not from another site.", http.StatusForbidden)
+				return
+			}
+			serve(w, r)
+		})
+	}
 }
 
-// guarded keeps web pages of strangers out. A page whose name has been made to resolve to this machine (DNS rebinding)
-// would be of the same origin; but it cannot call this machine by an address or a local name. On other addresses than
-// loopback the operator may have any name for the service.
+// guarded keeps web pages of strangers out, also those whose name was made to resolve to this machine. On other addresses
+// than loopback the operator may have any name for the service.
 func guarded(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
 		w.Header().Set("Referrer-Policy", "no-referrer")
 		local, _ := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
-		if local != nil && local.IP.IsLoopback() && !localName(r.Host) {
+		if local != nil && local.IP.IsLoopback() && !localname.Is(r.Host) {
 			http.Error(w, "Call this by an address or as localhost.", http.StatusMisdirectedRequest)
 			return
 		}
 		h.ServeHTTP(w, r)
 	})
-}
-
-// localName tells whether no stranger can own the name: an address, localhost, or a name without a dot.
-func localName(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil || !strings.Contains(host, ".") || strings.HasSuffix(host, ".localhost")
 }
 
 type numbers struct {

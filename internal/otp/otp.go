@@ -305,7 +305,7 @@ type Texts interface {
 	Compose(locale, purpose, code string) string
 }
 
-// A Tally counts what happens. Regions are ISO 3166 codes, empty for a test number; outcomes are a few fixed words.
+// A Tally counts what happens. Regions are those of phone.Number; outcomes are a few fixed words.
 type Tally interface {
 	// Requested counts a request for a code.
 	Requested(outcome, region string)

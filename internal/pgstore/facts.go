@@ -22,7 +22,7 @@ var known = []string{"otp", "postgres", "password", "secret", "admin", "test", "
 
 const (
 	errNoTLS  = doctor.Said("takes no TLS, and sslmode= in DATABASE_URL asks for it")
-	errOthers = doctor.Said("has tables that the user may not read: grant them, or name their owner in DATABASE_URL")
+	errOthers = doctor.Said("has tables that the user may not read and write: grant them, or name their owner in DATABASE_URL")
 )
 
 // What a database that only resembles Postgres does not know is false.
@@ -33,6 +33,11 @@ const selectFacts = `
 		coalesce(has_schema_privilege(current_schema(), 'create'), false),
 		current_setting('max_connections')::int - coalesce(current_setting('superuser_reserved_connections', true)::int, 0),
 		(select count(*)::int from pg_stat_activity where pid <> pg_backend_pid())`
+
+// What the service does with its tables.
+const selectRights = `
+	select bool_and(has_table_privilege(name, 'select') and has_table_privilege(name, 'insert') and has_table_privilege(name, 'update') and has_table_privilege(name, 'delete'))
+	from unnest(array['users', 'sessions', 'audit']) as name`
 
 // Facts asks Postgres about itself and changes nothing.
 func (a *Accounts) Facts(ctx context.Context) (facts doctor.Postgres, err error) {
@@ -65,7 +70,12 @@ func (a *Accounts) Facts(ctx context.Context) (facts doctor.Postgres, err error)
 	); err != nil {
 		return facts, err
 	}
-	facts.Pending, err = a.Pending(ctx)
+	if facts.Pending, err = a.Pending(ctx); err == nil && len(facts.Pending) == 0 {
+		var may bool
+		if err = c.QueryRow(ctx, selectRights).Scan(&may); err == nil && !may {
+			return facts, errOthers
+		}
+	}
 	if failure, ok := errors.AsType[*pgconn.PgError](err); ok && failure.Code == "42501" {
 		return facts, errOthers
 	}

@@ -68,6 +68,10 @@ func TestFacts(t *testing.T) {
 		t.Errorf("Facts for a role that may not read the tables: %v; want %v", err, errOthers)
 	}
 	exec("grant select on schema_migrations to " + role)
+	if _, err := facts(t, u.String()); !errors.Is(err, errOthers) {
+		t.Errorf("Facts for a role that may not write the tables: %v; want %v", err, errOthers)
+	}
+	exec("grant select, insert, update, delete on users, sessions, audit to " + role)
 	if got, err := facts(t, u.String()); err != nil || got.Superuser || !got.ReadOnly || !got.Unsafe || got.Pool != 7 {
 		t.Errorf("Facts for a role of its own: %+v, %v; want no superuser, read-only, unsafe, a pool of 7", got, err)
 	}

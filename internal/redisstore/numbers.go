@@ -29,17 +29,25 @@ func (s *Numbers) Put(ctx context.Context, hour time.Time, copyID string, value 
 	return err
 }
 
-// All gives what the copies have in that hour, by their ids.
-func (s *Numbers) All(ctx context.Context, hour time.Time) (map[string][]byte, error) {
+// All gives what the copies have in each of the hours, by their ids.
+func (s *Numbers) All(ctx context.Context, hours []time.Time) ([]map[string][]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
 	defer cancel()
-	found, err := s.client.redis.HGetAll(ctx, numbersKey(hour)).Result()
-	if err != nil {
+	var replies []*redis.MapStringStringCmd
+	if _, err := s.client.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, hour := range hours {
+			replies = append(replies, p.HGetAll(ctx, numbersKey(hour)))
+		}
+		return nil
+	}); err != nil {
 		return nil, err
 	}
-	all := make(map[string][]byte, len(found))
-	for id, value := range found {
-		all[id] = []byte(value)
+	all := make([]map[string][]byte, len(hours))
+	for i, reply := range replies {
+		all[i] = make(map[string][]byte)
+		for id, value := range reply.Val() {
+			all[i][id] = []byte(value)
+		}
 	}
 	return all, nil
 }

@@ -31,13 +31,16 @@ func TestNumbers(t *testing.T) {
 			put(hours[0], "b", "2")
 			put(hours[2], "a", "3")
 			put(hours[0].In(time.FixedZone("", 12600)), "a", "4") // replaces
+			all, err := s.All(ctx, hours)
+			if err != nil || len(all) != len(hours) {
+				t.Fatalf("All = %v, %v; want %d hours", all, err, len(hours))
+			}
 			for i, want := range []map[string]string{{"a": "4", "b": "2"}, {}, {"a": "3"}} {
-				all, err := s.All(ctx, hours[i])
-				if err != nil || len(all) != len(want) {
-					t.Errorf("%v: %d copies, %v; want %d", hours[i], len(all), err, len(want))
+				if len(all[i]) != len(want) {
+					t.Errorf("%v: %d copies; want %d", hours[i], len(all[i]), len(want))
 				}
 				for id, value := range want {
-					if got := string(all[id]); got != value {
+					if got := string(all[i][id]); got != value {
 						t.Errorf("%v: copy %s has %q; want %q", hours[i], id, got, value)
 					}
 				}
@@ -59,7 +62,7 @@ func TestNumbersOfMuteRedis(t *testing.T) {
 	if err := s.Put(t.Context(), time.Now(), "a", nil); err == nil {
 		t.Error("Put without a Redis; want an error")
 	}
-	if all, err := s.All(t.Context(), time.Now()); err == nil {
+	if all, err := s.All(t.Context(), []time.Time{time.Now()}); err == nil {
 		t.Errorf("All without a Redis = %v; want an error", all)
 	}
 }
