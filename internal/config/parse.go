@@ -187,7 +187,8 @@ func host(s string) (string, error) {
 const maxName = 40 // characters; a message has few
 
 func name(s string) (string, error) {
-	ok := utf8.RuneCountInString(s) <= maxName && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
+	unfit := func(r rune) bool { return !unicode.IsPrint(r) && r != '\u200c' } // the half space, without which Persian names are misspelt
+	ok := utf8.RuneCountInString(s) <= maxName && !strings.ContainsFunc(s, unfit)
 	return s, must(ok, "be at most 40 printable characters")
 }
 
