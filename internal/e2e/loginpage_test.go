@@ -127,7 +127,7 @@ func TestPageWrongCode(t *testing.T) {
 	b.step("code")
 	b.says("code_dead")
 	b.click("#resend")
-	b.says("resent")
+	b.says("resent_new")
 	s.delivered()
 	if next := s.shown(phone); next == code {
 		t.Fatal("the burnt code is sent again")
@@ -180,7 +180,7 @@ func TestPageExpires(t *testing.T) {
 	b.press(code)
 	b.says("code_dead")
 	b.click("#resend")
-	b.says("resent")
+	b.says("resent_new")
 	b.press(s.shown(phone))
 	b.step("account")
 }

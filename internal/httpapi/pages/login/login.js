@@ -430,12 +430,13 @@ function verified(login) {
 }
 
 $('resend').addEventListener('click', () => busy($('resend'), async () => {
+  const another = pending.over
   clear()
   try {
     await request(pending.asked)
     show('code')
     setCode('')
-    notice('resent')
+    notice(another ? 'resent_new' : 'resent')
   } catch (problem) {
     if (problem.retryAfter) setPending({ ...pending, resend_at: now() + problem.retryAfter })
     fault(problem)
