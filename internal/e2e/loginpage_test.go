@@ -361,6 +361,12 @@ func TestPageNarrow(t *testing.T) {
 		b.step("phone")
 	}
 	b.accessible("on a phone")
+
+	s = start(t, nil, "APP_NAME=Donaudampfschifffahrtsgesellschaft Wien", "OTP_LENGTH=10")
+	b = openLogin(t, s, view{width: 320, height: 568, mobile: true})
+	b.fits("a long name")
+	b.ask(phone)
+	b.fits("a long name, and a long code")
 }
 
 // TestPageKeyboard uses no mouse.
