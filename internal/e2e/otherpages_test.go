@@ -50,6 +50,19 @@ func TestPageOfOperator(t *testing.T) {
 	b.accessible("the operator's page")
 }
 
+func TestPageOfOperatorNamesCountry(t *testing.T) {
+	t.Parallel()
+	p := newProvider(t)
+	s := start(t, nil, append(p.env(), "INTERNAL_ADDR=127.0.0.1:0")...)
+	b := open(t, s.operatorPage(), view{})
+	p.status.Store(422)
+	for n := range 5 {
+		s.want(s.request(fmt.Sprintf("+98912123456%d", n)), 202, "")
+	}
+	b.until(`/Iran.?: none of 5 messages was taken by a provider/.test(document.querySelector("#points").innerText)`)
+	b.accessible("the operator's page while nobody takes messages")
+}
+
 // operatorPage gives the address of the operator's page once it is served.
 func (s *service) operatorPage() string {
 	s.t.Helper()

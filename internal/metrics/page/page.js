@@ -156,7 +156,16 @@ function verdict() {
   if (numbers.outbox?.oldest_seconds > 10) {
     say('bad', `${many(numbers.outbox.messages, 'message waits', 'messages wait')} for a provider, the oldest for ${seconds.format(numbers.outbox.oldest_seconds)}.`)
   }
-  if (lost && lost > 0.02 * (sent + lost)) {
+  // Where providers take nothing, nothing is sent whose answers could be missing.
+  const stuck = sum.values('region', ['failed'])
+    .map(region => ({ region, n: sum.n('failed', { region, provider: 'none' }), sent: sum.n('sent', { region }) }))
+    .filter(({ n, sent }) => n >= 5 && n > 0.1 * (sent + n))
+    .sort((a, b) => b.n - a.n)
+  for (const r of stuck.slice(0, 5)) {
+    say('bad', `${isolated(regionName(r.region))}: ${r.sent ? `${number.format(r.n)} of ${number.format(r.sent + r.n)} messages were` : `none of ${number.format(r.n)} messages was`} taken by ${r.sent ? 'no' : 'a'} provider.`)
+  }
+  if (stuck.length > 5) say('bad', `${many(stuck.length - 5, 'more country is', 'more countries are')} without a provider; see the table.`)
+  if (!stuck.length && lost > 0.02 * (sent + lost)) {
     say(lost > 0.1 * (sent + lost) ? 'bad' : 'watch', `${many(lost, 'message was', 'messages were')} taken by no provider.`)
   }
   const routes = []
@@ -199,7 +208,7 @@ function verdict() {
   const good = right >= weak * sent
   return {
     mood: good ? mood : 'bad', points, short: rate,
-    headline: `${good ? (routes.length ? 'Most codes arrive' : 'Codes arrive') : 'Codes do not arrive'}: ${good ? '' : 'only '}${rate} of ${number.format(sent)} messages sent since ${since} were answered${fast}.`,
+    headline: `${good ? (routes.length || stuck.length ? 'Most codes arrive' : 'Codes arrive') : 'Codes do not arrive'}: ${good ? '' : 'only '}${rate} of ${number.format(sent)} messages sent since ${since} were answered${fast}.`,
   }
 }
 
@@ -330,7 +339,7 @@ function drawDelays(sum) {
   table('delays', ['Time', ruler(), 'Codes', 'Share'], rows, 'Nobody has answered yet.')
 }
 
-const worst = (a, b) => (b.sent >= enough) - (a.sent >= enough) || (a.sent >= enough ? a.right / a.sent - b.right / b.sent : b.sent - a.sent)
+const worst = (a, b) => (b.tried >= enough) - (a.tried >= enough) || (a.tried >= enough ? a.right / a.tried - b.right / b.tried : b.tried - a.tried)
 
 function deliveredText(sum, is) {
   if (!sum.n('sent', is)) return '–'
@@ -341,11 +350,12 @@ function deliveredText(sum, is) {
 function drawRegions(sum, { provider, region: only }) {
   const rows = sum.values('region').filter(r => only === undefined || r === only).map(region => {
     const is = { region, provider }
-    return { region, is, sent: sum.n('sent', is), right: sum.n('verified', is) }
+    const sent = sum.n('sent', is), failed = sum.n('failed', { region, provider: provider ?? 'none' })
+    return { region, is, sent, failed, tried: sent + failed, right: sum.n('verified', is) }
   }).sort((a, b) => worst(a, b) || regionName(a.region).localeCompare(regionName(b.region)))
   table('regions', ['Region', 'Answered', 'Requested', 'Sent', 'Delivered', 'Verified', 'Failed', 'Wrong tries', 'Refused'], rows.map(r => [
     foreign(regionName(r.region)), rate(r.right, r.sent), provider ? '–' : number.format(sum.n('requested', r.is)), number.format(r.sent), deliveredText(sum, r.is), number.format(r.right),
-    number.format(provider ? sum.n('failed', r.is) : sum.n('failed', { region: r.region, provider: 'none' })),
+    number.format(r.failed),
     provider ? '–' : number.format(sum.all(tries, r.is)), provider ? '–' : number.format(sum.n('refused', r.is)),
   ]), 'Nothing happened in this time.')
 }
@@ -354,7 +364,8 @@ function drawProviders(sum, { region, provider: only }) {
   const names = sum.values('provider', ['sent', 'failed', 'delivered', 'verified']).filter(p => p && (only === undefined || p === only))
   const rows = names.map(provider => {
     const is = { region, provider }
-    return { provider, is, sent: sum.n('sent', is), right: sum.n('verified', is), failed: provider === 'none' ? 0 : sum.n('failed', is) }
+    const sent = sum.n('sent', is)
+    return { provider, is, sent, tried: sent, right: sum.n('verified', is), failed: provider === 'none' ? 0 : sum.n('failed', is) }
   }).filter(r => r.sent || r.right || r.failed).sort((a, b) => worst(a, b) || a.provider.localeCompare(b.provider))
   table('providers', ['Provider', 'Answered', 'Sent', 'Delivered', 'Verified', 'Failed tries'], rows.map(r => [
     providerName(r.provider), rate(r.right, r.sent), number.format(r.sent), deliveredText(sum, r.is), number.format(r.right), r.failed ? `${number.format(r.failed)} (${share(r.failed, r.failed + r.sent)})` : number.format(0),
