@@ -133,6 +133,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 }
 
 func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Writer) (err error) {
+	if names := misspelt(); len(names) > 0 {
+		log.Warn("no such settings in .env", "names", strings.Join(names, " "))
+	}
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	if err := makeSecrets(c); err != nil {
@@ -326,6 +329,20 @@ func migrate(ctx context.Context, log *slog.Logger, accounts accountStore, allow
 	return err
 }
 
+// misspelt gives the names in .env that no setting has, and nothing else that reads it.
+func misspelt() (names []string) {
+	file, _ := godotenv.Read() // without one there are none
+	settings := config.Names()
+	for name := range file {
+		others := []string{"OTEL_", "AWS_", "PUBLISH", "POSTGRES_", "COMPOSE_", "DOCKER_", "GO", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_", "TZ"}
+		if !slices.Contains(settings, name) && !slices.ContainsFunc(others, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // makeSecrets makes what development may leave out.
 func makeSecrets(c *config.Config) (err error) {
 	if c.OTPSecret.IsZero() {
@@ -432,7 +449,7 @@ const try = `
 Dekamond OTP answers on http://%[1]s. Try it:
 
 %[2]s  http://%[1]s/docs  has the calls, and makes them
-
+%[3]s
   curl -i http://%[1]s/otp/request -H 'Content-Type: application/json' -d '{"phone":"+989121234567"}'
   curl -i http://%[1]s/otp/verify -H 'Content-Type: application/json' -d '{"phone":"+989121234567","code":"THE CODE"}'
 
@@ -455,13 +472,17 @@ func greet(c *config.Config, log *slog.Logger, stdout io.Writer, address net.Add
 		if c.LoginPage {
 			page = "  http://" + own + "/      is a page to log in on\n"
 		}
-		fmt.Fprintf(stdout, try, own, page)
+		operator := ""
+		if c.InternalAddr != "" {
+			operator = "  http://" + reachable(c.InternalAddr) + "/      shows whether codes arrive\n"
+		}
+		fmt.Fprintf(stdout, try, own, page, operator)
 	}
 }
 
 // examine says what is weak or wrong in the settings and in what they lead to, and changes nothing.
 func examine(ctx context.Context, c *config.Config, stdout io.Writer) error {
-	p := doctor.Patient{Config: c, Alive: func(ctx context.Context) error { return healthcheck(ctx, c.HTTPAddr) }}
+	p := doctor.Patient{Config: c, Misspelt: misspelt(), Alive: func(ctx context.Context) error { return healthcheck(ctx, c.HTTPAddr) }}
 	if path, ok := c.SQLitePath(); ok {
 		p.SQLite = func(ctx context.Context) (doctor.SQLite, error) { return sqlitestore.Facts(ctx, path) }
 	} else {

@@ -201,6 +201,16 @@ func Load(getenv func(string) string) (*Config, error) {
 	return c, nil
 }
 
+// Names gives the names of all settings.
+func Names() (names []string) {
+	_, _ = Load(func(name string) string { // reads them all, and needs none
+		names = append(names, name)
+		return ""
+	})
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // KeyFolder reads JWT_KEYS alone, to make a key where nothing else is set. The error is a Faults.
 func KeyFolder(getenv func(string) string) (string, error) {
 	r := &reader{getenv: getenv}

@@ -57,6 +57,7 @@ func (f *findings) either(ok bool, about, good string, otherwise Mark, bad strin
 // A Patient is a deployment. Whatever is nil is not asked.
 type Patient struct {
 	Config    *config.Config
+	Misspelt  []string // names in .env that no setting has
 	Keys      []Key // of JWT_KEYS
 	KeysFault error
 	Texts     []string // those that cost more than one message, by language and purpose
@@ -112,7 +113,7 @@ func Examine(ctx context.Context, p Patient) Report {
 	})
 	wait.Wait()
 	return Report{
-		settings(p.Config), secrets(p.Config), append(keys(p.Keys, p.KeysFault, p.Config, now), texts(p.Texts, p.TextFault)...),
+		settings(p.Config, p.Misspelt), secrets(p.Config), append(keys(p.Keys, p.KeysFault, p.Config, now), texts(p.Texts, p.TextFault)...),
 		redis, database, clocks(redisClock, databaseClock), slices.Concat(providers...), running,
 	}
 }

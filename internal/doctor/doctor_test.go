@@ -112,7 +112,7 @@ func TestSettings(t *testing.T) {
 		{"LOG_LEVEL=debug", "note LOG_LEVEL"},
 	} {
 		c := load(t, strings.Fields(tc.changes)...)
-		if got := strings.Join(bad(settings(c)), ", "); got != tc.want {
+		if got := strings.Join(bad(settings(c, nil)), ", "); got != tc.want {
 			t.Errorf("with %q: %s; want %s", tc.changes, got, tc.want)
 		}
 	}

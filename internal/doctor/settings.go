@@ -22,7 +22,10 @@ const (
 )
 
 // settings looks at those that need nothing but themselves to be judged.
-func settings(c *config.Config) (f findings) {
+func settings(c *config.Config, misspelt []string) (f findings) {
+	for _, name := range misspelt {
+		f.add(Weak, ".env", "has %s, which is no setting", name)
+	}
 	f.either(c.Production, "APP_ENV", "is production", Weak, "is development: whatever is missing has a default that is good for trying only")
 	if !c.Production && !local(c.HTTPAddr) && slices.Contains(c.UsedProviders(), "console") {
 		f.add(Weak, "HTTP_ADDR", "takes connections from other machines, and development shows every code: whoever reaches it can log in as anybody")

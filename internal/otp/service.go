@@ -122,7 +122,7 @@ func (s *Service) request(ctx context.Context, r Request) (Accepted, error) {
 	c, err := s.store.Open(ctx, opening)
 	if err != nil {
 		if errors.Is(err, ErrThrottled) {
-			s.log.InfoContext(ctx, "code refused to the phone", "phone", r.Phone, "purpose", r.Purpose.Name(), "reason", err.Error())
+			s.log.InfoContext(ctx, "code refused to the phone", "phone", r.Phone, "purpose", r.Purpose.Name(), "reason", outcome(err))
 		}
 		return Accepted{}, err
 	}
@@ -197,7 +197,7 @@ func (s *Service) Verify(ctx context.Context, a Answer, redeem func(context.Cont
 	match, err := s.store.Check(ctx, key, a.Purpose, s.keys.digest(a.Phone, a.Code.digits))
 	if err != nil {
 		if errors.Is(err, ErrInvalidCode) {
-			s.log.InfoContext(ctx, "code refused", "phone", a.Phone, "purpose", a.Purpose.Name(), "reason", err.Error())
+			s.log.InfoContext(ctx, "code refused", "phone", a.Phone, "purpose", a.Purpose.Name(), "reason", outcome(err))
 		}
 		s.tally.Checked(outcome(err), a.Phone.Region())
 		return err
