@@ -56,37 +56,65 @@ function storage(name) {
 const kept = 'otp.refresh_token'
 let access, refreshing
 
-// A tab that was duplicated has the same refresh token, and a spent one would end the session of both.
-const twins = new BroadcastChannel('otp.refresh_token')
+// A tab that was duplicated has the same refresh token, and a spent one would end the session of both. It learns of the
+// next one, and of the logout.
+const twins = channel('otp.refresh_token')
 twins.onmessage = ({ data: { spent, next } }) => {
-  if (tab.getItem(kept) === spent) tab.setItem(kept, next)
+  if (tab.getItem(kept) !== spent) return
+  if (next) return tab.setItem(kept, next)
+  drop()
+  dispatchEvent(new Event('loggedout'))
+}
+
+function channel(name) {
+  try {
+    return new BroadcastChannel(name)
+  } catch { // forbidden together with storage, and without that there are no twins
+    return { postMessage() {} }
+  }
 }
 
 export const isLoggedIn = () => tab.getItem(kept) !== null
 
 export function logIn({ access_token, expires_in, refresh_token }) {
-  const spent = tab.getItem(kept)
   access = { token: access_token, until: Date.now() + (expires_in - 10) * 1000 }
   tab.setItem(kept, refresh_token)
-  if (spent) twins.postMessage({ spent, next: refresh_token })
 }
 
 export function forget() {
+  const spent = tab.getItem(kept)
+  drop()
+  if (spent) twins.postMessage({ spent })
+}
+
+function drop() {
   access = undefined
   tab.removeItem(kept)
 }
 
 // refresh gets new tokens. A refresh token works once, so calls that need new ones at the same time share one refresh.
-// After a lost answer it can be asked again for ten seconds.
 function refresh() {
-  refreshing ??= call('POST', 'token/refresh', { body: { refresh_token: tab.getItem(kept) } })
-    .then(logIn)
-    .catch(problem => {
-      if (problem.code === 'invalid_refresh_token' || problem.code === 'invalid_field') forget()
-      throw problem
-    })
-    .finally(() => { refreshing = undefined })
+  refreshing ??= renew().finally(() => { refreshing = undefined })
   return refreshing
+}
+
+// renew spends the refresh token. After a lost answer it can be asked again for ten seconds. A twin, a logout or another
+// login may be faster than the answer, and then the answer is not for those who are logged in now.
+async function renew() {
+  const spent = tab.getItem(kept)
+  if (!spent) throw new Problem('invalid_refresh_token')
+  let tokens
+  try {
+    tokens = await call('POST', 'token/refresh', { body: { refresh_token: spent } })
+  } catch (problem) {
+    if (tab.getItem(kept) === spent) {
+      if (problem.code === 'invalid_refresh_token') forget()
+      throw problem
+    }
+  }
+  if (tab.getItem(kept) !== spent) return renew()
+  logIn(tokens)
+  twins.postMessage({ spent, next: tokens.refresh_token })
 }
 
 // withToken makes a call in the name of the user, with a token that is refreshed when it is due or refused.

@@ -451,11 +451,6 @@ $('change').addEventListener('click', () => {
 
 // ── The account ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-async function loadAccount() {
-  account = await withToken('GET', 'me')
-  showAccount()
-}
-
 function showAccount() {
   history.replaceState({ step: 'account' }, '')
   show('account')
@@ -463,11 +458,12 @@ function showAccount() {
 }
 
 async function loadSessions() {
+  const whose = account
   try {
-    account.sessions = (await withToken('GET', 'me/sessions')).sessions
+    whose.sessions = (await withToken('GET', 'me/sessions')).sessions
     renderAccount()
   } catch (problem) {
-    accountFault(problem)
+    if (account === whose) accountFault(problem)
   }
 }
 
@@ -516,17 +512,23 @@ async function endSession({ id }) {
 }
 
 function accountFault(problem) {
-  if (isLoggedIn() && problem.code !== 'invalid_token' && problem.code !== 'banned') return fault(problem)
-  loggedOut()
+  if (!isLoggedIn() || problem.code === 'invalid_token' || problem.code === 'banned') loggedOut()
   fault(problem)
 }
 
 function loggedOut() {
   forget()
   account = undefined
+  for (const id of ['account-phone', 'account-since', 'sessions']) $(id).replaceChildren()
   history.replaceState({ step: 'phone' }, '')
   show('phone')
 }
+
+addEventListener('loggedout', () => { // in a twin of this tab
+  if (!account) return
+  loggedOut()
+  notice('logged_out')
+})
 
 function logOut(button, path) {
   return busy(button, async () => {
@@ -636,16 +638,26 @@ $('phone').value = numbers.format(number)
 
 await begin()
 
+// begin shows the account where there is one. While the service is away the session is not over: it is asked again, and
+// whoever does not wait for it logs in anew.
 async function begin() {
   if (isLoggedIn()) {
+    const waits = () => step() === undefined || step() === 'phone'
+    let user
     try {
-      return await loadAccount()
+      user = await withToken('GET', 'me')
     } catch (problem) {
+      if (!waits()) return
+      const wait = Math.max(3, problem.retryAfter || 0)
+      problem.retryAfter = 0 // nobody has to try again
       show('phone')
-      fault(problem)
-      if (isLoggedIn()) setTimeout(() => step() === 'phone' && begin(), Math.max(3, problem.retryAfter) * 1000) // the service is away, the session is not over
+      if (problem.code !== shown.word) accountFault(problem) // said once
+      if (isLoggedIn()) setTimeout(() => step() === 'phone' && begin(), wait * 1000)
       return
     }
+    if (!waits()) return
+    account = user
+    return showAccount()
   }
   if (history.state?.step === 'code' && alive()) show('code')
   else {
