@@ -82,17 +82,26 @@ function clear() {
   for (const field of [$('phone'), $('code')]) field.removeAttribute('aria-invalid')
 }
 
-// busy makes a form's button wait. What a form asks for is asked for once, however often it is submitted.
+let task // what the person waits for
+
+// busy makes a form's button wait. What a form asks for is asked for once, however often it is submitted. Whoever leaves
+// the step waits no longer, and work learns from its argument whether somebody still does.
 async function busy(button, work) {
-  if (document.body.dataset.busy) return
+  if (task) return
+  const mine = task = { button }
   document.body.dataset.busy = 'true'
   button.classList.add('busy')
   try {
-    await work()
+    await work(() => task === mine)
   } finally {
-    delete document.body.dataset.busy
-    button.classList.remove('busy')
+    if (task === mine) idle()
   }
+}
+
+function idle() {
+  task?.button.classList.remove('busy')
+  task = undefined
+  delete document.body.dataset.busy
 }
 
 // ── Steps ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -118,7 +127,10 @@ function show(name, { focus = true } = {}) {
   $('phone-form').hidden = name !== 'phone'
   $('code-form').hidden = name !== 'code'
   $('account').hidden = name !== 'account'
-  if (before !== name) clear()
+  if (before !== name) {
+    idle()
+    clear()
+  }
   if (name === 'code') showCode(before !== name)
   else stopWaiting()
   render()
@@ -153,7 +165,10 @@ function render() {
 addEventListener('popstate', ({ state }) => {
   if (account) show('account')
   else if (state?.step === 'code' && alive()) show('code')
-  else show('phone')
+  else {
+    history.replaceState({ step: 'phone' }, '')
+    show('phone')
+  }
 })
 
 // Countdowns, and what happens at their end.
@@ -253,11 +268,13 @@ $('phone-form').addEventListener('submit', event => {
   if (!number.digits) return fault(new Problem('phone_missing'), $('phone'))
   const phone = numbers.e164(number)
   if (pending?.asked === phone && alive() && now() < pending.resend_at) return enterCode() // its message is on the way
-  busy($('send'), async () => {
+  busy($('send'), async here => {
     clear()
+    let sent
     try {
-      await request(phone)
+      sent = await request(phone)
     } catch (problem) {
+      if (!here()) return
       if (problem.code !== 'resend_too_soon') return fault(problem, $('phone'))
       setPending({
         asked: phone, phone, code_length: settings.code_length, sent_at: now(), resend_at: now() + problem.retryAfter, expires_at: now() + 600, status: 'sent',
@@ -265,6 +282,8 @@ $('phone-form').addEventListener('submit', event => {
       enterCode()
       return notice('resend_too_soon')
     }
+    if (!here()) return
+    setPending(sent)
     enterCode()
   })
 })
@@ -272,10 +291,10 @@ $('phone-form').addEventListener('submit', event => {
 // request asks for a message, which has the same code as the one before while that lives.
 async function request(phone) {
   const sent = await call('POST', 'otp/request', { body: { phone, locale: language } })
-  setPending({
+  return {
     asked: phone, phone: sent.phone, request_id: sent.request_id, code_length: sent.code_length, sent_at: now(),
     resend_at: now() + sent.resend_in, expires_at: now() + sent.expires_in, status: 'queued',
-  })
+  }
 }
 
 function enterCode() {
@@ -313,7 +332,7 @@ function waitForMessage() {
   stopWaiting()
   const { signal } = waiting = new AbortController()
   if ('OTPCredential' in window) {
-    navigator.credentials.get({ otp: { transport: ['sms'] }, signal }).then(({ code }) => setCode(codeIn(code, pending.code_length)), () => {})
+    navigator.credentials.get({ otp: { transport: ['sms'] }, signal }).then(({ code }) => take(code), () => {})
   }
   watchDelivery(signal)
   drawer.watch()
@@ -328,7 +347,8 @@ async function watchDelivery(signal) {
       if (signal.aborted) return
       setPending({ ...pending, status, resend_at: now() + resend_in })
     } catch (problem) {
-      if (!signal.aborted && problem.code === 'not_found') return over('code_dead')
+      if (signal.aborted) return
+      if (problem.code === 'not_found' && !task) return over('code_dead') // or it is used: the answer to it says so
     }
     renderDelivery()
   }
@@ -359,6 +379,13 @@ function setCode(code) {
   $('code-form').requestSubmit()
 }
 
+// take sets the code that a message holds, and tells whether it holds one.
+function take(message) {
+  const code = codeIn(message, pending.code_length)
+  if (code) setCode(code)
+  return code !== ''
+}
+
 function drawCode() {
   if (!pending) return
   const field = $('code')
@@ -379,10 +406,7 @@ $('code').addEventListener('input', () => {
   drawCode()
 })
 $('code').addEventListener('paste', event => { // a field of one line would join the lines, and so the numbers in them
-  const code = codeIn(event.clipboardData.getData('text'), pending.code_length)
-  if (!code) return
-  event.preventDefault()
-  setCode(code)
+  if (take(event.clipboardData.getData('text'))) event.preventDefault()
 })
 for (const event of ['focus', 'blur']) $('code').addEventListener(event, drawCode)
 document.addEventListener('selectionchange', drawCode)
@@ -391,21 +415,28 @@ $('code-form').addEventListener('submit', event => {
   event.preventDefault()
   const code = $('code').value
   if (code.length !== pending.code_length) return fault(new Problem('invalid_code_format'), $('code'))
-  busy($('verify'), async () => {
+  busy($('verify'), async here => {
     clear()
     try {
-      verified(await call('POST', 'otp/verify', { body: { phone: pending.phone, code } }))
+      const login = await call('POST', 'otp/verify', { body: { phone: pending.phone, code } })
+      if (here()) verified(login)
+      else if (login.access_token) call('POST', 'logout', { token: login.access_token }).catch(() => {}) // the person has turned away
     } catch (problem) {
-      if (problem.code === 'invalid_code') await wrong(problem)
+      if (!here()) return
+      if (problem.code === 'invalid_code') wrong(problem, code)
       else fault(problem, $('code'))
     }
-  })
+  }).then(() => goOn(code))
 })
 
-async function wrong(problem) {
-  if (step() !== 'code') return
+// goOn sends what was typed, or has arrived, while something else was asked for.
+function goOn(before) {
+  if (step() === 'code' && !task && $('code').value !== before) setCode($('code').value)
+}
+
+async function wrong(problem, code) {
   const { request_id } = pending
-  setCode('')
+  if ($('code').value === code) setCode('')
   fault(problem, $('code'))
   $('boxes').classList.remove('shake')
   requestAnimationFrame(() => $('boxes').classList.add('shake'))
@@ -413,12 +444,13 @@ async function wrong(problem) {
   try { // was it the last try?
     await call('GET', `otp/status?request_id=${encodeURIComponent(request_id)}`)
   } catch ({ code }) {
-    if (code === 'not_found' && step() === 'code' && pending.request_id === request_id) over('code_dead')
+    if (code === 'not_found' && step() === 'code' && pending.request_id === request_id && !task) over('code_dead')
   }
 }
 
 function verified(login) {
   setPending(null)
+  $('code').value = ''
   if (!login.access_token) { // SIGNUP_LOGS_IN=false
     history.replaceState({ step: 'phone' }, '')
     show('phone')
@@ -429,20 +461,25 @@ function verified(login) {
   showAccount()
 }
 
-$('resend').addEventListener('click', () => busy($('resend'), async () => {
+$('resend').addEventListener('click', () => {
+  const before = $('code').value
   const another = pending.over
-  clear()
-  try {
-    await request(pending.asked)
-    show('code')
-    setCode('')
-    notice(another ? 'resent_new' : 'resent')
-  } catch (problem) {
-    if (problem.retryAfter) setPending({ ...pending, resend_at: now() + problem.retryAfter })
-    fault(problem)
-  }
-  $('code').focus()
-}))
+  busy($('resend'), async here => {
+    clear()
+    try {
+      const sent = await request(pending.asked)
+      if (pending?.asked === sent.asked) setPending(sent)
+      if (!here()) return
+      show('code')
+      notice(another ? 'resent_new' : 'resent')
+    } catch (problem) {
+      if (!here()) return
+      if (problem.retryAfter) setPending({ ...pending, resend_at: now() + problem.retryAfter })
+      fault(problem)
+    }
+    $('code').focus()
+  }).then(() => goOn(before))
+})
 
 $('change').addEventListener('click', () => {
   if (history.state?.step === 'code') history.back()
@@ -583,7 +620,7 @@ const drawer = {
       const code = Object.assign(document.createElement('b'), { textContent: message.code })
       text.append(first, code, others.join(message.code))
       button.append(head, text)
-      button.addEventListener('click', () => { setCode(codeIn(message.code, pending.code_length)); $('code').focus() })
+      button.addEventListener('click', () => { take(message.code); $('code').focus() })
       item.append(button)
       return item
     })
