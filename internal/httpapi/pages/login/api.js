@@ -49,6 +49,15 @@ function storage(name) {
   }
 }
 
+// recall is what the tab remembers as JSON. What is not JSON is nothing.
+export function recall(key) {
+  try {
+    return JSON.parse(tab.getItem(key))
+  } catch {
+    return null
+  }
+}
+
 // The access token lives in this page's memory alone. The refresh token has to outlive a reload, so it is in
 // sessionStorage, which ends with the tab and which no other site can read. Neither is safe from a script that runs in
 // this page, and that is why its policy allows none but the service's own. An app with a server of its own behind the

@@ -1,6 +1,6 @@
 // The login page: a phone number, a code, and who is logged in. numbers.js has what it knows of numbers, api.js the calls.
 
-import { browser, call, forget, isLoggedIn, logIn, Problem, tab, withToken } from './api.js'
+import { browser, call, forget, isLoggedIn, logIn, Problem, recall, tab, withToken } from './api.js'
 import { codeIn, digitsOf, Numbers } from './numbers.js'
 
 const $ = id => document.getElementById(id)
@@ -8,12 +8,12 @@ const now = () => Date.now() / 1000 // only ever compared with itself: the clock
 
 // ── Words ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-let words, language, plain, pair
+let words, language, wanted, plain, pair
 
 function wantedLanguage() {
   const offered = [...$('language').options].map(option => option.value)
-  const wanted = [new URLSearchParams(location.search).get('lang'), browser.getItem('otp.language'), ...navigator.languages, 'en']
-  return wanted.map(tag => tag?.toLowerCase().split(/[-_]/)[0]).find(tag => offered.includes(tag))
+  const tags = [new URLSearchParams(location.search).get('lang'), browser.getItem('otp.language'), ...navigator.languages, 'en']
+  return tags.map(tag => tag?.toLowerCase().split(/[-_]/)[0]).find(tag => offered.includes(tag))
 }
 
 async function load(path) {
@@ -22,9 +22,13 @@ async function load(path) {
   return response.json()
 }
 
-async function speak(wanted) {
-  words = await load(`words.${wanted}.json`)
-  language = wanted
+// speak takes a language up, unless another one was wanted since.
+async function speak(tag) {
+  wanted = tag
+  const loaded = await load(`words.${tag}.json`)
+  if (wanted !== tag) return
+  words = loaded
+  language = tag
   plain = new Intl.NumberFormat(language, { useGrouping: false })
   pair = new Intl.NumberFormat(language, { useGrouping: false, minimumIntegerDigits: 2 })
   document.documentElement.lang = language
@@ -110,7 +114,7 @@ let settings, numbers
 let account // who is logged in
 
 // pending is the code that is on its way: what was asked for, until when it lives, when to send again. It survives a reload.
-let pending = JSON.parse(tab.getItem('otp.pending'))
+let pending = recall('otp.pending')
 
 function setPending(value) {
   pending = value
@@ -197,7 +201,7 @@ let picked = false // whether the person has chosen the region, so that the digi
 function likelyRegion() {
   const offered = code => numbers.regions.has(code)
   if (offered(settings.default_region)) return settings.default_region
-  const spoken = navigator.languages.map(tag => new Intl.Locale(tag).maximize().region).filter(offered)
+  const spoken = navigator.languages.map(regionOf).filter(offered)
   const all = [...spoken, ...numbers.regions.keys()]
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone
   const inZone = code => {
@@ -205,6 +209,14 @@ function likelyRegion() {
     return (locale.getTimeZones?.() ?? locale.timeZones)?.includes(zone)
   }
   return (zone !== 'UTC' && all.find(inZone)) || all[0]
+}
+
+function regionOf(tag) {
+  try {
+    return new Intl.Locale(tag).maximize().region
+  } catch { // en-US@posix, for example
+    return ''
+  }
 }
 
 const flagOf = code => String.fromCodePoint(...[...code].map(letter => 0x1f1a5 + letter.codePointAt(0)))
@@ -640,11 +652,18 @@ document.addEventListener('visibilitychange', () => document.hidden || settings 
 
 $('language').addEventListener('change', async () => {
   const chosen = $('language').value
+  try {
+    await speak(chosen)
+  } catch {
+    if (wanted !== chosen) return
+    $('language').value = language
+    return fault(new Problem(navigator.onLine ? 'unreachable' : 'offline'))
+  }
+  if (language !== chosen) return
   browser.setItem('otp.language', chosen)
   const url = new URL(location)
   url.searchParams.delete('lang')
   history.replaceState(history.state, '', url)
-  await speak(chosen)
   if (shown.word) notice(shown.word, shown)
   render()
 })
@@ -669,8 +688,8 @@ document.documentElement.classList.toggle('flags', needsFlags())
 $('drawer').hidden = !settings.dev
 if (matchMedia('(width <= 52rem)').matches) $('drawer-switch').setAttribute('aria-expanded', 'false')
 
-const kept = JSON.parse(tab.getItem('otp.number'))
-number = kept && numbers.regions.has(kept.region) ? kept : { region: likelyRegion(), digits: '', international: false }
+const kept = recall('otp.number')
+number = numbers.regions.has(kept?.region) && typeof kept.digits === 'string' ? kept : { region: likelyRegion(), digits: '', international: false }
 $('phone').value = numbers.format(number)
 
 await begin()
