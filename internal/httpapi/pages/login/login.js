@@ -266,7 +266,8 @@ function typed({ inputType, whole = inputType === undefined || /Paste|Drop|Repla
   renderRegions()
 }
 
-$('phone').addEventListener('input', typed)
+$('phone').addEventListener('input', event => event.isComposing || typed(event)) // an input method loses its place in a field that others write to
+$('phone').addEventListener('compositionend', () => typed({ inputType: 'insertText' }))
 $('region').addEventListener('change', () => {
   picked = true
   number = { ...number, region: $('region').value, international: false }
