@@ -574,11 +574,14 @@ function loggedOut() {
   show('phone')
 }
 
-addEventListener('loggedout', () => { // in a twin of this tab
-  if (!account) return
+// loggedOutElsewhere is for a twin of this tab, and for an earlier page of it that the back button brings back as it was.
+function loggedOutElsewhere() {
+  if (!account || isLoggedIn()) return
   loggedOut()
   notice('logged_out')
-})
+}
+addEventListener('loggedout', loggedOutElsewhere)
+addEventListener('pageshow', loggedOutElsewhere)
 
 function logOut(button, path) {
   return busy(button, async () => {
