@@ -59,8 +59,11 @@ func TestPages(t *testing.T) {
 		if policy := a.header.Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") {
 			t.Errorf("GET %s: Content-Security-Policy = %q", path, policy)
 		}
-		if plain := s.call("GET", path, "", "Accept-Encoding: identity"); plain.body != a.body || plain.header.Get("Content-Encoding") != "" {
-			t.Errorf("GET %s uncompressed: %v", path, plain.header)
+		for encodings, want := range map[string]string{"identity": "", "br": "", "gzip;q=0": "", "br, gzip;q=0.5": "gzip"} {
+			got := s.call("GET", path, "", "Accept-Encoding: "+encodings)
+			if got.header.Get("Content-Encoding") != want || want == "" && got.body != a.body {
+				t.Errorf("GET %s with Accept-Encoding: %s: %v", path, encodings, got.header)
+			}
 		}
 		if again := s.call("GET", path, "", "If-None-Match: "+a.header.Get("ETag")); again.status != 304 || again.body != "" {
 			t.Errorf("GET %s with the ETag: %d; want 304", path, again.status)

@@ -96,7 +96,7 @@ func (f *file) serve(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderContentType, f.mediaType)
 	c.Set(fiber.HeaderContentSecurityPolicy, pagePolicy)
 	c.Set(fiber.HeaderReferrerPolicy, "no-referrer")
-	if strings.Contains(c.Get(fiber.HeaderAcceptEncoding), "gzip") {
+	if c.AcceptsEncodings("identity", "gzip") == "gzip" { // the first where the client does not say
 		c.Set(fiber.HeaderContentEncoding, "gzip")
 		return c.Send(f.gzip)
 	}
