@@ -457,7 +457,7 @@ async function wrong(problem, code) {
   try { // was it the last try?
     await call('GET', `otp/status?request_id=${encodeURIComponent(request_id)}`)
   } catch ({ code }) {
-    if (code === 'not_found' && step() === 'code' && pending.request_id === request_id && !task) over('code_dead')
+    if (code === 'not_found' && step() === 'code' && pending.request_id === request_id && !pending.over && !task) over('code_dead')
   }
 }
 
@@ -475,10 +475,10 @@ function verified(login) {
 }
 
 $('resend').addEventListener('click', () => {
-  const before = $('code').value
   const another = pending.over
   busy($('resend'), async here => {
     clear()
+    setCode('')
     try {
       const sent = await request(pending.asked)
       if (pending?.asked === sent.asked) setPending(sent)
@@ -491,7 +491,7 @@ $('resend').addEventListener('click', () => {
       fault(problem)
     }
     $('code').focus()
-  }).then(() => goOn(before))
+  }).then(() => goOn(''))
 })
 
 $('change').addEventListener('click', () => {
