@@ -56,8 +56,14 @@ func TestPages(t *testing.T) {
 		if got := a.header.Get("Content-Type"); got != mediaType+"; charset=utf-8" || a.body == "" {
 			t.Errorf("GET %s: %s, %d bytes; want some of %s", path, got, len(a.body), mediaType)
 		}
-		if policy := a.header.Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") {
-			t.Errorf("GET %s: Content-Security-Policy = %q", path, policy)
+		policy := a.header.Get("Content-Security-Policy")
+		for _, want := range []string{"default-src", "base-uri", "form-action", "frame-ancestors"} {
+			if !strings.Contains(policy, want+" 'none'") || strings.Contains(policy, "unsafe") {
+				t.Errorf("GET %s: Content-Security-Policy = %q; want %s 'none', and nothing unsafe", path, policy, want)
+			}
+		}
+		if got := a.header.Get("Referrer-Policy"); got != "no-referrer" {
+			t.Errorf("GET %s: Referrer-Policy = %q", path, got)
 		}
 		for encodings, want := range map[string]string{"identity": "", "br": "", "gzip;q=0": "", "br, gzip;q=0.5": "gzip"} {
 			got := s.call("GET", path, "", "Accept-Encoding: "+encodings)
@@ -67,6 +73,9 @@ func TestPages(t *testing.T) {
 		}
 		if again := s.call("GET", path, "", "If-None-Match: "+a.header.Get("ETag")); again.status != 304 || again.body != "" {
 			t.Errorf("GET %s with the ETag: %d; want 304", path, again.status)
+		}
+		if another := s.call("GET", path, "", `If-None-Match: "another"`); another.status != 200 {
+			t.Errorf("GET %s with another ETag: %d; want 200", path, another.status)
 		}
 		return a.body
 	}
