@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -66,7 +67,7 @@ type tab struct {
 	host     string
 	said     []string // by the page or about it, for whoever reads of a failure
 	faults   []string
-	forgiven string   // what a fault of this test's own making has in it
+	forgiven []string // what faults of this test's own making have in them
 	requests []string // "POST /otp/request"
 	held     int
 }
@@ -156,7 +157,7 @@ func (b *tab) hear(event any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	fault := func(format string, args ...any) {
-		if text := fmt.Sprintf(format, args...); b.forgiven == "" || !strings.Contains(text, b.forgiven) {
+		if text := fmt.Sprintf(format, args...); !slices.ContainsFunc(b.forgiven, func(part string) bool { return strings.Contains(text, part) }) {
 			b.faults = append(b.faults, text)
 		}
 	}
@@ -354,10 +355,10 @@ func (b *tab) edit(name string) {
 }
 
 // forgive lets faults pass that the test itself is the cause of, by what they have in them.
-func (b *tab) forgive(part string) {
+func (b *tab) forgive(parts ...string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.forgiven = part
+	b.forgiven = parts
 }
 
 // offline takes the network away from the tab, or gives it back.

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -684,4 +685,27 @@ func TestPageWithoutJavaScript(t *testing.T) {
 	b.do(protocol(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}))
 	b.visit(s.url)
 	b.is(`document.querySelector("noscript").innerText && document.querySelector("noscript").checkVisibility()`)
+}
+
+// TestPageDoesNotLoad holds that nobody is left with an empty page: there is a sign of life, and a word in the end, also
+// where no script of the page could run.
+func TestPageDoesNotLoad(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	b := openLogin(t, s, view{})
+	b.hold("/login/words.*")
+	go b.visit(s.url)
+	b.holding(1)
+	b.until(`getComputedStyle(document.body, "::after").visibility === "visible"`)
+	b.is(`!document.querySelector("main").checkVisibility({visibilityProperty: true})`)
+	b.text(`document.getAnimations().forEach(a => a.effect.getComputedTiming().iterations === 1 && a.finish()), ""`) // 15 s
+	b.until(`document.querySelector("#broken").checkVisibility({visibilityProperty: true})`)
+	b.release()
+	b.step("phone")
+	b.is(`!document.querySelector("#broken").checkVisibility()`)
+
+	b.forgive("inspector", "Failed to fetch")
+	b.do(protocol(network.SetBlockedURLs, network.SetBlockedURLsParams{URLPatterns: []*network.BlockPattern{{URLPattern: "*://*:*/login/settings.json", Block: true}}}))
+	b.visit(s.url)
+	b.until(`document.querySelector("#broken").checkVisibility({visibilityProperty: true})`)
 }

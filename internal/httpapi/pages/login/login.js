@@ -152,7 +152,7 @@ function render() {
   }[step()]
   $('app').textContent = app
   $('title').textContent = title
-  document.title = title
+  document.title = app && !title.includes(app) ? `${title} · ${app}` : title
   $('lead').textContent = step() === 'phone' ? words.lead : ''
   if (step() === 'code') {
     const length = plain.format(pending.code_length)
@@ -358,7 +358,7 @@ async function watchDelivery(signal) {
     try {
       const { status, resend_in } = await call('GET', `otp/status?request_id=${encodeURIComponent(pending.request_id)}`)
       if (signal.aborted) return
-      setPending({ ...pending, status, resend_at: now() + resend_in })
+      setPending({ ...pending, status, resend_at: Math.max(now() + resend_in, pending.refused_until ?? 0) })
     } catch (problem) {
       if (signal.aborted) return
       if (problem.code === 'not_found' && !task) return over('code_dead') // or it is used: the answer to it says so
@@ -487,7 +487,7 @@ $('resend').addEventListener('click', () => {
       notice(another ? 'resent_new' : 'resent')
     } catch (problem) {
       if (!here()) return
-      if (problem.retryAfter) setPending({ ...pending, resend_at: now() + problem.retryAfter })
+      if (problem.retryAfter) setPending({ ...pending, resend_at: now() + problem.retryAfter, refused_until: now() + problem.retryAfter })
       fault(problem)
     }
     $('code').focus()
@@ -684,7 +684,7 @@ function needsFlags() {
 try {
   [settings] = await Promise.all([load('settings.json'), speak(wantedLanguage())])
 } catch (error) {
-  $('broken').hidden = false
+  document.body.dataset.step = 'broken'
   throw error
 }
 numbers = new Numbers(settings)

@@ -1,0 +1,192 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+// What the page says, and the digits of the number that it says it to.
+const (
+	message = `document.querySelector("#message").innerText`
+	lead    = `document.querySelector("#lead").innerText.replaceAll(/\D/g, "")`
+	other   = "+989121234568"
+)
+
+// TestPageTakesCodeMeanwhile has the code arrive, or corrected, while the page waits for an answer to something else.
+func TestPageTakesCodeMeanwhile(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, patient...)
+	b := openLogin(t, s, view{})
+	b.ask(phone)
+	code := s.shown(phone)
+	b.hold("/otp/request")
+	b.click("#resend")
+	b.holding(1)
+	b.click("#code")
+	b.press(code)
+	b.release()
+	b.step("account")
+
+	b = openLogin(t, s, view{})
+	b.ask(other)
+	code = s.shown(other)
+	b.hold("/otp/verify")
+	b.press(code[:5] + string('0'+(code[5]-'0'+1)%10))
+	b.holding(1)
+	b.press(kb.Backspace + code[5:])
+	b.release()
+	b.step("account")
+	b.wantMade("POST", "/otp/verify", 2)
+}
+
+// TestPageLeft turns away from what has been asked for: its answer changes nothing any more.
+func TestPageLeft(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, patient...)
+	b := openLogin(t, s, view{})
+	b.ask(phone)
+	code := s.shown(phone)
+	b.hold("/otp/verify")
+	b.press(code)
+	b.holding(1)
+	b.click("#change")
+	b.step("phone")
+	b.ask(other)
+	b.release()
+	eventually(t, "the session that nobody wants is ended", func() bool { return b.made("POST", "/logout") == 1 })
+	b.step("code")
+	b.is(message + ` === "" && ` + lead + `.includes("989121234568")`)
+
+	b.hold("/otp/request")
+	b.click("#resend")
+	b.holding(2)
+	b.click("#change")
+	b.step("phone")
+	b.release()
+	eventually(t, "the message is sent", func() bool { return strings.Count(s.out.String(), "SMS to "+other) == 2 })
+	b.step("phone")
+	b.is(message + ` === "" && document.activeElement.id === "phone"`)
+}
+
+// TestPageUsedCode has the code die by its use before the answer to it is there.
+func TestPageUsedCode(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, patient...)
+	b := openLogin(t, s, view{script: `
+		heard = []
+		fetch = (fetch => async (...args) => {
+			const answer = await fetch(...args)
+			if (String(args[0]).endsWith("/otp/verify")) await new Promise(done => setTimeout(done, 5000))
+			return answer
+		})(fetch)`})
+	b.ask(phone)
+	b.is(`new MutationObserver(() => heard.push(` + message + `)).observe(document.querySelector("#message"), {childList: true}) ?? true`)
+	b.press(s.shown(phone))
+	b.until(`performance.getEntriesByType("resource").some(e => e.name.includes("/otp/status") && e.responseStatus === 404)`)
+	b.step("account")
+	b.is(`heard.join("") === ""`)
+}
+
+// TestPageLogsOutAtOnce logs out while the sessions load.
+func TestPageLogsOutAtOnce(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, patient...)
+	b := openLogin(t, s, view{})
+	b.login(s, phone)
+	b.hold("/me/sessions")
+	b.do(chromedp.Reload())
+	b.holding(1)
+	b.click("#logout")
+	b.says("logged_out")
+	b.release()
+	b.until(`performance.getEntriesByType("resource").some(e => e.name.endsWith("/me/sessions") && e.responseStatus === 401)`)
+	b.says("logged_out")
+	b.is(`document.querySelector("#account-phone").textContent + document.querySelector("#code").value === ""`)
+	b.wantMade("POST", "/token/refresh", 1)
+}
+
+// TestPageTwin speaks to the page as the twin of a duplicated tab does.
+func TestPageTwin(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, patient...)
+	b := openLogin(t, s, view{})
+	b.login(s, phone)
+	const twin = `twin = new BroadcastChannel("otp.refresh_token"), kept = sessionStorage["otp.refresh_token"], `
+	b.is(twin + `twin.postMessage({spent: "another", next: "x"}), twin.postMessage({spent: kept, next: "next"}), true`)
+	b.until(`sessionStorage["otp.refresh_token"] === "next"`)
+	b.is(`twin.onmessage = ({data}) => { told = data }`)
+	b.is(`twin.postMessage({spent: kept}), twin.postMessage({spent: "next"}), true`)
+	b.says("logged_out")
+	b.step("phone")
+	b.is(`sessionStorage["otp.refresh_token"] === undefined`)
+
+	b.login(s, phone)
+	b.is(`kept = sessionStorage["otp.refresh_token"]`)
+	b.click("#logout")
+	b.until(`told.spent === kept && !told.next`)
+
+	b.login(s, phone)
+	b.is(`delete sessionStorage["otp.refresh_token"]`) // as a later page of the tab does, before the back button
+	b.is(`dispatchEvent(new PageTransitionEvent("pageshow", {persisted: true}))`)
+	b.says("logged_out")
+	b.is(`document.querySelector("#account-phone").textContent === ""`)
+}
+
+// TestPageOpens has a browser that remembers nonsense, forbids much and speaks no language.
+func TestPageOpens(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, patient...)
+	b := openLogin(t, s, view{zone: "UTC", script: `
+		sessionStorage["otp.pending"] = "{"
+		sessionStorage["otp.number"] = '{"region":"IR"}'
+		BroadcastChannel = class { constructor() { throw new DOMException("no", "SecurityError") } }
+		Object.defineProperty(Navigator.prototype, "languages", {get: () => ["en-US@posix"]})`})
+	b.login(s, phone)
+	b.click("#logout")
+	b.says("logged_out")
+}
+
+// TestPageLanguages has words that do not come, and words that come too late.
+func TestPageLanguages(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil, patient...)
+	b := openLogin(t, s, view{})
+	choose := func(language string) {
+		b.is(`document.querySelector("#language").value = "` + language + `", document.querySelector("#language").dispatchEvent(new Event("change"))`)
+	}
+	b.offline(true)
+	choose("fr")
+	b.says("offline")
+	b.is(`document.querySelector("#language").value === "en"`)
+	b.offline(false)
+	b.hold("/login/words.fr.json")
+	choose("fr")
+	b.holding(1)
+	choose("de")
+	b.until(`document.documentElement.lang === "de"`)
+	b.release()
+	b.until(`performance.getEntriesByType("resource").some(e => e.name.endsWith("words.fr.json") && e.responseStatus === 200)`)
+	b.is(`document.documentElement.lang === "de" && document.querySelector("#language").value === "de" && localStorage["otp.language"] === "de"`)
+}
+
+// TestPageComposes writes a number by an input method.
+func TestPageComposes(t *testing.T) {
+	t.Parallel()
+	b := openLogin(t, start(t, nil, "DEFAULT_REGION=IR"), view{})
+	for _, text := range []string{"0", "0912", "0912123"} {
+		b.do(protocol(input.ImeSetComposition, input.ImeSetCompositionParams{Text: text, SelectionStart: int64(len(text)), SelectionEnd: int64(len(text))}))
+	}
+	b.do(protocol(input.InsertText, input.InsertTextParams{Text: "09121234567"}))
+	b.until(field + ` === "0912 123 4567"`)
+}
+
+func TestPageLongName(t *testing.T) {
+	t.Parallel()
+	b := openLogin(t, start(t, nil, "APP_NAME="+strings.Repeat("W", 40)), view{width: 320, height: 640})
+	b.is(`document.documentElement.scrollWidth <= innerWidth`)
+	b.is(`["message", "delivery"].every(id => getComputedStyle(document.getElementById(id)).display !== "none")`) // or nobody would hear of their first words
+}
