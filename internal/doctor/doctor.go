@@ -58,7 +58,7 @@ func (f *findings) either(ok bool, about, good string, otherwise Mark, bad strin
 type Patient struct {
 	Config    *config.Config
 	Misspelt  []string // names in .env that no setting has
-	Keys      []Key // of JWT_KEYS
+	Keys      []Key    // of JWT_KEYS
 	KeysFault error
 	Texts     []string // those that cost more than one message, by language and purpose
 	TextFault error
