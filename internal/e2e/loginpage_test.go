@@ -694,7 +694,7 @@ func TestPageDoesNotLoad(t *testing.T) {
 	s := start(t, nil)
 	b := openLogin(t, s, view{})
 	b.hold("/login/words.*")
-	go b.visit(s.url)
+	b.text(`location.reload(), ""`)
 	b.holding(1)
 	b.until(`getComputedStyle(document.body, "::after").visibility === "visible"`)
 	b.is(`!document.querySelector("main").checkVisibility({visibilityProperty: true})`)
