@@ -125,6 +125,7 @@ func TestPageWrongCode(t *testing.T) {
 	b.says("code_dead")
 	b.accessible("after the last try")
 	b.press(code)
+	eventually(t, "the code is sent", func() bool { return b.made("POST", "/otp/verify") == 6 })
 	b.step("code")
 	b.says("code_dead")
 	b.click("#resend")

@@ -69,7 +69,7 @@ function notice(word, { bad = false, until = 0 } = {}) {
   }
 }
 
-const ofFields = ['phone_missing', 'invalid_phone', 'destination_not_allowed', 'invalid_code', 'invalid_code_format']
+const ofFields = ['phone_missing', 'invalid_phone', 'destination_not_allowed', 'invalid_code', 'invalid_code_format', 'code_dead']
 
 // fault says what a failed call means for the person, and marks the field if it is the field's.
 function fault(problem, field) {
@@ -450,10 +450,10 @@ function goOn(before) {
 async function wrong(problem, code) {
   const { request_id } = pending
   if ($('code').value === code) setCode('')
-  fault(problem, $('code'))
+  fault(pending.over ? new Problem('code_dead') : problem, $('code'))
   $('boxes').classList.remove('shake')
   requestAnimationFrame(() => $('boxes').classList.add('shake'))
-  if (!request_id) return
+  if (!request_id || pending.over) return
   try { // was it the last try?
     await call('GET', `otp/status?request_id=${encodeURIComponent(request_id)}`)
   } catch ({ code }) {
