@@ -80,9 +80,10 @@ func newFile(mediaType string, text []byte) *file {
 	}
 }
 
+// tagOf is weak, because it is the same for the file compressed and not (RFC 9110 §8.8.1).
 func tagOf(text []byte) string {
 	sum := sha256.Sum256(text)
-	return `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+	return `W/"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 }
 
 // serve answers with the file, which a browser keeps and asks after each time.
