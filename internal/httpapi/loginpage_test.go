@@ -140,7 +140,7 @@ func TestWords(t *testing.T) {
 		}
 	}
 
-	program := read("login.js") + page
+	program := read("login.js") + read("drawer.js") + read("language.js") + page
 	for key := range english {
 		composed, _, _ := strings.Cut(key, "_")
 		if !regexp.MustCompile(`\b`+key+`\b`).MatchString(program) && !(composed == "delivery" && strings.Contains(program, "'delivery_' +")) {

@@ -1,49 +1,13 @@
-// The login page: a phone number, a code, and who is logged in. numbers.js has what it knows of numbers, api.js the calls.
+// The login page: a phone number, a code, and who is logged in. numbers.js has what it knows of numbers, api.js the calls,
+// language.js what it says, and drawer.js the messages of development.
 
 import { browser, call, forget, isLoggedIn, logIn, Problem, recall, tab, withToken } from './api.js'
+import { Drawer } from './drawer.js'
+import { date, language, load, ltr, plain, say, speak, time, wanted, wantedLanguage, words } from './language.js'
 import { codeIn, digitsOf, Numbers } from './numbers.js'
 
 const $ = id => document.getElementById(id)
 const now = () => Date.now() / 1000 // only ever compared with itself: the clock of the service may be another
-
-// ── Words ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-let words, language, wanted, plain, pair
-
-function wantedLanguage() {
-  const offered = [...$('language').options].map(option => option.value)
-  const tags = [new URLSearchParams(location.search).get('lang'), browser.getItem('otp.language'), ...navigator.languages, 'en']
-  return tags.map(tag => tag?.toLowerCase().split(/[-_]/)[0]).find(tag => offered.includes(tag))
-}
-
-async function load(path) {
-  const response = await fetch(new URL(path, import.meta.url))
-  if (!response.ok) throw new Error(`${path}: ${response.status}`)
-  return response.json()
-}
-
-// speak takes a language up, unless another one was wanted since.
-async function speak(tag) {
-  wanted = tag
-  const loaded = await load(`words.${tag}.json`)
-  if (wanted !== tag) return
-  words = loaded
-  language = tag
-  plain = new Intl.NumberFormat(language, { useGrouping: false })
-  pair = new Intl.NumberFormat(language, { useGrouping: false, minimumIntegerDigits: 2 })
-  document.documentElement.lang = language
-  document.documentElement.dir = ['ar', 'fa'].includes(language) ? 'rtl' : 'ltr'
-  $('language').value = language
-  for (const element of document.querySelectorAll('[data-word]')) element.textContent = words[element.dataset.word]
-}
-
-const say = (word, values = {}) => words[word].replace(/\{(\w+)\}/g, (_, name) => values[name])
-function time(seconds) {
-  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60]
-  return (h ? `${plain.format(h)}:${pair.format(m)}` : plain.format(m)) + `:${pair.format(s)}`
-}
-const date = (text, style) => new Intl.DateTimeFormat(language, style).format(new Date(text))
-const ltr = text => `\u2066${text}\u2069` // what reads from left to right in every text
 
 // ── Messages ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -110,7 +74,7 @@ function idle() {
 
 // ── Steps ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-let settings, numbers
+let settings, numbers, drawer // which is there in development alone
 let account // who is logged in
 
 // pending is the code that is on its way: what was asked for, until when it lives, when to send again. It survives a reload.
@@ -162,7 +126,7 @@ function render() {
   renderRegions()
   renderDelivery()
   renderAccount()
-  drawer.render()
+  drawer?.render()
   tick()
 }
 
@@ -348,7 +312,7 @@ function waitForMessage() {
     navigator.credentials.get({ otp: { transport: ['sms'] }, signal }).then(({ code }) => take(code), () => {})
   }
   watchDelivery(signal)
-  drawer.watch()
+  drawer?.watch()
 }
 
 async function watchDelivery(signal) {
@@ -597,61 +561,6 @@ function logOut(button, path) {
 $('logout').addEventListener('click', () => logOut($('logout'), 'logout'))
 $('logout-all').addEventListener('click', () => logOut($('logout-all'), 'logout?everywhere=true'))
 
-// ── Your phone, in development ───────────────────────────────────────────────────────────────────────────────────────
-
-const drawer = {
-  messages: [],
-  timer: undefined,
-
-  // watch asks for messages each second, while there is something to wait for and somebody to see it.
-  async watch() {
-    if (!settings.dev) return
-    clearTimeout(this.timer)
-    if (!document.hidden) {
-      try {
-        const { messages } = await call('GET', 'dev/messages')
-        if (JSON.stringify(messages) !== JSON.stringify(this.messages)) {
-          this.messages = messages
-          this.render()
-        }
-      } catch { /* the next time, perhaps */ }
-    }
-    clearTimeout(this.timer)
-    if (step() === 'code') this.timer = setTimeout(() => this.watch(), 1000)
-  },
-
-  render() {
-    if (!settings.dev) return
-    $('drawer-hint').hidden = this.messages.length > 0
-    const items = this.messages.map(message => {
-      const item = document.createElement('li')
-      const button = Object.assign(document.createElement('button'), { type: 'button', disabled: step() !== 'code' })
-      const head = Object.assign(document.createElement('span'), { className: 'head' })
-      head.append(
-        Object.assign(document.createElement('bdi'), { textContent: numbers.written(message.to), dir: 'ltr' }),
-        Object.assign(document.createElement('time'), { textContent: date(message.sent_at, { timeStyle: 'medium' }), dateTime: message.sent_at }),
-      )
-      const text = Object.assign(document.createElement('span'), { className: 'text', dir: 'auto', lang: message.locale })
-      const [first, ...others] = message.text.split(message.code)
-      const code = Object.assign(document.createElement('b'), { textContent: message.code })
-      text.append(first, code, others.join(message.code))
-      button.append(head, text)
-      button.addEventListener('click', () => { take(message.code); $('code').focus() })
-      item.append(button)
-      return item
-    })
-    $('messages').replaceChildren(...items)
-    $('drawer-count').textContent = this.messages.length ? plain.format(this.messages.length) : ''
-  },
-}
-
-$('drawer-switch').addEventListener('click', () => {
-  const open = $('drawer-switch').getAttribute('aria-expanded') !== 'true'
-  $('drawer-switch').setAttribute('aria-expanded', String(open))
-  drawer.watch()
-})
-document.addEventListener('visibilitychange', () => document.hidden || settings && drawer.watch())
-
 // ── The beginning ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 $('language').addEventListener('change', async () => {
@@ -689,8 +598,13 @@ try {
 }
 numbers = new Numbers(settings)
 document.documentElement.classList.toggle('flags', needsFlags())
-$('drawer').hidden = !settings.dev
-if (matchMedia('(width <= 52rem)').matches) $('drawer-switch').setAttribute('aria-expanded', 'false')
+if (settings.dev) {
+  drawer = new Drawer({
+    isWaiting: () => step() === 'code',
+    written: number => numbers.written(number),
+    take: code => { take(code); $('code').focus() },
+  })
+}
 
 const kept = recall('otp.number')
 number = numbers.regions.has(kept?.region) && typeof kept.digits === 'string' ? kept : { region: likelyRegion(), digits: '', international: false }
@@ -724,5 +638,5 @@ async function begin() {
     history.replaceState({ step: 'phone' }, '')
     show('phone', { focus: matchMedia('(pointer: fine)').matches }) // no keyboard jumps up
   }
-  drawer.watch()
+  drawer?.watch()
 }
