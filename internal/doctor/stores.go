@@ -16,7 +16,25 @@ const (
 	skewed     = time.Second           // of two clocks
 	farSkewed  = time.Minute
 	nearlyFull = 90 // percent
+	samples    = 5  // round trips that a latency is the median of
 )
+
+// Clock asks a service for its time, and gives the latency of that and how far its clock is ahead of the one here.
+func Clock(ask func() (time.Time, error)) (latency, skew time.Duration, err error) {
+	var trips []time.Duration
+	for range samples {
+		began := time.Now()
+		now, err := ask()
+		if err != nil {
+			return 0, 0, err
+		}
+		trip := time.Since(began)
+		trips = append(trips, trip)
+		skew = now.Sub(began.Add(trip / 2))
+	}
+	slices.Sort(trips)
+	return trips[samples/2], skew, nil
+}
 
 // Redis is what is found out about a Redis.
 type Redis struct {

@@ -15,8 +15,6 @@ import (
 	"dekamond-otp/internal/doctor"
 )
 
-const samples = 5 // round trips that the latency is the median of
-
 // known are passwords that are tried first, docker-compose.yml's among them.
 var known = []string{"otp", "postgres", "password", "secret", "admin", "test", "changeme", "example"}
 
@@ -52,19 +50,16 @@ func (a *Accounts) Facts(ctx context.Context) (facts doctor.Postgres, err error)
 	settings := a.pool.Config()
 	look(c.Conn().PgConn().Conn(), settings.ConnConfig, &facts)
 	facts.Pool = int(settings.MaxConns)
-	var trips []time.Duration
-	for range samples + 1 { // the first one prepares the statement
-		began := time.Now()
-		var now time.Time
-		if err := c.QueryRow(ctx, "select clock_timestamp()").Scan(&now); err != nil {
-			return facts, err
-		}
-		trip := time.Since(began)
-		trips = append(trips, trip)
-		facts.Skew = now.Sub(began.Add(trip / 2))
+	clock := func() (now time.Time, err error) {
+		err = c.QueryRow(ctx, "select clock_timestamp()").Scan(&now)
+		return now, err
 	}
-	slices.Sort(trips)
-	facts.Latency = trips[samples/2]
+	if _, err := clock(); err != nil { // the first one prepares the statement
+		return facts, err
+	}
+	if facts.Latency, facts.Skew, err = doctor.Clock(clock); err != nil {
+		return facts, err
+	}
 	if err := c.QueryRow(ctx, selectFacts).Scan(
 		&facts.Version, &facts.Replica, &facts.ReadOnly, &facts.Unsafe, &facts.Superuser, &facts.MayMigrate, &facts.Connections, &facts.Used,
 	); err != nil {

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,7 +15,6 @@ import (
 )
 
 const (
-	samples  = 5 // round trips that the latency is the median of
 	attempts = 3 // at a first answer
 	pause    = 200 * time.Millisecond
 )
@@ -40,19 +38,10 @@ func (c *Client) Facts(ctx context.Context) (facts doctor.Redis, err error) {
 		}
 		time.Sleep(pause)
 	}
-	var trips []time.Duration
-	for range samples {
-		began := time.Now()
-		now, err := c.redis.Time(ctx).Result()
-		if err != nil {
-			return facts, answered(err)
-		}
-		trip := time.Since(began)
-		trips = append(trips, trip)
-		facts.Skew = now.Sub(began.Add(trip / 2))
+	facts.Latency, facts.Skew, err = doctor.Clock(func() (time.Time, error) { return c.redis.Time(ctx).Result() })
+	if err != nil {
+		return facts, answered(err)
 	}
-	slices.Sort(trips)
-	facts.Latency = trips[samples/2]
 	if certificate := c.shown.Load(); certificate != nil {
 		facts.Certificate = certificate.NotAfter
 	}
