@@ -8,7 +8,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -417,10 +416,8 @@ var axe = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	defer os.RemoveAll(dir)
-	install := exec.Command("npm", "install", "--no-audit", "--no-fund", "--no-save", "axe-core@"+axeVersion)
-	install.Dir = dir
-	if out, err := install.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("npm install: %w\n%s", err, out)
+	if err := npm(dir, "axe-core@"+axeVersion); err != nil {
+		return "", err
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "node_modules/axe-core/axe.min.js"))
 	return string(text), err

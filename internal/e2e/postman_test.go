@@ -131,10 +131,8 @@ type newmanRun struct {
 func installNewman(t *testing.T) func(url, folder string) newmanRun {
 	t.Helper()
 	dir := t.TempDir()
-	install := exec.Command("npm", "install", "--no-audit", "--no-fund", "--no-save", "newman@"+newmanVersion)
-	install.Dir = dir
-	if out, err := install.CombinedOutput(); err != nil {
-		t.Fatalf("npm install: %v\n%s", err, out)
+	if err := npm(dir, "newman@"+newmanVersion); err != nil {
+		t.Fatal(err)
 	}
 	return func(url, folder string) newmanRun {
 		t.Helper()

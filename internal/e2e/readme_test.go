@@ -30,10 +30,8 @@ var programs = map[string]func(t *testing.T, dir, text string) *exec.Cmd{
 		if err := os.WriteFile(filepath.Join(dir, "main.mjs"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		install := exec.Command("npm", "install", "--no-audit", "--no-fund", "--no-save", "jose@"+joseVersion)
-		install.Dir = dir
-		if out, err := install.CombinedOutput(); err != nil {
-			t.Fatalf("npm install: %v\n%s", err, out)
+		if err := npm(dir, "jose@"+joseVersion); err != nil {
+			t.Fatal(err)
 		}
 		node := exec.Command("node", "main.mjs")
 		node.Dir = dir

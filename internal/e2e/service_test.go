@@ -188,6 +188,17 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
+// npm installs a package into a folder.
+func npm(dir, pkg string) error {
+	install := exec.Command("npm", "install", "--no-audit", "--no-fund", "--no-save", pkg)
+	install.Dir = dir
+	out, err := install.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("npm install: %w\n%s", err, out)
+	}
+	return nil
+}
+
 // An answer is a response with its body read.
 type answer struct {
 	status int
