@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"encoding/json"
-	"mime"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -19,7 +18,6 @@ type LoginPage struct {
 
 // mountLogin serves the login page and what it asks for before it can be used.
 func (s *Server) mountLogin() {
-	_ = mime.AddExtensionType(".woff2", "font/woff2") // not every system tells
 	s.mountPage("/", "login")
 	s.mountFile("/favicon.ico", readFile("pages/login/icon.svg")) // browsers ask for it on every page of an origin
 	regions, plans := phone.Regions(s.LoginPage.Regions)

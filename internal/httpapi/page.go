@@ -20,6 +20,8 @@ import (
 //go:embed pages
 var pageFiles embed.FS
 
+func init() { _ = mime.AddExtensionType(".woff2", "font/woff2") } // not every system tells
+
 // pagePolicy lets a page load nothing and ask nobody but this service (CSP level 3).
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
