@@ -331,10 +331,13 @@ func migrate(ctx context.Context, log *slog.Logger, accounts accountStore, allow
 
 // misspelt gives the names in .env that no setting has, and nothing else that reads it.
 func misspelt() (names []string) {
-	file, _ := godotenv.Read() // without one there are none
+	file, err := godotenv.Read()
+	if err != nil { // there is none
+		return nil
+	}
 	settings := config.Names()
+	others := []string{"OTEL_", "AWS_", "PUBLISH", "POSTGRES_", "COMPOSE_", "DOCKER_", "GO", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_", "TZ"}
 	for name := range file {
-		others := []string{"OTEL_", "AWS_", "PUBLISH", "POSTGRES_", "COMPOSE_", "DOCKER_", "GO", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_", "TZ"}
 		if !slices.Contains(settings, name) && !slices.ContainsFunc(others, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
 			names = append(names, name)
 		}
