@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
@@ -123,8 +125,15 @@ func TestPageWrongCode(t *testing.T) {
 		}
 	}
 	b.says("code_dead")
+	asked := b.made("GET", "/otp/status")
+	b.press(code[:3])
 	b.accessible("after the last try")
-	b.press(code)
+	for until := time.Now().Add(5 * time.Second); b.made("GET", "/otp/status") == asked && time.Now().Before(until); { // the page asks once more, unless it has
+		b.is(`document.querySelector("#code").value.length === 3`)
+	}
+	b.until(`performance.getEntriesByType("resource").filter(e => e.name.includes("/otp/status")).length === ` + strconv.Itoa(b.made("GET", "/otp/status")))
+	b.is(`document.querySelector("#code").value.length === 3`)
+	b.press(code[3:])
 	eventually(t, "the code is sent", func() bool { return b.made("POST", "/otp/verify") == 6 })
 	b.step("code")
 	b.says("code_dead")

@@ -152,7 +152,7 @@ function tick() {
   const wait = Math.ceil(pending.resend_at - now())
   $('resend').disabled = wait > 0
   $('resend').textContent = wait > 0 ? say('resend_in', { time: time(wait) }) : words.resend
-  if (!alive() && !pending.over) over('code_expired')
+  if (!alive()) over('code_expired')
 }
 setInterval(tick, 500)
 
@@ -340,6 +340,7 @@ function renderDelivery() {
 
 // over says that no code works any more: it is expired, or wrong tries have burnt it.
 function over(word) {
+  if (pending.over) return // what is in the boxes since was typed in spite of it
   setPending({ ...pending, over: true })
   setCode('')
   notice(word, { bad: true })
@@ -421,7 +422,7 @@ async function wrong(problem, code) {
   try { // was it the last try?
     await call('GET', `otp/status?request_id=${encodeURIComponent(request_id)}`)
   } catch ({ code }) {
-    if (code === 'not_found' && step() === 'code' && pending.request_id === request_id && !pending.over && !task) over('code_dead')
+    if (code === 'not_found' && step() === 'code' && pending.request_id === request_id && !task) over('code_dead')
   }
 }
 
