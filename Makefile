@@ -51,7 +51,7 @@ vendored: ## fetch the files of others that pages are made of, as internal/httpa
 	.ci/vendored
 
 pictures: ## take the pictures of README.md
-	.ci/with-services go test -count=1 -run '^TestPictures$$' ./internal/e2e -pictures
+	.ci/with-services go test -count=1 -run '^TestPictures$$' ./internal/e2e/pages -pictures
 
 clean: ## remove what was built; data/ stays
 	rm -f application

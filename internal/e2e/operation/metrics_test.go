@@ -1,52 +1,28 @@
-package e2e
+package operation
 
 import (
 	"encoding/json"
-	"io"
 	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+
+	"dekamond-otp/internal/e2e/servicetest"
 )
 
-// internal gives the address for those who run the service.
-func (s *service) internal() string {
-	s.t.Helper()
-	var address []string
-	eventually(s.t, "the log says where the metrics are", func() bool {
-		address = regexp.MustCompile(`msg=metrics address=(\S+)`).FindStringSubmatch(s.log.String())
-		return address != nil
-	})
-	return address[1]
-}
-
-func (s *service) metrics() string {
-	s.t.Helper()
-	response, err := client.Get("http://" + s.internal() + "/metrics")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return string(text)
-}
-
 func TestMetrics(t *testing.T) {
-	modes(t, func(t *testing.T, stores []string) {
-		s := start(t, stores, "INTERNAL_ADDR=127.0.0.1:0", "SMS_REGIONS=IR", "OTP_RESEND_AFTER=30s")
-		code := s.code(phone)
-		s.want(s.request(phone), 429, "resend_too_soon")
-		s.want(s.request("+14155552671"), 403, "destination_not_allowed")
-		s.want(s.request("0"), 422, "invalid_phone")
-		s.verify(phone, wrongCode(code))
-		login := s.want(s.verify(phone, code), 201, "")
-		s.want(s.call("GET", "/me", "", "Authorization: Bearer "+login.text("access_token")), 200, "")
-		s.want(s.call("GET", "/nothing/here", ""), 404, "not_found")
-		text := s.metrics()
+	servicetest.OnBothStores(t, func(t *testing.T, stores []string) {
+		s := servicetest.Start(t, stores, "INTERNAL_ADDR=127.0.0.1:0", "SMS_REGIONS=IR", "OTP_RESEND_AFTER=30s")
+		code := s.Code(servicetest.Phone)
+		s.Want(s.Request(servicetest.Phone), 429, "resend_too_soon")
+		s.Want(s.Request("+14155552671"), 403, "destination_not_allowed")
+		s.Want(s.Request("0"), 422, "invalid_phone")
+		s.Verify(servicetest.Phone, servicetest.WrongCode(code))
+		login := s.Want(s.Verify(servicetest.Phone, code), 201, "")
+		s.Want(s.Call("GET", "/me", "", "Authorization: Bearer "+login.Text("access_token")), 200, "")
+		s.Want(s.Call("GET", "/nothing/here", ""), 404, "not_found")
+		text := s.Metrics()
 		for _, want := range []string{
 			`otp_requests_total{outcome="accepted",region="IR"} 1`,
 			`otp_requests_total{outcome="resend_too_soon",region="IR"} 1`,
@@ -89,18 +65,18 @@ func TestMetrics(t *testing.T) {
 				t.Errorf("the metrics hold %s", private)
 			}
 		}
-		if a := s.call("GET", "/metrics", ""); a.status != 404 {
-			t.Errorf("the public address answers %d to /metrics; want 404", a.status)
+		if a := s.Call("GET", "/metrics", ""); a.Status != 404 {
+			t.Errorf("the public address answers %d to /metrics; want 404", a.Status)
 		}
 	})
 }
 
 // numbers gives what the operator's page draws: the copies, and each event with how often it happened.
-func (s *service) numbers() (copies int, counts map[string]int) {
-	s.t.Helper()
-	response, err := client.Get("http://" + s.internal() + "/numbers.json")
+func numbers(t *testing.T, s *servicetest.Service) (copies int, counts map[string]int) {
+	t.Helper()
+	response, err := servicetest.Client.Get("http://" + s.InternalAddress() + "/numbers.json")
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
 	defer response.Body.Close()
 	var numbers struct {
@@ -113,7 +89,7 @@ func (s *service) numbers() (copies int, counts map[string]int) {
 		}
 	}
 	if err := json.NewDecoder(response.Body).Decode(&numbers); err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
 	counts = make(map[string]int)
 	for _, h := range numbers.Hours {
@@ -126,12 +102,12 @@ func (s *service) numbers() (copies int, counts map[string]int) {
 
 // TestNumbersOfCopies holds that every copy's page shows what all copies have counted, also those that have ended.
 func TestNumbersOfCopies(t *testing.T) {
-	stores := append(real(t), "OTP_SECRET="+otpSecret, "JWT_SECRET="+jwtSecret, "INTERNAL_ADDR=127.0.0.1:0")
-	a, b := start(t, stores), start(t, stores)
-	shows := func(s *service, copies int, want map[string]int) {
+	stores := append(servicetest.RealStores(t), "OTP_SECRET="+servicetest.OTPSecret, "JWT_SECRET="+servicetest.JWTSecret, "INTERNAL_ADDR=127.0.0.1:0")
+	a, b := servicetest.Start(t, stores), servicetest.Start(t, stores)
+	shows := func(s *servicetest.Service, copies int, want map[string]int) {
 		t.Helper()
-		eventually(t, "a page shows what all copies have counted", func() bool {
-			n, counts := s.numbers()
+		servicetest.Eventually(t, "a page shows what all copies have counted", func() bool {
+			n, counts := numbers(t, s)
 			for event, times := range want {
 				if counts[event] != times {
 					return false
@@ -140,23 +116,23 @@ func TestNumbersOfCopies(t *testing.T) {
 			return n == copies
 		})
 	}
-	code := a.code(phone)
-	a.verify(phone, wrongCode(code))
-	b.want(b.verify(phone, code), 201, "")
+	code := a.Code(servicetest.Phone)
+	a.Verify(servicetest.Phone, servicetest.WrongCode(code))
+	b.Want(b.Verify(servicetest.Phone, code), 201, "")
 	want := map[string]int{"requested": 1, "sent": 1, "wrong": 1, "verified": 1}
 	shows(a, 2, want)
 	shows(b, 2, want)
-	a.want(a.request("+989121234568"), 202, "")
-	a.signal(syscall.SIGTERM)
+	a.Want(a.Request("+989121234568"), 202, "")
+	a.End(syscall.SIGTERM)
 	want["requested"], want["sent"] = 2, 2
 	shows(b, 1, want)
-	b.signal(syscall.SIGTERM)
-	shows(start(t, stores), 1, want)
+	b.End(syscall.SIGTERM)
+	shows(servicetest.Start(t, stores), 1, want)
 }
 
 // TestInternalAddressTaken holds that it is no reason to keep people from logging in.
 func TestInternalAddressTaken(t *testing.T) {
-	first := start(t, nil, "INTERNAL_ADDR=127.0.0.1:0")
-	second := start(t, nil, "INTERNAL_ADDR="+first.internal())
-	eventually(t, "the log says that the address is taken", func() bool { return strings.Contains(second.log.String(), "no metrics") })
+	first := servicetest.Start(t, nil, "INTERNAL_ADDR=127.0.0.1:0")
+	second := servicetest.Start(t, nil, "INTERNAL_ADDR="+first.InternalAddress())
+	servicetest.Eventually(t, "the log says that the address is taken", func() bool { return strings.Contains(second.Log.String(), "no metrics") })
 }

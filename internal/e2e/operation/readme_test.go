@@ -1,4 +1,4 @@
-package e2e
+package operation
 
 import (
 	"io"
@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	_ "github.com/MicahParks/keyfunc/v3" // what README.md's program in Go imports
+
+	"dekamond-otp/internal/e2e/servicetest"
 )
 
 // The programs of README.md that check tokens, by their language.
@@ -30,7 +32,7 @@ var programs = map[string]func(t *testing.T, dir, text string) *exec.Cmd{
 		if err := os.WriteFile(filepath.Join(dir, "main.mjs"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := npm(dir, "jose@"+joseVersion); err != nil {
+		if err := servicetest.InstallNPM(dir, "jose@"+joseVersion); err != nil {
 			t.Fatal(err)
 		}
 		node := exec.Command("node", "main.mjs")
@@ -43,7 +45,7 @@ var programs = map[string]func(t *testing.T, dir, text string) *exec.Cmd{
 const joseVersion = "5.10.0"
 
 func TestProgramsOfReadme(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
+	readme, err := os.ReadFile(servicetest.Root + "README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,8 +57,8 @@ func TestProgramsOfReadme(t *testing.T) {
 				t.Fatal("README.md has no such program")
 			}
 			folder := t.TempDir()
-			newKey(t, folder, "EdDSA")
-			s := start(t, nil, append(patient, "JWT_KEYS="+folder, "JWT_KEY_GRACE=2s")...)
+			servicetest.NewKey(t, folder, "EdDSA")
+			s := servicetest.Start(t, nil, append(servicetest.Unlimited, "JWT_KEYS="+folder, "JWT_KEY_GRACE=2s")...)
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				t.Fatal(err)
@@ -64,11 +66,11 @@ func TestProgramsOfReadme(t *testing.T) {
 			address := l.Addr().String()
 			l.Close()
 			_, port, _ := net.SplitHostPort(address)
-			text := strings.ReplaceAll(string(block[1]), "http://127.0.0.1:1628", s.url)
+			text := strings.ReplaceAll(string(block[1]), "http://127.0.0.1:1628", s.URL)
 			text = strings.NewReplacer("127.0.0.1:8081", address, "8081", port, "5 * time.Minute", "time.Second", "3_600_000", "1000").Replace(text)
 
 			program := prepare(t, t.TempDir(), text)
-			output := newOutput(t)
+			output := servicetest.NewOutput(t)
 			program.Stdout, program.Stderr = output.File, output.File
 			if err := program.Start(); err != nil {
 				t.Fatal(err)
@@ -80,7 +82,7 @@ func TestProgramsOfReadme(t *testing.T) {
 					t.Fatal(err)
 				}
 				r.Header.Set("Authorization", "Bearer "+token)
-				response, err := client.Do(r)
+				response, err := servicetest.Client.Do(r)
 				if err != nil {
 					return 0, err.Error()
 				}
@@ -88,28 +90,31 @@ func TestProgramsOfReadme(t *testing.T) {
 				answer, _ := io.ReadAll(response.Body)
 				return response.StatusCode, string(answer)
 			}
-			eventually(t, "the program answers", func() bool { status, _ := orders(""); return status != 0 })
+			servicetest.Eventually(t, "the program answers", func() bool { status, _ := orders(""); return status != 0 })
 
-			login := s.login(phone)
-			user := login.text("user", "id")
-			token := login.text("access_token")
+			login := s.Login(servicetest.Phone)
+			user := login.Text("user", "id")
+			token := login.Text("access_token")
 			if status, body := orders(token); status != 200 || body != "the orders of "+user+"\n" {
 				t.Fatalf("with a token: %d %s; want 200 and the user\n%s", status, body, output.String())
 			}
 			parts := strings.Split(token, ".")
 			for name, forged := range map[string]string{
-				"none": "", "no token": "x", "a refresh token": login.text("refresh_token"), "without signature": parts[0] + "." + parts[1] + ".",
-				"of another service": start(t, nil, "JWT_ISSUER=other", "JWT_KEYS="+folder).login(phone).text("access_token"),
-				"for another":        start(t, nil, "JWT_AUDIENCE=other", "JWT_KEYS="+folder).login(phone).text("access_token"),
-				"by a secret":        start(t, nil, "JWT_SECRET="+jwtSecret).login(phone).text("access_token"),
+				"none": "", "no token": "x", "a refresh token": login.Text("refresh_token"), "without signature": parts[0] + "." + parts[1] + ".",
+				"of another service": servicetest.Start(t, nil, "JWT_ISSUER=other", "JWT_KEYS="+folder).Login(servicetest.Phone).Text("access_token"),
+				"for another":        servicetest.Start(t, nil, "JWT_AUDIENCE=other", "JWT_KEYS="+folder).Login(servicetest.Phone).Text("access_token"),
+				"by a secret":        servicetest.Start(t, nil, "JWT_SECRET="+servicetest.JWTSecret).Login(servicetest.Phone).Text("access_token"),
 			} {
 				if status, body := orders(forged); status != 401 || body != "log in first\n" {
 					t.Errorf("with a token %s: %d %s; want 401", name, status, body)
 				}
 			}
-			_, next := newKey(t, folder, "ES256")
-			eventually(t, "the new key signs", func() bool { login = s.refresh(login.text("refresh_token")); return signedBy(login) == next })
-			eventually(t, "the program takes the new key", func() bool { status, _ := orders(login.text("access_token")); return status == 200 })
+			_, next := servicetest.NewKey(t, folder, "ES256")
+			servicetest.Eventually(t, "the new key signs", func() bool {
+				login = s.Refresh(login.Text("refresh_token"))
+				return servicetest.SigningKey(login) == next
+			})
+			servicetest.Eventually(t, "the program takes the new key", func() bool { status, _ := orders(login.Text("access_token")); return status == 200 })
 		})
 	}
 }
@@ -156,7 +161,7 @@ console.log(shown[0], shown.at(-1))
 
 func TestClientOfReadme(t *testing.T) {
 	t.Parallel()
-	readme, err := os.ReadFile("../../README.md")
+	readme, err := os.ReadFile(servicetest.Root + "README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,21 +169,21 @@ func TestClientOfReadme(t *testing.T) {
 	if block == nil {
 		t.Fatal("README.md has no such program")
 	}
-	s := start(t, nil)
+	s := servicetest.Start(t, nil)
 	dir := t.TempDir()
-	for name, text := range map[string]string{"otp.mjs": strings.ReplaceAll(string(block[1]), "http://127.0.0.1:1628", s.url), "test.mjs": clientTest} {
+	for name, text := range map[string]string{"otp.mjs": strings.ReplaceAll(string(block[1]), "http://127.0.0.1:1628", s.URL), "test.mjs": clientTest} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	out, err := exec.Command("node", filepath.Join(dir, "test.mjs"), s.url, phone).CombinedOutput()
+	out, err := exec.Command("node", filepath.Join(dir, "test.mjs"), s.URL, servicetest.Phone).CombinedOutput()
 	want := strings.Join([]string{
 		"invalid_token false Something went wrong. Please try again.",
 		"invalid_phone false This is not a mobile number.",
-		phone + " 30 6",
+		servicetest.Phone + " 30 6",
 		"resend_too_soon true A message is on its way.",
 		"invalid_code false That code is not right, or no longer.",
-		phone,
+		servicetest.Phone,
 		"200",
 		"200 200 200 200 200 1",
 		"204",

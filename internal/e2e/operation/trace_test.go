@@ -1,4 +1,4 @@
-package e2e
+package operation
 
 import (
 	"bufio"
@@ -18,6 +18,8 @@ import (
 
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
+
+	"dekamond-otp/internal/e2e/servicetest"
 )
 
 const (
@@ -51,22 +53,12 @@ func (l *listener) calls() []http.Header {
 	return slices.Clone(l.headers)
 }
 
-// lines gives the lines of the log that are about the request, or about the delivery of its message.
-func (s *service) lines(requestID string) (found []string) {
-	for line := range strings.Lines(s.log.String()) {
-		if strings.Contains(line, "request_id="+requestID) {
-			found = append(found, line)
-		}
-	}
-	return found
-}
-
 func TestTraceContext(t *testing.T) {
 	l := newListener(t)
-	s := start(t, nil, "SMS_PROVIDERS=webhook", "SMS_WEBHOOK_URL="+l.URL)
-	a := s.want(s.request(phone, "Traceparent: "+parent, "Tracestate: congo=t61rcWkgMzE"), 202, "")
-	s.delivered()
-	lines := s.lines(a.header.Get("X-Request-ID"))
+	s := servicetest.Start(t, nil, "SMS_PROVIDERS=webhook", "SMS_WEBHOOK_URL="+l.URL)
+	a := s.Want(s.Request(servicetest.Phone, "Traceparent: "+parent, "Tracestate: congo=t61rcWkgMzE"), 202, "")
+	s.AwaitMessages()
+	lines := s.LogLines(a.Header.Get("X-Request-ID"))
 	for _, line := range lines {
 		if !strings.Contains(line, " trace_id="+traceID+" span_id="+callerSpan) {
 			t.Errorf("a line of the log has no trace: %s", line)
@@ -79,24 +71,24 @@ func TestTraceContext(t *testing.T) {
 	if len(calls) != 1 || calls[0].Get("Traceparent") != parent || calls[0].Get("Tracestate") != "congo=t61rcWkgMzE" {
 		t.Errorf("the webhook was called with %v; want the trace", calls)
 	}
-	s.want(s.verify(phone, "000000", "Traceparent: "+parent), 401, "")
-	if strings.Count(s.log.String(), "trace_id=") != 4 {
-		t.Errorf("the log has a line without a trace, or one too many: %s", s.log.String())
+	s.Want(s.Verify(servicetest.Phone, "000000", "Traceparent: "+parent), 401, "")
+	if strings.Count(s.Log.String(), "trace_id=") != 4 {
+		t.Errorf("the log has a line without a trace, or one too many: %s", s.Log.String())
 	}
 }
 
 // TestForeignTraceContext holds that what is not valid is as good as not there, and that no trace is made up.
 func TestForeignTraceContext(t *testing.T) {
 	l := newListener(t)
-	s := start(t, nil, "SMS_PROVIDERS=webhook", "SMS_WEBHOOK_URL="+l.URL)
+	s := servicetest.Start(t, nil, "SMS_PROVIDERS=webhook", "SMS_WEBHOOK_URL="+l.URL)
 	for i, headers := range []string{
 		"",
 		"Traceparent: 00-" + strings.ToUpper(traceID) + "-" + callerSpan + "-01\r\n",
 		"Traceparent: " + parent + "\r\nTraceparent: " + parent + "\r\n",
 		"Traceparent: \r\nTracestate: a=1\r\n",
 	} {
-		body := object("phone", fmt.Sprintf("+98912123457%d", i))
-		conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+		body := servicetest.JSON("phone", fmt.Sprintf("+98912123457%d", i))
+		conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,9 +99,9 @@ func TestForeignTraceContext(t *testing.T) {
 		}
 		_ = conn.Close()
 	}
-	s.delivered()
-	if strings.Contains(s.log.String(), "trace_id") {
-		t.Errorf("the log has a trace: %s", s.log.String())
+	s.AwaitMessages()
+	if strings.Contains(s.Log.String(), "trace_id") {
+		t.Errorf("the log has a trace: %s", s.Log.String())
 	}
 	for _, h := range l.calls() {
 		if h.Get("Traceparent")+h.Get("Tracestate") != "" {
@@ -121,22 +113,22 @@ func TestForeignTraceContext(t *testing.T) {
 // TestTraceContextOfAnotherCopy holds that a trace outlives the copy that its request came to.
 func TestTraceContextOfAnotherCopy(t *testing.T) {
 	t.Parallel()
-	stores := real(t)
-	hanging := newProvider(t)
-	hanging.hold = make(chan struct{})
-	defer close(hanging.hold)
-	secret := "OTP_SECRET=" + otpSecret
-	dying := start(t, stores, append(hanging.env(), secret)...)
-	dying.want(dying.request(phone, "Traceparent: "+parent, "Tracestate: a=1"), 202, "")
-	eventually(t, "the message is on its way", func() bool { return len(hanging.sent()) == 1 })
-	dying.signal(syscall.SIGKILL)
+	stores := servicetest.RealStores(t)
+	hanging := servicetest.NewWebhook(t)
+	hanging.Hold = make(chan struct{})
+	defer close(hanging.Hold)
+	secret := "OTP_SECRET=" + servicetest.OTPSecret
+	dying := servicetest.Start(t, stores, append(hanging.Settings(), secret)...)
+	dying.Want(dying.Request(servicetest.Phone, "Traceparent: "+parent, "Tracestate: a=1"), 202, "")
+	servicetest.Eventually(t, "the message is on its way", func() bool { return len(hanging.Messages()) == 1 })
+	dying.End(syscall.SIGKILL)
 
 	l := newListener(t)
-	s := start(t, stores, "SMS_PROVIDERS=webhook", "SMS_WEBHOOK_URL="+l.URL, secret)
+	s := servicetest.Start(t, stores, "SMS_PROVIDERS=webhook", "SMS_WEBHOOK_URL="+l.URL, secret)
 	sent := regexp.MustCompile(`msg="message sent" .* trace_id=` + traceID + " span_id=" + callerSpan)
-	eventually(t, "another copy delivers the message", func() bool { return strings.Contains(s.log.String(), "message sent") })
-	if !sent.MatchString(s.log.String()) {
-		t.Errorf("the log has no trace: %s", s.log.String())
+	servicetest.Eventually(t, "another copy delivers the message", func() bool { return strings.Contains(s.Log.String(), "message sent") })
+	if !sent.MatchString(s.Log.String()) {
+		t.Errorf("the log has no trace: %s", s.Log.String())
 	}
 	if calls := l.calls(); len(calls) != 1 || calls[0].Get("Traceparent") != parent || calls[0].Get("Tracestate") != "a=1" {
 		t.Errorf("the webhook was called with %v; want the trace", calls)
@@ -192,17 +184,17 @@ func attribute(s *tracepb.Span, name string) any {
 
 // TestTraces holds that a login is one tree of spans that tells of nobody.
 func TestTraces(t *testing.T) {
-	modes(t, func(t *testing.T, stores []string) {
-		c, p := newCollector(t), newProvider(t)
-		s := start(t, stores, append(p.env(), "OTEL_EXPORTER_OTLP_ENDPOINT="+c.URL)...)
-		s.want(s.request(phone, "Traceparent: "+parent), 202, "")
-		s.delivered()
-		code := p.sent()[0]["code"]
-		login := s.want(s.verify(phone, code, "Traceparent: "+parent), 201, "")
-		s.want(s.verify(phone, wrongCode(code), "Traceparent: "+parent), 401, "")
-		s.want(s.call("GET", "/healthz", ""), 200, "")
-		s.want(s.call("GET", "/me?secret=1", "", "Authorization: Bearer "+login.text("access_token")), 200, "")
-		s.signal(syscall.SIGTERM) // what has not been exported is, then
+	servicetest.OnBothStores(t, func(t *testing.T, stores []string) {
+		c, p := newCollector(t), servicetest.NewWebhook(t)
+		s := servicetest.Start(t, stores, append(p.Settings(), "OTEL_EXPORTER_OTLP_ENDPOINT="+c.URL)...)
+		s.Want(s.Request(servicetest.Phone, "Traceparent: "+parent), 202, "")
+		s.AwaitMessages()
+		code := p.Messages()[0]["code"]
+		login := s.Want(s.Verify(servicetest.Phone, code, "Traceparent: "+parent), 201, "")
+		s.Want(s.Verify(servicetest.Phone, servicetest.WrongCode(code), "Traceparent: "+parent), 401, "")
+		s.Want(s.Call("GET", "/healthz", ""), 200, "")
+		s.Want(s.Call("GET", "/me?secret=1", "", "Authorization: Bearer "+login.Text("access_token")), 200, "")
+		s.End(syscall.SIGTERM) // what has not been exported is, then
 
 		database := "postgresql"
 		if stores == nil {
@@ -249,7 +241,7 @@ func TestTraces(t *testing.T) {
 				t.Errorf("the span of a try is %v", span)
 			}
 		}
-		for _, personal := range []string{phone[1:], code, "127.0.0.1", "secret=1", login.text("user", "id"), login.text("access_token"), "eyJ"} {
+		for _, personal := range []string{servicetest.Phone[1:], code, "127.0.0.1", "secret=1", login.Text("user", "id"), login.Text("access_token"), "eyJ"} {
 			if strings.Contains(text, personal) {
 				t.Errorf("a span tells %q", personal)
 			}
@@ -257,7 +249,7 @@ func TestTraces(t *testing.T) {
 		if !strings.Contains(text, `"dekamond-otp"`) || strings.Contains(text, "healthz") {
 			t.Errorf("the collector was sent %s; want the name of the service, and no probes", text)
 		}
-		if header := s.lines(login.header.Get("X-Request-ID")); len(header) == 0 || !regexp.MustCompile(" trace_id="+traceID+" span_id=[0-9a-f]{16}").MatchString(header[0]) {
+		if header := s.LogLines(login.Header.Get("X-Request-ID")); len(header) == 0 || !regexp.MustCompile(" trace_id="+traceID+" span_id=[0-9a-f]{16}").MatchString(header[0]) {
 			t.Errorf("the log of the login is %v; want the trace", header)
 		}
 	})
@@ -265,11 +257,11 @@ func TestTraces(t *testing.T) {
 
 // TestTracesOfFailures holds that a trace shows which provider failed.
 func TestTracesOfFailures(t *testing.T) {
-	c, p := newCollector(t), newProvider(t)
-	p.status.Store(500)
-	s := start(t, nil, append(p.env(), "SMS_PROVIDERS=webhook,console", "OTEL_EXPORTER_OTLP_ENDPOINT="+c.URL, "OTEL_SERVICE_NAME=login")...)
-	s.code(phone)
-	s.signal(syscall.SIGTERM)
+	c, p := newCollector(t), servicetest.NewWebhook(t)
+	p.Status.Store(500)
+	s := servicetest.Start(t, nil, append(p.Settings(), "SMS_PROVIDERS=webhook,console", "OTEL_EXPORTER_OTLP_ENDPOINT="+c.URL, "OTEL_SERVICE_NAME=login")...)
+	s.Code(servicetest.Phone)
+	s.End(syscall.SIGTERM)
 	spans, text := c.taken()
 	results := make(map[string]string)
 	for _, span := range spans {
@@ -291,27 +283,27 @@ func TestCollectorAway(t *testing.T) {
 	hanging := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hold }))
 	defer hanging.Close()
 	defer close(hold)
-	for name, endpoint := range map[string]string{"absent": "http://" + freeAddress(t), "hanging": hanging.URL} {
+	for name, endpoint := range map[string]string{"absent": "http://" + servicetest.FreeAddress(t), "hanging": hanging.URL} {
 		t.Run(name, func(t *testing.T) {
-			s := start(t, nil, "OTEL_EXPORTER_OTLP_ENDPOINT="+endpoint, "OTEL_BSP_SCHEDULE_DELAY=10", "OTEL_EXPORTER_OTLP_TIMEOUT=300",
+			s := servicetest.Start(t, nil, "OTEL_EXPORTER_OTLP_ENDPOINT="+endpoint, "OTEL_BSP_SCHEDULE_DELAY=10", "OTEL_EXPORTER_OTLP_TIMEOUT=300",
 				"OTEL_BSP_MAX_QUEUE_SIZE=10", "OTP_LIMIT_IP=off")
 			var slowest time.Duration
 			for i := range 20 {
 				began := time.Now()
 				number := fmt.Sprintf("+9891212345%02d", i)
-				s.want(s.verify(number, s.code(number)), 201, "")
+				s.Want(s.Verify(number, s.Code(number)), 201, "")
 				slowest = max(slowest, time.Since(began))
 			}
 			if slowest > time.Second {
 				t.Errorf("a login took %v", slowest)
 			}
-			eventually(t, "the log says that the collector is away", func() bool { return strings.Contains(s.log.String(), "spans lost") })
+			servicetest.Eventually(t, "the log says that the collector is away", func() bool { return strings.Contains(s.Log.String(), "spans lost") })
 			began := time.Now()
-			s.signal(syscall.SIGTERM)
+			s.End(syscall.SIGTERM)
 			if took := time.Since(began); took > 5*time.Second {
 				t.Errorf("the service took %v to end", took)
 			}
-			log := s.log.String()
+			log := s.Log.String()
 			if n := strings.Count(log, "spans lost"); n != 1 || strings.Count(log, "level=WARN") > 2 || !strings.Contains(log, "msg=stopped") {
 				t.Errorf("the log says %d times that spans are lost; want once, and an end: %s", n, log)
 			}

@@ -1,4 +1,4 @@
-package e2e
+package operation
 
 import (
 	"net"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/alicebob/miniredis/v2/server"
 
+	"dekamond-otp/internal/e2e/servicetest"
 	"dekamond-otp/internal/pgstore/pgtest"
 )
 
@@ -34,7 +35,7 @@ func report(t *testing.T, out string, lines ...string) {
 
 func TestDoctorInDevelopment(t *testing.T) {
 	dir := t.TempDir()
-	status, out, log := run(t, dir, nil, "doctor")
+	status, out, log := servicetest.Run(t, dir, nil, "doctor")
 	if status != 0 || log != "" {
 		t.Errorf("doctor: %d, %s; want 0 and nothing", status, log)
 	}
@@ -43,10 +44,10 @@ func TestDoctorInDevelopment(t *testing.T) {
 	if made, err := os.ReadDir(dir); err != nil || len(made) > 0 {
 		t.Errorf("doctor made %v, %v; want nothing", made, err)
 	}
-	s := launch(t, dir)
-	s.await()
-	address := strings.TrimPrefix(s.url, "http://")
-	if status, out, _ = run(t, dir, []string{"HTTP_ADDR=" + address}, "doctor"); status != 0 {
+	s := servicetest.Launch(t, dir)
+	s.Await()
+	address := strings.TrimPrefix(s.URL, "http://")
+	if status, out, _ = servicetest.Run(t, dir, []string{"HTTP_ADDR=" + address}, "doctor"); status != 0 {
 		t.Errorf("doctor beside the service: %d; want 0", status)
 	}
 	report(t, out, "ok service runs on "+address, "ok database the file data/otp.db")
@@ -87,16 +88,16 @@ func TestDoctorInProduction(t *testing.T) {
 	}))
 	defer twilio.Close()
 	database := pgtest.NewDatabase(t)
-	webhook := newProvider(t)
+	webhook := servicetest.NewWebhook(t)
 	dir := t.TempDir()
 	env := []string{
-		"APP_ENV=production", "REDIS_URL=" + evicting(t), "DATABASE_URL=" + database, "MIGRATE_ON_START=false", "OTP_SECRET=" + otpSecret, "JWT_KEYS=keys",
-		"ADMIN_API_KEY=" + adminKey, "INTERNAL_ADDR=:1629", "SMS_REGIONS=*", "SMS_PROVIDERS=twilio,webhook", "SMS_WEBHOOK_URL=" + webhook.URL, "SMS_WEBHOOK_SECRET=" + webhookSecret,
+		"APP_ENV=production", "REDIS_URL=" + evicting(t), "DATABASE_URL=" + database, "MIGRATE_ON_START=false", "OTP_SECRET=" + servicetest.OTPSecret, "JWT_KEYS=keys",
+		"ADMIN_API_KEY=" + servicetest.AdminKey, "INTERNAL_ADDR=:1629", "SMS_REGIONS=*", "SMS_PROVIDERS=twilio,webhook", "SMS_WEBHOOK_URL=" + webhook.URL, "SMS_WEBHOOK_SECRET=" + servicetest.WebhookSecret,
 		"TWILIO_ACCOUNT_SID=AC00112233445566778899aabbccddeeff", "TWILIO_AUTH_TOKEN=hunter2", "TWILIO_FROM=Dekamond", "TWILIO_BASE_URL=" + twilio.URL,
 		"OTP_LIMIT_IP=off", "CORS_ORIGINS=*", "TRUSTED_PROXIES=0.0.0.0/0",
 	}
-	_, id := newKey(t, filepath.Join(dir, "keys"), "ES256")
-	status, out, log := run(t, dir, env, "doctor")
+	_, id := servicetest.NewKey(t, filepath.Join(dir, "keys"), "ES256")
+	status, out, log := servicetest.Run(t, dir, env, "doctor")
 	if status != 1 || !strings.HasPrefix(log, "doctor: ") {
 		t.Errorf("doctor: %d, %s; want 1", status, log)
 	}
@@ -111,24 +112,24 @@ func TestDoctorInProduction(t *testing.T) {
 	if !strings.Contains(out, "kid "+id[:8]) || !strings.Contains(out, "run: dekamond-otp migrate") {
 		t.Errorf("the key or the command is not named:\n%s", out)
 	}
-	for _, secret := range []string{"hunter2", otpSecret, adminKey, webhookSecret} {
+	for _, secret := range []string{"hunter2", servicetest.OTPSecret, servicetest.AdminKey, servicetest.WebhookSecret} {
 		if strings.Contains(out+log, secret) {
 			t.Errorf("the report has %s:\n%s", secret, out)
 		}
 	}
-	if n := len(webhook.sent()); n > 0 {
+	if n := len(webhook.Messages()); n > 0 {
 		t.Errorf("the webhook was called %d times", n)
 	}
-	if status, out, _ := run(t, dir, []string{"DATABASE_URL=" + database, "MIGRATE_ON_START=false"}, "doctor"); status != 1 {
+	if status, out, _ := servicetest.Run(t, dir, []string{"DATABASE_URL=" + database, "MIGRATE_ON_START=false"}, "doctor"); status != 1 {
 		t.Errorf("doctor after doctor: %d, %s; want the migrations still pending", status, out)
 	}
 }
 
 func TestDoctorOfSoundProduction(t *testing.T) {
-	webhook := newProvider(t)
-	env := append(real(t), "APP_ENV=production", "OTP_SECRET="+goodOTPSecret, "JWT_SECRET="+goodJWTSecret, "SMS_REGIONS=IR", "TRUSTED_PROXIES=10.0.0.0/8",
+	webhook := servicetest.NewWebhook(t)
+	env := append(servicetest.RealStores(t), "APP_ENV=production", "OTP_SECRET="+goodOTPSecret, "JWT_SECRET="+goodJWTSecret, "SMS_REGIONS=IR", "TRUSTED_PROXIES=10.0.0.0/8",
 		"SMS_PROVIDERS=webhook", "SMS_WEBHOOK_URL="+webhook.URL, "SMS_WEBHOOK_SECRET=whsec_"+goodOTPSecret)
-	status, out, log := run(t, t.TempDir(), env, "doctor")
+	status, out, log := servicetest.Run(t, t.TempDir(), env, "doctor")
 	if status != 0 || log != "" {
 		t.Errorf("doctor: %d, %s, %s; want 0", status, out, log)
 	}
@@ -144,7 +145,7 @@ func TestDoctorInTime(t *testing.T) {
 	defer l.Close()
 	mute := l.Addr().String()
 	began := time.Now()
-	status, out, _ := run(t, t.TempDir(), []string{
+	status, out, _ := servicetest.Run(t, t.TempDir(), []string{
 		"REDIS_URL=redis://" + mute, "DATABASE_URL=postgres://otp@" + mute + "/otp", "SMS_PROVIDERS=twilio,webhook,smtp", "SMS_WEBHOOK_URL=https://" + mute, "SMTP_ADDR=" + mute,
 		"TWILIO_ACCOUNT_SID=AC0", "TWILIO_AUTH_TOKEN=x", "TWILIO_FROM=Dekamond", "TWILIO_BASE_URL=http://" + mute, "HTTP_ADDR=" + mute,
 	}, "doctor")
@@ -156,7 +157,7 @@ func TestDoctorInTime(t *testing.T) {
 }
 
 func TestDoctorOfFaultySettings(t *testing.T) {
-	status, out, log := run(t, t.TempDir(), []string{"OTP_TTL=1h", "OTP_SECRET=hunter2"}, "doctor")
+	status, out, log := servicetest.Run(t, t.TempDir(), []string{"OTP_TTL=1h", "OTP_SECRET=hunter2"}, "doctor")
 	if status != 2 || out != "" || !strings.Contains(log, "OTP_TTL: ") || !strings.Contains(log, "OTP_SECRET: ") || strings.Contains(log, "hunter2") {
 		t.Errorf("doctor: %d, %s, %s; want 2, and every fault without its value", status, out, log)
 	}

@@ -1,4 +1,4 @@
-package e2e
+package delivery
 
 import (
 	"crypto/hmac"
@@ -22,131 +22,120 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	"dekamond-otp/internal/e2e/servicetest"
 )
 
-// status asks until the message has come to the state.
-func (s *service) status(a answer, want string) answer {
-	s.t.Helper()
-	var got answer
-	eventually(s.t, "the message is "+want, func() bool {
-		got = s.want(s.call("GET", "/otp/status?request_id="+a.text("request_id"), ""), 200, "")
-		return got.text("status") == want
-	})
-	return got
-}
-
 func TestDelivery(t *testing.T) {
-	modes(t, func(t *testing.T, stores []string) {
-		p := newProvider(t)
-		s := start(t, stores, append(p.env(), "APP_NAME=Dekamond", "OTP_LIMIT_PHONE=1/10m", "OTP_LIMIT_IP=1/10m")...)
-		p.status.Store(500)
-		failed := s.want(s.request(phone), 202, "")
-		if got := s.status(failed, "failed"); got.field("resend_in") != 0.0 {
-			t.Errorf("after a failure: %s; want a resend at once", got.body)
+	servicetest.OnBothStores(t, func(t *testing.T, stores []string) {
+		p := servicetest.NewWebhook(t)
+		s := servicetest.Start(t, stores, append(p.Settings(), "APP_NAME=Dekamond", "OTP_LIMIT_PHONE=1/10m", "OTP_LIMIT_IP=1/10m")...)
+		p.Status.Store(500)
+		failed := s.Want(s.Request(servicetest.Phone), 202, "")
+		if got := s.AwaitStatus(failed, "failed"); got.Field("resend_in") != 0.0 {
+			t.Errorf("after a failure: %s; want a resend at once", got.Body)
 		}
-		if tries := p.sent(); len(tries) != 3 || tries[0]["id"] != tries[2]["id"] {
+		if tries := p.Messages(); len(tries) != 3 || tries[0]["id"] != tries[2]["id"] {
 			t.Errorf("tries %v; want three with one id", tries)
 		}
-		p.status.Store(204)
-		sent := s.want(s.call("POST", "/otp/request", object("phone", phone, "locale", "fa-IR")), 202, "") // the send was given back
-		if got := s.status(sent, "sent"); got.field("resend_in").(float64) < 500 {
-			t.Errorf("after a success: %s; want the phone's limit", got.body)
+		p.Status.Store(204)
+		sent := s.Want(s.Call("POST", "/otp/request", servicetest.JSON("phone", servicetest.Phone, "locale", "fa-IR")), 202, "") // the send was given back
+		if got := s.AwaitStatus(sent, "sent"); got.Field("resend_in").(float64) < 500 {
+			t.Errorf("after a success: %s; want the phone's limit", got.Body)
 		}
-		s.want(s.request(phone), 429, "too_many_requests")
-		all := p.sent()
+		s.Want(s.Request(servicetest.Phone), 429, "too_many_requests")
+		all := p.Messages()
 		m := all[len(all)-1]
-		if len(all) != 4 || m["id"] == all[0]["id"] || m["to"] != phone || m["channel"] != "sms" || m["locale"] != "fa-IR" || m["code"] != all[0]["code"] {
+		if len(all) != 4 || m["id"] == all[0]["id"] || m["to"] != servicetest.Phone || m["channel"] != "sms" || m["locale"] != "fa-IR" || m["code"] != all[0]["code"] {
 			t.Errorf("messages %v; want another one, whole, with the same code", all)
 		}
 		if !strings.HasPrefix(m["text"], m["code"]+"\n") || !strings.Contains(m["text"], "Dekamond") || !strings.Contains(m["text"], "کد") {
 			t.Errorf("text %q; want the code and Persian", m["text"])
 		}
-		s.want(s.verify(phone, m["code"]), 201, "")
-		for _, id := range []string{sent.text("request_id"), failed.text("request_id"), "", "x"} {
-			s.want(s.call("GET", "/otp/status?request_id="+id, ""), 404, "not_found")
+		s.Want(s.Verify(servicetest.Phone, m["code"]), 201, "")
+		for _, id := range []string{sent.Text("request_id"), failed.Text("request_id"), "", "x"} {
+			s.Want(s.Call("GET", "/otp/status?request_id="+id, ""), 404, "not_found")
 		}
 	})
 }
 
 // TestRejected holds that a number that the provider rejects is offered to no other, and that the send counts.
 func TestRejected(t *testing.T) {
-	p := newProvider(t)
-	s := start(t, nil, append(p.env(), "SMS_PROVIDERS=webhook,console")...)
-	p.status.Store(422)
-	if got := s.status(s.want(s.request(phone), 202, ""), "failed"); got.field("resend_in") == 0.0 {
-		t.Errorf("after a rejection: %s; want the send to count", got.body)
+	p := servicetest.NewWebhook(t)
+	s := servicetest.Start(t, nil, append(p.Settings(), "SMS_PROVIDERS=webhook,console")...)
+	p.Status.Store(422)
+	if got := s.AwaitStatus(s.Want(s.Request(servicetest.Phone), 202, ""), "failed"); got.Field("resend_in") == 0.0 {
+		t.Errorf("after a rejection: %s; want the send to count", got.Body)
 	}
-	if len(p.sent()) != 1 || strings.Contains(s.out.String(), "SMS to") {
-		t.Errorf("%d tries, and on standard output %s; want one", len(p.sent()), s.out.String())
+	if len(p.Messages()) != 1 || strings.Contains(s.Stdout.String(), "SMS to") {
+		t.Errorf("%d tries, and on standard output %s; want one", len(p.Messages()), s.Stdout.String())
 	}
 }
 
 func TestFailover(t *testing.T) {
-	p := newProvider(t)
-	s := start(t, nil, append(p.env(), "SMS_PROVIDERS=webhook,console")...)
-	p.status.Store(503)
-	s.want(s.verify(phone, s.code(phone)), 201, "")
-	if !strings.Contains(s.log.String(), `msg="provider failed" provider=webhook`) {
+	p := servicetest.NewWebhook(t)
+	s := servicetest.Start(t, nil, append(p.Settings(), "SMS_PROVIDERS=webhook,console")...)
+	p.Status.Store(503)
+	s.Want(s.Verify(servicetest.Phone, s.Code(servicetest.Phone)), 201, "")
+	if !strings.Contains(s.Log.String(), `msg="provider failed" provider=webhook`) {
 		t.Errorf("the log does not say that the provider failed")
 	}
 }
 
 // TestHangingProvider holds that a person does not wait for a provider that hangs.
 func TestHangingProvider(t *testing.T) {
-	p := newProvider(t)
-	p.hold = make(chan struct{})
-	defer close(p.hold)
-	s := start(t, nil, append(p.env(), "SMS_PROVIDERS=webhook,console")...)
+	p := servicetest.NewWebhook(t)
+	p.Hold = make(chan struct{})
+	defer close(p.Hold)
+	s := servicetest.Start(t, nil, append(p.Settings(), "SMS_PROVIDERS=webhook,console")...)
 	began := time.Now()
-	a := s.want(s.request(phone), 202, "")
+	a := s.Want(s.Request(servicetest.Phone), 202, "")
 	if took := time.Since(began); took > time.Second {
 		t.Errorf("the request took %v", took)
 	}
-	s.status(a, "sent")
+	s.AwaitStatus(a, "sent")
 	if took := time.Since(began); took > 3*time.Second {
 		t.Errorf("the message left after %v; want at most 3s", took)
 	}
-	s.want(s.verify(phone, s.shown(phone)), 201, "")
+	s.Want(s.Verify(servicetest.Phone, s.ShownCode(servicetest.Phone)), 201, "")
 }
 
 func TestRoutesAndChannels(t *testing.T) {
-	p := newProvider(t)
-	s := start(t, nil, append(p.env(), "SMS_PROVIDERS=console", "SMS_ROUTES=IR=webhook,console;DE=webhook", "SMS_WEBHOOK_CHANNELS=voice,sms")...)
-	s.want(s.request(phone), 202, "")
-	s.want(s.request("+14155552671", "Accept-Language: de-AT, en;q=0.5"), 202, "")
-	if got := s.want(s.call("POST", "/otp/request", object("phone", "+4915123456789", "channel", "voice")), 202, ""); got.text("channel") != "voice" {
-		t.Errorf("request: %s; want voice", got.body)
+	p := servicetest.NewWebhook(t)
+	s := servicetest.Start(t, nil, append(p.Settings(), "SMS_PROVIDERS=console", "SMS_ROUTES=IR=webhook,console;DE=webhook", "SMS_WEBHOOK_CHANNELS=voice,sms")...)
+	s.Want(s.Request(servicetest.Phone), 202, "")
+	s.Want(s.Request("+14155552671", "Accept-Language: de-AT, en;q=0.5"), 202, "")
+	if got := s.Want(s.Call("POST", "/otp/request", servicetest.JSON("phone", "+4915123456789", "channel", "voice")), 202, ""); got.Text("channel") != "voice" {
+		t.Errorf("request: %s; want voice", got.Body)
 	}
-	s.want(s.call("POST", "/otp/request", object("phone", "+14155552672", "channel", "voice")), 422, "invalid_field")
-	s.want(s.call("POST", "/otp/request", object("phone", "+4915123456780", "channel", "telegram")), 422, "invalid_field")
-	s.want(s.call("POST", "/otp/request", object("phone", "+4915123456780", "channel", "pigeon")), 422, "invalid_field")
-	s.delivered()
+	s.Want(s.Call("POST", "/otp/request", servicetest.JSON("phone", "+14155552672", "channel", "voice")), 422, "invalid_field")
+	s.Want(s.Call("POST", "/otp/request", servicetest.JSON("phone", "+4915123456780", "channel", "telegram")), 422, "invalid_field")
+	s.Want(s.Call("POST", "/otp/request", servicetest.JSON("phone", "+4915123456780", "channel", "pigeon")), 422, "invalid_field")
+	s.AwaitMessages()
 	var sent []string
-	for _, m := range p.sent() {
+	for _, m := range p.Messages() {
 		sent = append(sent, m["to"]+" "+m["channel"]+" "+m["locale"])
 	}
 	slices.Sort(sent)
-	if want := []string{"+4915123456789 voice de", phone + " sms fa"}; !slices.Equal(sent, want) {
+	if want := []string{"+4915123456789 voice de", servicetest.Phone + " sms fa"}; !slices.Equal(sent, want) {
 		t.Errorf("the webhook was sent %v; want %v", sent, want)
 	}
-	if out := s.out.String(); strings.Count(out, "SMS to") != 1 || !strings.Contains(out, "SMS to +14155552671") || !strings.Contains(out, "Anmelde") {
+	if out := s.Stdout.String(); strings.Count(out, "SMS to") != 1 || !strings.Contains(out, "SMS to +14155552671") || !strings.Contains(out, "Anmelde") {
 		t.Errorf("the console shows %s; want one message in German", out)
 	}
 }
 
 // TestResends holds that the second resend begins with another provider.
 func TestResends(t *testing.T) {
-	p := newProvider(t)
-	s := start(t, nil, append(p.env(), "SMS_PROVIDERS=webhook,console", "OTP_RESEND_AFTER=off")...)
+	p := servicetest.NewWebhook(t)
+	s := servicetest.Start(t, nil, append(p.Settings(), "SMS_PROVIDERS=webhook,console", "OTP_RESEND_AFTER=off")...)
 	for i, want := range []int{1, 2, 2} {
-		s.want(s.request(phone), 202, "")
-		s.delivered()
-		if n := len(p.sent()); n != want {
+		s.Want(s.Request(servicetest.Phone), 202, "")
+		s.AwaitMessages()
+		if n := len(p.Messages()); n != want {
 			t.Errorf("after request %d the webhook has %d messages; want %d", i+1, n, want)
 		}
 	}
-	if code := s.shown(phone); code != p.sent()[0]["code"] {
+	if code := s.ShownCode(servicetest.Phone); code != p.Messages()[0]["code"] {
 		t.Errorf("the other provider's code is %s; want the same", code)
 	}
 }
@@ -166,9 +155,9 @@ func TestDeliveryReports(t *testing.T) {
 		_, _ = fmt.Fprintf(w, `{"sid":%q,"status":"queued","error_code":null}`, sid)
 	}))
 	defer twilio.Close()
-	s := start(t, nil, "SMS_PROVIDERS=twilio", "TWILIO_ACCOUNT_SID=AC0123456789abcdef0123456789abcdef", "TWILIO_AUTH_TOKEN="+token,
+	s := servicetest.Start(t, nil, "SMS_PROVIDERS=twilio", "TWILIO_ACCOUNT_SID=AC0123456789abcdef0123456789abcdef", "TWILIO_AUTH_TOKEN="+token,
 		"TWILIO_FROM=+15005550006", "TWILIO_BASE_URL="+twilio.URL, "PUBLIC_URL=https://otp.example.com/", "OTP_RESEND_AFTER=off")
-	report := func(sid, status, key string) answer {
+	report := func(sid, status, key string) servicetest.Answer {
 		t.Helper()
 		mu.Lock()
 		callback, err := url.Parse(messages[0].Get("StatusCallback"))
@@ -183,29 +172,29 @@ func TestDeliveryReports(t *testing.T) {
 		}
 		mac := hmac.New(sha1.New, []byte(key))
 		_, _ = io.WriteString(mac, signed)
-		return s.call("POST", callback.RequestURI(), form.Encode(), "Content-Type: application/x-www-form-urlencoded",
+		return s.Call("POST", callback.RequestURI(), form.Encode(), "Content-Type: application/x-www-form-urlencoded",
 			"X-Twilio-Signature: "+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
 	}
-	first := s.want(s.request(phone), 202, "")
-	s.status(first, "sent")
+	first := s.Want(s.Request(servicetest.Phone), 202, "")
+	s.AwaitStatus(first, "sent")
 	sid := fmt.Sprintf("SM%032d", 1)
-	s.want(report(sid, "sent", token), 200, "")
-	s.status(first, "sent")
-	s.want(report(sid, "delivered", "another-token"), 401, "invalid_signature")
-	s.status(first, "sent")
-	s.want(report("SM00000000000000000000000000000009", "delivered", token), 200, "") // not known
-	s.want(report(sid, "delivered", token), 200, "")
-	s.status(first, "delivered")
-	s.want(report(sid, "delivered", token), 200, "")
+	s.Want(report(sid, "sent", token), 200, "")
+	s.AwaitStatus(first, "sent")
+	s.Want(report(sid, "delivered", "another-token"), 401, "invalid_signature")
+	s.AwaitStatus(first, "sent")
+	s.Want(report("SM00000000000000000000000000000009", "delivered", token), 200, "") // not known
+	s.Want(report(sid, "delivered", token), 200, "")
+	s.AwaitStatus(first, "delivered")
+	s.Want(report(sid, "delivered", token), 200, "")
 
-	second := s.want(s.request(phone), 202, "")
-	s.status(second, "sent")
-	s.want(report(fmt.Sprintf("SM%032d", 2), "undelivered", token), 200, "")
-	s.status(second, "failed")
-	s.status(first, "delivered")
+	second := s.Want(s.Request(servicetest.Phone), 202, "")
+	s.AwaitStatus(second, "sent")
+	s.Want(report(fmt.Sprintf("SM%032d", 2), "undelivered", token), 200, "")
+	s.AwaitStatus(second, "failed")
+	s.AwaitStatus(first, "delivered")
 
 	for _, path := range []string{"/hooks/vonage", "/hooks/console", "/hooks/kavenegar/secret", "/hooks/twilio/secret/more"} {
-		s.want(s.call("POST", path, "{}"), 404, "not_found")
+		s.Want(s.Call("POST", path, "{}"), 404, "not_found")
 	}
 	mu.Lock()
 	defer mu.Unlock()
@@ -221,17 +210,17 @@ func TestReportsBySecret(t *testing.T) {
 	}))
 	defer kavenegar.Close()
 	const secret = "a-secret-part-of-the-path"
-	s := start(t, nil, "SMS_PROVIDERS=kavenegar", "KAVENEGAR_API_KEY=key", "KAVENEGAR_BASE_URL="+kavenegar.URL, "HOOK_SECRET="+secret)
-	a := s.want(s.request(phone), 202, "")
-	s.status(a, "sent")
+	s := servicetest.Start(t, nil, "SMS_PROVIDERS=kavenegar", "KAVENEGAR_API_KEY=key", "KAVENEGAR_BASE_URL="+kavenegar.URL, "HOOK_SECRET="+secret)
+	a := s.Want(s.Request(servicetest.Phone), 202, "")
+	s.AwaitStatus(a, "sent")
 	const query = "?messageid=8792343&status=10"
-	s.want(s.call("GET", "/hooks/kavenegar"+query, ""), 401, "invalid_signature")
-	s.want(s.call("GET", "/hooks/kavenegar/another-secret"+query, ""), 401, "invalid_signature")
-	s.want(s.call("GET", "/hooks/kavenegar/"+secret+"?messageid=x&status=10", ""), 400, "bad_request")
-	s.status(a, "sent")
-	s.want(s.call("GET", "/hooks/kavenegar/"+secret+query, ""), 200, "")
-	s.status(a, "delivered")
-	if strings.Contains(s.log.String(), secret) {
+	s.Want(s.Call("GET", "/hooks/kavenegar"+query, ""), 401, "invalid_signature")
+	s.Want(s.Call("GET", "/hooks/kavenegar/another-secret"+query, ""), 401, "invalid_signature")
+	s.Want(s.Call("GET", "/hooks/kavenegar/"+secret+"?messageid=x&status=10", ""), 400, "bad_request")
+	s.AwaitStatus(a, "sent")
+	s.Want(s.Call("GET", "/hooks/kavenegar/"+secret+query, ""), 200, "")
+	s.AwaitStatus(a, "delivered")
+	if strings.Contains(s.Log.String(), secret) {
 		t.Error("the log holds the secret of the path")
 	}
 }
@@ -245,21 +234,21 @@ func TestOwnTexts(t *testing.T) {
 		}
 	}
 	write("fa.tmpl", `{{define "login"}}{{.Code}} رمز {{.App}}{{end}}`)
-	s := start(t, nil, "SMS_TEXTS="+dir, "APP_NAME=Bazaar", "WEBOTP_ORIGIN=https://login.example.com", "ANDROID_APP_HASH=FA+9qCX9VSu")
-	s.want(s.request(phone), 202, "")
-	code := s.shown(phone)
-	if want := "SMS to " + phone + ": " + code + " رمز Bazaar FA+9qCX9VSu @login.example.com #" + code + "\n"; !strings.Contains(s.out.String(), want) {
-		t.Errorf("the console shows %q; want %q", s.out.String(), want)
+	s := servicetest.Start(t, nil, "SMS_TEXTS="+dir, "APP_NAME=Bazaar", "WEBOTP_ORIGIN=https://login.example.com", "ANDROID_APP_HASH=FA+9qCX9VSu")
+	s.Want(s.Request(servicetest.Phone), 202, "")
+	code := s.ShownCode(servicetest.Phone)
+	if want := "SMS to " + servicetest.Phone + ": " + code + " رمز Bazaar FA+9qCX9VSu @login.example.com #" + code + "\n"; !strings.Contains(s.Stdout.String(), want) {
+		t.Errorf("the console shows %q; want %q", s.Stdout.String(), want)
 	}
-	if strings.Contains(s.log.String(), "costs more") {
-		t.Errorf("the log says that a text costs more: %s", s.log.String())
+	if strings.Contains(s.Log.String(), "costs more") {
+		t.Errorf("the log says that a text costs more: %s", s.Log.String())
 	}
-	long := start(t, nil, "WEBOTP_ORIGIN=https://"+strings.Repeat("a-long-name.", 5)+"example.com")
-	if !regexp.MustCompile(`level=WARN msg="text costs more than one message" locale=fa purpose=login segments=2`).MatchString(long.log.String()) {
-		t.Errorf("the log does not say that a text costs more: %s", long.log.String())
+	long := servicetest.Start(t, nil, "WEBOTP_ORIGIN=https://"+strings.Repeat("a-long-name.", 5)+"example.com")
+	if !regexp.MustCompile(`level=WARN msg="text costs more than one message" locale=fa purpose=login segments=2`).MatchString(long.Log.String()) {
+		t.Errorf("the log does not say that a text costs more: %s", long.Log.String())
 	}
 	write("fa.tmpl", `{{define "login"}}{{.Cod}}{{end}}`)
-	if status, _, log := run(t, t.TempDir(), []string{"SMS_TEXTS=" + dir}); status != 2 || !strings.Contains(log, "SMS_TEXTS: ") || !strings.Contains(log, "fa.tmpl") {
+	if status, _, log := servicetest.Run(t, t.TempDir(), []string{"SMS_TEXTS=" + dir}); status != 2 || !strings.Contains(log, "SMS_TEXTS: ") || !strings.Contains(log, "fa.tmpl") {
 		t.Errorf("with a faulty template: %d, %s; want 2, and which", status, log)
 	}
 }
@@ -289,7 +278,7 @@ func newPost(t *testing.T, delay time.Duration) *post {
 }
 
 func (p *post) env() []string {
-	return []string{"SMS_PROVIDERS=webhook", "SMS_WEBHOOK_URL=" + p.URL, "OTP_LIMIT_IP=off", "OTP_SECRET=" + otpSecret}
+	return []string{"SMS_PROVIDERS=webhook", "SMS_WEBHOOK_URL=" + p.URL, "OTP_LIMIT_IP=off", "OTP_SECRET=" + servicetest.OTPSecret}
 }
 
 // missing gives the phones that no message has reached.
@@ -321,7 +310,7 @@ func (p *post) check(t *testing.T, phones []string) (twice int) {
 
 // ask makes one request for a code without the service's own helper, which takes a broken connection for a fault.
 func ask(base, phone string) (accepted bool) {
-	response, err := client.Post(base+"/otp/request", "application/json", strings.NewReader(object("phone", phone)))
+	response, err := servicetest.Client.Post(base+"/otp/request", "application/json", strings.NewReader(servicetest.JSON("phone", phone)))
 	if err != nil {
 		return false
 	}
@@ -335,8 +324,8 @@ func TestKilledWhileSending(t *testing.T) {
 	t.Parallel()
 	const requests = 2000
 	p := newPost(t, 100*time.Millisecond)
-	stores := real(t)
-	address := freeAddress(t)
+	stores := servicetest.RealStores(t)
+	address := servicetest.FreeAddress(t)
 	env := slices.Concat(stores, p.env(), []string{"HTTP_ADDR=" + address})
 	var accepted []string
 	var mu sync.Mutex
@@ -366,7 +355,7 @@ func TestKilledWhileSending(t *testing.T) {
 	go func() { asking.Wait(); close(done) }()
 	kills := 0
 	dir := t.TempDir()
-	s := launch(t, dir, env...)
+	s := servicetest.Launch(t, dir, env...)
 	for deadline := time.Now().Add(2 * time.Minute); ; kills++ {
 		select {
 		case <-done:
@@ -374,31 +363,31 @@ func TestKilledWhileSending(t *testing.T) {
 			if time.Now().After(deadline) {
 				t.Fatalf("only %d of %d requests were accepted", len(accepted), requests)
 			}
-			s.signal(syscall.SIGKILL)
-			s = launch(t, dir, env...)
+			s.End(syscall.SIGKILL)
+			s = servicetest.Launch(t, dir, env...)
 			continue
 		}
 		break
 	}
-	s.signal(syscall.SIGKILL) // the last ones too
-	s = launch(t, dir, env...)
-	s.await()
+	s.End(syscall.SIGKILL) // the last ones too
+	s = servicetest.Launch(t, dir, env...)
+	s.Await()
 	began := time.Now()
-	eventually(t, "every accepted message has arrived", func() bool { return len(p.missing(accepted)) == 0 })
+	servicetest.Eventually(t, "every accepted message has arrived", func() bool { return len(p.missing(accepted)) == 0 })
 	took := time.Since(began)
 	time.Sleep(time.Second)
 	t.Logf("%d accepted, %d kills, %d sent twice, the last one %v after the last start", len(accepted), kills+1, p.check(t, accepted), took)
 	if took > 12*time.Second {
 		t.Errorf("the last message was taken over after %v; want 10s", took)
 	}
-	empty(t, stores[1])
+	servicetest.AwaitEmptyOutbox(t, stores)
 }
 
 // TestTakenOver holds that a message in the hands of a copy that is killed goes out by another, and by the same after a
 // restart, with the same identifier, on a single Redis and on a cluster.
 func TestTakenOver(t *testing.T) {
 	for name, redis := range map[string]func() []string{
-		"single": func() []string { return []string{"REDIS_URL=" + redisURL(t)} },
+		"single": func() []string { return []string{"REDIS_URL=" + servicetest.RedisURL(t)} },
 		"cluster": func() []string {
 			return []string{"REDIS_URL=" + os.Getenv("TEST_REDIS_CLUSTER_URL"), "REDIS_MODE=cluster"}
 		},
@@ -408,33 +397,33 @@ func TestTakenOver(t *testing.T) {
 				if name == "single" { // there is one cluster, whose messages any copy would take over
 					t.Parallel()
 				}
-				p := newProvider(t)
-				p.hold = make(chan struct{})
-				stores := append(redis(), "OTP_SECRET="+otpSecret, "OTP_LIMIT_IP=off")
-				s := start(t, stores, p.env()...)
-				var other *service
+				p := servicetest.NewWebhook(t)
+				p.Hold = make(chan struct{})
+				stores := append(redis(), "OTP_SECRET="+servicetest.OTPSecret, "OTP_LIMIT_IP=off")
+				s := servicetest.Start(t, stores, p.Settings()...)
+				var other *servicetest.Service
 				if by == "another copy" {
-					other = start(t, stores, p.env()...)
+					other = servicetest.Start(t, stores, p.Settings()...)
 				}
 				to := fmt.Sprintf("+98912%07d", 3_000_000+len(name)*10+len(by))
-				accepted := s.want(s.request(to), 202, "")
-				eventually(t, "the message is on its way", func() bool { return len(p.sent()) == 1 })
-				s.signal(syscall.SIGKILL)
-				close(p.hold)
+				accepted := s.Want(s.Request(to), 202, "")
+				servicetest.Eventually(t, "the message is on its way", func() bool { return len(p.Messages()) == 1 })
+				s.End(syscall.SIGKILL)
+				close(p.Hold)
 				if other == nil {
-					other = launch(t, s.dir, s.env...)
-					other.await()
+					other = servicetest.Launch(t, s.Dir, s.Env...)
+					other.Await()
 				}
 				began := time.Now()
-				other.status(accepted, "sent")
+				other.AwaitStatus(accepted, "sent")
 				if took := time.Since(began); took > 10*time.Second {
 					t.Errorf("it was taken over after %v; want at most 10s", took)
 				}
-				sent := p.sent()
+				sent := p.Messages()
 				if len(sent) != 2 || sent[0]["id"] != sent[1]["id"] || sent[0]["code"] != sent[1]["code"] {
 					t.Errorf("messages %v; want the same one twice", sent)
 				}
-				other.want(other.verify(to, sent[1]["code"]), 201, "")
+				other.Want(other.Verify(to, sent[1]["code"]), 201, "")
 			})
 		}
 	}
@@ -444,8 +433,8 @@ func TestTakenOver(t *testing.T) {
 func TestStoppedWhileSending(t *testing.T) {
 	t.Parallel()
 	p := newPost(t, 200*time.Millisecond)
-	stores := real(t)
-	first, second := start(t, stores, p.env()...), start(t, stores, p.env()...)
+	stores := servicetest.RealStores(t)
+	first, second := servicetest.Start(t, stores, p.env()...), servicetest.Start(t, stores, p.env()...)
 	var accepted []string
 	var mu sync.Mutex
 	var asking sync.WaitGroup
@@ -453,7 +442,7 @@ func TestStoppedWhileSending(t *testing.T) {
 		asking.Go(func() {
 			for j := range 50 {
 				phone := fmt.Sprintf("+98912%07d", 2_000_000+1000*i+j)
-				if ask([]string{first.url, second.url}[j%2], phone) {
+				if ask([]string{first.URL, second.URL}[j%2], phone) {
 					mu.Lock()
 					accepted = append(accepted, phone)
 					mu.Unlock()
@@ -462,51 +451,21 @@ func TestStoppedWhileSending(t *testing.T) {
 		})
 	}
 	time.Sleep(300 * time.Millisecond)
-	if err := first.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	first.Signal(syscall.SIGSTOP)
 	time.Sleep(15 * time.Second)
 	mu.Lock()
 	stuck := p.missing(accepted)
 	mu.Unlock()
-	if err := first.cmd.Process.Signal(syscall.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
+	first.Signal(syscall.SIGCONT)
 	if len(stuck) > 0 {
 		t.Errorf("%d messages were not taken over within 15s: %v", len(stuck), stuck)
 	}
 	asking.Wait()
-	eventually(t, "every accepted message has arrived", func() bool { return len(p.missing(accepted)) == 0 })
+	servicetest.Eventually(t, "every accepted message has arrived", func() bool { return len(p.missing(accepted)) == 0 })
 	time.Sleep(time.Second)
 	t.Logf("%d accepted, %d sent twice", len(accepted), p.check(t, accepted))
 	if len(accepted) < 300 {
 		t.Errorf("only %d requests were accepted", len(accepted))
 	}
-	empty(t, stores[1])
-}
-
-// empty holds that no outbox keeps anything.
-func empty(t *testing.T, setting string) {
-	t.Helper()
-	o, err := redis.ParseURL(strings.TrimPrefix(setting, "REDIS_URL="))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := redis.NewClient(o)
-	defer r.Close()
-	eventually(t, "every outbox is empty", func() bool {
-		left := int64(0)
-		for _, key := range r.Keys(t.Context(), "otp:*:outbox").Val() {
-			left += r.XLen(t.Context(), key).Val()
-		}
-		return left == 0
-	})
-}
-
-// freeAddress gives one that a service can be started on again and again.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	s := httptest.NewServer(http.NotFoundHandler())
-	defer s.Close()
-	return s.Listener.Addr().String()
+	servicetest.AwaitEmptyOutbox(t, stores)
 }

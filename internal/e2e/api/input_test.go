@@ -1,4 +1,4 @@
-package e2e
+package api
 
 import (
 	"bufio"
@@ -8,12 +8,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"dekamond-otp/internal/e2e/servicetest"
 )
 
 func TestBadInput(t *testing.T) {
-	s := start(t, nil, "OTP_RESEND_AFTER=off", "OTP_LIMIT_PHONE=off")
-	code := s.code(phone)
-	good := object("phone", phone)
+	s := servicetest.Start(t, nil, "OTP_RESEND_AFTER=off", "OTP_LIMIT_PHONE=off")
+	code := s.Code(servicetest.Phone)
+	good := servicetest.JSON("phone", servicetest.Phone)
 	for _, tc := range []struct {
 		name, path, body string
 		status           int
@@ -23,7 +25,7 @@ func TestBadInput(t *testing.T) {
 		{"no JSON", "/otp/request", "phone=1", 400, "invalid_json"},
 		{"null", "/otp/request", "null", 400, "invalid_json"},
 		{"array", "/otp/request", "[" + good + "]", 400, "invalid_json"},
-		{"string", "/otp/request", `"` + phone + `"`, 400, "invalid_json"},
+		{"string", "/otp/request", `"` + servicetest.Phone + `"`, 400, "invalid_json"},
 		{"cut off", "/otp/request", good[:len(good)-1], 400, "invalid_json"},
 		{"two objects", "/otp/request", good + good, 400, "invalid_json"},
 		{"bytes after", "/otp/request", good + "x", 400, "invalid_json"},
@@ -51,32 +53,32 @@ func TestBadInput(t *testing.T) {
 		{"known channel and locale", "/otp/request", `{"phone":"+989121234567","channel":"sms","locale":"fa-IR","unknown":[{}]}`, 202, ""},
 
 		{"no code", "/otp/verify", good, 422, "invalid_code_format"},
-		{"empty code", "/otp/verify", object("phone", phone, "code", ""), 422, "invalid_code_format"},
+		{"empty code", "/otp/verify", servicetest.JSON("phone", servicetest.Phone, "code", ""), 422, "invalid_code_format"},
 		{"null code", "/otp/verify", `{"phone":"+989121234567","code":null}`, 422, "invalid_code_format"},
 		{"code of another type", "/otp/verify", `{"phone":"+989121234567","code":` + strings.TrimLeft(code, "0") + `}`, 422, "invalid_code_format"},
 		{"code in a list", "/otp/verify", `{"phone":"+989121234567","code":["` + code + `"]}`, 422, "invalid_code_format"},
-		{"short code", "/otp/verify", object("phone", phone, "code", code[:5]), 422, "invalid_code_format"},
-		{"long code", "/otp/verify", object("phone", phone, "code", code+"0"), 422, "invalid_code_format"},
-		{"code with a space", "/otp/verify", object("phone", phone, "code", code+" "), 422, "invalid_code_format"},
-		{"code with a sign", "/otp/verify", object("phone", phone, "code", "+"+code[1:]), 422, "invalid_code_format"},
-		{"letters", "/otp/verify", object("phone", phone, "code", "abcdef"), 422, "invalid_code_format"},
-		{"bad phone", "/otp/verify", object("phone", "x", "code", code), 422, "invalid_phone"},
+		{"short code", "/otp/verify", servicetest.JSON("phone", servicetest.Phone, "code", code[:5]), 422, "invalid_code_format"},
+		{"long code", "/otp/verify", servicetest.JSON("phone", servicetest.Phone, "code", code+"0"), 422, "invalid_code_format"},
+		{"code with a space", "/otp/verify", servicetest.JSON("phone", servicetest.Phone, "code", code+" "), 422, "invalid_code_format"},
+		{"code with a sign", "/otp/verify", servicetest.JSON("phone", servicetest.Phone, "code", "+"+code[1:]), 422, "invalid_code_format"},
+		{"letters", "/otp/verify", servicetest.JSON("phone", servicetest.Phone, "code", "abcdef"), 422, "invalid_code_format"},
+		{"bad phone", "/otp/verify", servicetest.JSON("phone", "x", "code", code), 422, "invalid_phone"},
 		{"no JSON at verify", "/otp/verify", "x", 400, "invalid_json"},
-		{"too large", "/otp/verify", object("phone", strings.Repeat("9", 2048)), 413, "body_too_large"},
+		{"too large", "/otp/verify", servicetest.JSON("phone", strings.Repeat("9", 2048)), 413, "body_too_large"},
 	} {
-		a := s.call("POST", tc.path, tc.body)
-		if a.status != tc.status || a.text("code") != tc.code {
-			t.Errorf("%s: %d %s; want %d %s", tc.name, a.status, a.body, tc.status, tc.code)
+		a := s.Call("POST", tc.path, tc.body)
+		if a.Status != tc.status || a.Text("code") != tc.code {
+			t.Errorf("%s: %d %s; want %d %s", tc.name, a.Status, a.Body, tc.status, tc.code)
 		}
-		if a.status >= 400 && (a.header.Get("Content-Type") != "application/problem+json" || a.text("request_id") != a.header.Get("X-Request-ID")) {
-			t.Errorf("%s: %v %s; want a problem with its request_id", tc.name, a.header, a.body)
+		if a.Status >= 400 && (a.Header.Get("Content-Type") != "application/problem+json" || a.Text("request_id") != a.Header.Get("X-Request-ID")) {
+			t.Errorf("%s: %v %s; want a problem with its request_id", tc.name, a.Header, a.Body)
 		}
 	}
-	s.want(s.verify(phone, s.shown(phone)), 201, "") // none of it cost a try
+	s.Want(s.Verify(servicetest.Phone, s.ShownCode(servicetest.Phone)), 201, "") // none of it cost a try
 }
 
 func TestMediaTypes(t *testing.T) {
-	s := start(t, nil, "OTP_RESEND_AFTER=off", "OTP_LIMIT_PHONE=off")
+	s := servicetest.Start(t, nil, "OTP_RESEND_AFTER=off", "OTP_LIMIT_PHONE=off")
 	for header, status := range map[string]int{
 		"Content-Type: application/json; charset=utf-8": 202, "Content-Type: Application/JSON": 202,
 		"Content-Type: application/json; charset=utf-16":   415,
@@ -91,30 +93,30 @@ func TestMediaTypes(t *testing.T) {
 		"X-HTTP-Method-Override: DELETE":                   202,
 		"X-Request-ID: " + strings.Repeat("a", 1000):       202,
 	} {
-		a := s.request(phone, header)
-		if a.status != status || (status == 415 && a.text("code") != "unsupported_media_type") {
-			t.Errorf("%s: %d %s; want %d", header, a.status, a.body, status)
+		a := s.Request(servicetest.Phone, header)
+		if a.Status != status || (status == 415 && a.Text("code") != "unsupported_media_type") {
+			t.Errorf("%s: %d %s; want %d", header, a.Status, a.Body, status)
 		}
 	}
 }
 
 func TestNoNoNo(t *testing.T) {
-	s := start(t, nil)
+	s := servicetest.Start(t, nil)
 	for accept, isJSON := range map[string]bool{
 		"": false, "*/*": false, "text/html,*/*;q=0.8": false, "application/json;q=0": false, "application/*": false,
 		"application/json": true, "application/problem+json": true, "text/plain, application/json;q=0.5": true, "application/vnd.api+json": true,
 	} {
-		a := s.verify(phone, "000000", "Accept: "+accept)
+		a := s.Verify(servicetest.Phone, "000000", "Accept: "+accept)
 		if isJSON {
-			s.want(a, 401, "invalid_code")
-		} else if a.status != 401 || a.body != "no no no" || a.header.Get("Content-Type") != "text/plain; charset=utf-8" {
-			t.Errorf("Accept %q: %d %s; want 401 no no no", accept, a.status, a.body)
+			s.Want(a, 401, "invalid_code")
+		} else if a.Status != 401 || a.Body != "no no no" || a.Header.Get("Content-Type") != "text/plain; charset=utf-8" {
+			t.Errorf("Accept %q: %d %s; want 401 no no no", accept, a.Status, a.Body)
 		}
 	}
 }
 
 func TestUnknownPathsAndMethods(t *testing.T) {
-	s := start(t, nil)
+	s := servicetest.Start(t, nil)
 	for _, tc := range []struct {
 		method, path string
 		status       int
@@ -134,19 +136,19 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 		{"PROPFIND", "/x", 404, "not_found", ""},
 		{"GET", "/%00%0aFORGED", 404, "not_found", ""},
 	} {
-		a := s.call(tc.method, tc.path, "")
-		if a.status != tc.status || a.text("code") != tc.code || a.header.Get("Allow") != tc.allow {
-			t.Errorf("%s %s: %d %s, Allow %q; want %d %s, %q", tc.method, tc.path, a.status, a.body, a.header.Get("Allow"), tc.status, tc.code, tc.allow)
+		a := s.Call(tc.method, tc.path, "")
+		if a.Status != tc.status || a.Text("code") != tc.code || a.Header.Get("Allow") != tc.allow {
+			t.Errorf("%s %s: %d %s, Allow %q; want %d %s, %q", tc.method, tc.path, a.Status, a.Body, a.Header.Get("Allow"), tc.status, tc.code, tc.allow)
 		}
 	}
-	if strings.Contains(s.log.String(), "FORGED") || strings.Contains(s.log.String(), "PROPFIND") {
-		t.Errorf("a stranger wrote into the log:\n%s", s.log.String())
+	if strings.Contains(s.Log.String(), "FORGED") || strings.Contains(s.Log.String(), "PROPFIND") {
+		t.Errorf("a stranger wrote into the log:\n%s", s.Log.String())
 	}
 }
 
 func TestRawHTTP(t *testing.T) {
-	s := start(t, nil)
-	address := strings.TrimPrefix(s.url, "http://")
+	s := servicetest.Start(t, nil)
+	address := strings.TrimPrefix(s.URL, "http://")
 	const post = "POST /otp/request HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 	for name, tc := range map[string]struct {
 		request string
@@ -177,14 +179,14 @@ func TestRawHTTP(t *testing.T) {
 			}
 			defer response.Body.Close()
 			text, _ := io.ReadAll(response.Body)
-			a := answer{response.StatusCode, response.Header, string(text)}
-			if a.status != tc.status || a.text("code") != tc.code || a.text("request_id") == "" {
-				t.Errorf("%d %s; want %d %s", a.status, a.body, tc.status, tc.code)
+			a := servicetest.Answer{Status: response.StatusCode, Header: response.Header, Body: string(text)}
+			if a.Status != tc.status || a.Text("code") != tc.code || a.Text("request_id") == "" {
+				t.Errorf("%d %s; want %d %s", a.Status, a.Body, tc.status, tc.code)
 			}
 			if !response.Close {
 				t.Error("the connection stays open")
 			}
-			if log := s.log.String() + s.out.String(); strings.Contains(strings.ToUpper(log), "FORGED") {
+			if log := s.Log.String() + s.Stdout.String(); strings.Contains(strings.ToUpper(log), "FORGED") {
 				t.Errorf("a stranger wrote into the log:\n%s", log)
 			}
 		})
@@ -204,28 +206,28 @@ func TestForwardedFor(t *testing.T) {
 		{"127.0.0.1,10.0.0.0/8", "198.51.100.7:4711, [::ffff:10.1.2.3]:80", true},
 		{"127.0.0.1", "198.51.100.7, 10.1.2.3", false},
 	} {
-		s := start(t, nil, "OTP_LIMIT_IP=1/10m", "TRUSTED_PROXIES="+tc.proxies)
-		s.want(s.request("+989121234501", "X-Forwarded-For: 198.51.100.7"), 202, "")
-		if a := s.request("+989121234502", "X-Forwarded-For: "+tc.header); (a.status == 429) != tc.same {
-			t.Errorf("%s behind %q: %d; want the same address: %t", tc.header, tc.proxies, a.status, tc.same)
+		s := servicetest.Start(t, nil, "OTP_LIMIT_IP=1/10m", "TRUSTED_PROXIES="+tc.proxies)
+		s.Want(s.Request("+989121234501", "X-Forwarded-For: 198.51.100.7"), 202, "")
+		if a := s.Request("+989121234502", "X-Forwarded-For: "+tc.header); (a.Status == 429) != tc.same {
+			t.Errorf("%s behind %q: %d; want the same address: %t", tc.header, tc.proxies, a.Status, tc.same)
 		}
 	}
 }
 
 func TestCORS(t *testing.T) {
-	s := start(t, nil, "CORS_ORIGINS=https://app.example.com")
+	s := servicetest.Start(t, nil, "CORS_ORIGINS=https://app.example.com")
 	for origin, want := range map[string]string{"https://app.example.com": "https://app.example.com", "https://evil.example.com": ""} {
-		preflight := s.call("OPTIONS", "/otp/verify", "", "Origin: "+origin, "Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type")
+		preflight := s.Call("OPTIONS", "/otp/verify", "", "Origin: "+origin, "Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type")
 		for _, method := range []string{"GET", "POST", "PATCH", "DELETE"} {
-			if allowed := preflight.header.Get("Access-Control-Allow-Methods"); !strings.Contains(allowed, method) {
+			if allowed := preflight.Header.Get("Access-Control-Allow-Methods"); !strings.Contains(allowed, method) {
 				t.Errorf("preflight allows %s; want %s too", allowed, method)
 			}
 		}
-		answer := s.verify(phone, "000000", "Origin: "+origin)
-		if got := preflight.header.Get("Access-Control-Allow-Origin"); got != want {
+		answer := s.Verify(servicetest.Phone, "000000", "Origin: "+origin)
+		if got := preflight.Header.Get("Access-Control-Allow-Origin"); got != want {
 			t.Errorf("preflight from %s allows %q; want %q", origin, got, want)
 		}
-		if got := answer.header.Get("Access-Control-Allow-Origin"); got != want {
+		if got := answer.Header.Get("Access-Control-Allow-Origin"); got != want {
 			t.Errorf("an answer to %s allows %q; want %q", origin, got, want)
 		}
 	}

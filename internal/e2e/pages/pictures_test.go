@@ -1,4 +1,4 @@
-package e2e
+package pages
 
 import (
 	"flag"
@@ -9,9 +9,14 @@ import (
 
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+
+	"dekamond-otp/internal/e2e/servicetest"
 )
 
 var writePictures = flag.Bool("pictures", false, "write the pictures of README.md anew")
+
+// pictures is the folder that README.md takes its pictures from.
+const pictures = servicetest.Root + "docs/pictures"
 
 // largestPicture keeps the repository small.
 const largestPicture = 150 << 10
@@ -20,13 +25,13 @@ const largestPicture = 150 << 10
 // two machines draw letters alike.
 func TestPictures(t *testing.T) {
 	t.Parallel()
-	readme, err := os.ReadFile("../../README.md")
+	readme, err := os.ReadFile(servicetest.Root + "README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	take := func(t *testing.T, b *tab, name string) {
 		t.Helper()
-		if !strings.Contains(string(readme), `src="internal/e2e/pictures/`+name+`"`) {
+		if !strings.Contains(string(readme), `src="docs/pictures/`+name+`"`) {
 			t.Errorf("README.md does not show %s", name)
 		}
 		b.do(chromedp.MouseEvent(chromedp.MouseMoved, 0, 0))
@@ -37,8 +42,8 @@ func TestPictures(t *testing.T) {
 		}
 		folder := t.TempDir()
 		if *writePictures {
-			folder = "pictures"
-		} else if _, err := os.Stat(filepath.Join("pictures", name)); err != nil {
+			folder = pictures
+		} else if _, err := os.Stat(filepath.Join(pictures, name)); err != nil {
 			t.Errorf("%v; make pictures takes it", err)
 		}
 		if err := os.WriteFile(filepath.Join(folder, name), picture, 0o644); err != nil {
@@ -48,14 +53,14 @@ func TestPictures(t *testing.T) {
 	window, handset := view{width: 1280, height: 720, scale: 2}, view{width: 360, height: 640, scale: 2, mobile: true, dark: true}
 
 	t.Run("login", func(t *testing.T) {
-		s := start(t, nil, "DEFAULT_REGION=GB", "APP_NAME=Orders")
+		s := servicetest.Start(t, nil, "DEFAULT_REGION=GB", "APP_NAME=Orders")
 		b := openLogin(t, s, window)
 		b.write("#phone", "7400 123456")
 		take(t, b, "login-phone.webp")
 		b.click("#send")
 		b.step("code")
 		b.until(`document.querySelector("#messages li button")`)
-		b.press(s.shown("+447400123456")[:3])
+		b.press(s.ShownCode("+447400123456")[:3])
 		b.until(`document.querySelector("#delivery").textContent === ` + quote(said(t, "en", "delivery_sent")))
 		take(t, b, "login-code.webp")
 		b.click("#messages li button")
@@ -63,28 +68,28 @@ func TestPictures(t *testing.T) {
 		take(t, b, "login-account.webp")
 	})
 	t.Run("persian", func(t *testing.T) {
-		s := start(t, nil, "DEFAULT_REGION=IR")
-		b := open(t, s.url+"/?lang=fa", handset)
+		s := servicetest.Start(t, nil, "DEFAULT_REGION=IR")
+		b := open(t, s.URL+"/?lang=fa", handset)
 		b.step("phone")
 		b.write("#phone", digits["fa"].Replace("0912 345 6789"))
 		b.click("#send")
 		b.step("code")
-		b.press(digits["fa"].Replace(s.shown("+989123456789")[:3]))
+		b.press(digits["fa"].Replace(s.ShownCode("+989123456789")[:3]))
 		take(t, b, "login-persian.webp")
 	})
 	t.Run("docs", func(t *testing.T) {
 		v := window
 		v.height = 900
-		b := open(t, start(t, nil).url+"/docs", v)
+		b := open(t, servicetest.Start(t, nil).URL+"/docs", v)
 		b.until(`document.querySelector(".opblock")`)
 		b.text(`document.querySelector("#operations-tag-login").scrollIntoView(), ""`)
 		take(t, b, "docs.webp")
 	})
 	t.Run("operator", func(t *testing.T) {
-		s := start(t, nil, "INTERNAL_ADDR=127.0.0.1:0")
+		s := servicetest.Start(t, nil, "INTERNAL_ADDR=127.0.0.1:0")
 		v := window
 		v.zone, v.script, v.height = "UTC", day, 900
-		b := open(t, s.operatorPage(), v)
+		b := open(t, operatorPage(s), v)
 		b.click(`label:has([name=hours][value="24"])`)
 		b.until(`document.querySelectorAll(".chart canvas").length === 2`)
 		take(t, b, "operator.webp")

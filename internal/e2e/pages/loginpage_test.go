@@ -1,4 +1,4 @@
-package e2e
+package pages
 
 import (
 	"encoding/json"
@@ -15,12 +15,14 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"dekamond-otp/internal/e2e/servicetest"
 )
 
 // said is what the login page says in a language for a word, or for the code of a problem.
 func said(t *testing.T, language, word string) string {
 	t.Helper()
-	text, err := os.ReadFile("../httpapi/pages/login/words." + language + ".json")
+	text, err := os.ReadFile(servicetest.Root + "internal/httpapi/pages/login/words." + language + ".json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,9 +56,9 @@ func (b *tab) step(name string) {
 }
 
 // openLogin opens the login page of a service.
-func openLogin(t *testing.T, s *service, v view) *tab {
+func openLogin(t *testing.T, s *servicetest.Service, v view) *tab {
 	t.Helper()
-	b := open(t, s.url, v)
+	b := open(t, s.URL, v)
 	b.step("phone")
 	return b
 }
@@ -70,10 +72,10 @@ func (b *tab) ask(phone string) {
 }
 
 // login logs in with the code that the console shows.
-func (b *tab) login(s *service, phone string) {
+func (b *tab) login(s *servicetest.Service, phone string) {
 	b.t.Helper()
 	b.ask(phone)
-	b.write("#code", s.shown(phone))
+	b.write("#code", s.ShownCode(phone))
 	b.step("account")
 }
 
@@ -81,7 +83,7 @@ const field = `document.querySelector("#phone").value`
 
 func TestPageSignsUpAndLogsIn(t *testing.T) {
 	t.Parallel()
-	s := start(t, nil, append(patient, "APP_NAME=Orders")...)
+	s := servicetest.Start(t, nil, append(servicetest.Unlimited, "APP_NAME=Orders")...)
 	b := openLogin(t, s, view{})
 	b.is(`document.title.includes("Orders")`)
 	b.is(`document.activeElement.id === "phone"`)
@@ -102,20 +104,20 @@ func TestPageSignsUpAndLogsIn(t *testing.T) {
 	b.says("logged_out")
 	b.step("phone")
 	b.accessible("logged out")
-	b.login(s, phone)
+	b.login(s, servicetest.Phone)
 	b.is(`document.querySelector("#title").textContent === ` + quote(said(t, "en", "welcome")))
 }
 
 func TestPageWrongCode(t *testing.T) {
 	t.Parallel()
-	s := start(t, nil, patient...)
+	s := servicetest.Start(t, nil, servicetest.Unlimited...)
 	b := openLogin(t, s, view{})
-	b.ask(phone)
-	code := s.shown(phone)
+	b.ask(servicetest.Phone)
+	code := s.ShownCode(servicetest.Phone)
 	for n := 1; n <= 5; n++ {
-		b.press(wrongCode(code)) // the last digit sends it, and the field is ready for the next try
+		b.press(servicetest.WrongCode(code)) // the last digit sends it, and the field is ready for the next try
 		b.step("code")
-		eventually(t, "the code is sent", func() bool { return b.made("POST", "/otp/verify") == n })
+		servicetest.Eventually(t, "the code is sent", func() bool { return b.made("POST", "/otp/verify") == n })
 		if n < 5 {
 			b.says("invalid_code")
 			b.until(`document.activeElement.id === "code" && document.activeElement.value === "" && document.activeElement.ariaInvalid === "true"`)
@@ -134,13 +136,13 @@ func TestPageWrongCode(t *testing.T) {
 	b.until(`performance.getEntriesByType("resource").filter(e => e.name.includes("/otp/status")).length === ` + strconv.Itoa(b.made("GET", "/otp/status")))
 	b.is(`document.querySelector("#code").value.length === 3`)
 	b.press(code[3:])
-	eventually(t, "the code is sent", func() bool { return b.made("POST", "/otp/verify") == 6 })
+	servicetest.Eventually(t, "the code is sent", func() bool { return b.made("POST", "/otp/verify") == 6 })
 	b.step("code")
 	b.says("code_dead")
 	b.click("#resend")
 	b.says("resent_new")
-	s.delivered()
-	if next := s.shown(phone); next == code {
+	s.AwaitMessages()
+	if next := s.ShownCode(servicetest.Phone); next == code {
 		t.Fatal("the burnt code is sent again")
 	} else {
 		b.press(next)
@@ -150,11 +152,11 @@ func TestPageWrongCode(t *testing.T) {
 
 func TestPageResends(t *testing.T) {
 	t.Parallel()
-	s := start(t, nil, "OTP_RESEND_AFTER=3s")
+	s := servicetest.Start(t, nil, "OTP_RESEND_AFTER=3s")
 	b := openLogin(t, s, view{})
-	b.ask(phone)
+	b.ask(servicetest.Phone)
 	b.is(`document.querySelector("#resend").disabled && /0:0[123]/.test(document.querySelector("#resend").textContent)`)
-	code := s.shown(phone)
+	code := s.ShownCode(servicetest.Phone)
 	b.until(`document.querySelector("#delivery").textContent === ` + quote(said(t, "en", "delivery_sent")))
 	b.until(`!document.querySelector("#resend").disabled`)
 	b.click("#resend")
@@ -162,7 +164,7 @@ func TestPageResends(t *testing.T) {
 	b.until(`document.querySelector("#resend").disabled`)
 	b.until(`document.querySelectorAll("#messages li").length === 2`)
 	b.wantMade("POST", "/otp/request", 2)
-	if again := s.shown(phone); again != code {
+	if again := s.ShownCode(servicetest.Phone); again != code {
 		t.Errorf("the code of the second message is %s; want %s", again, code)
 	}
 	b.press(code)
@@ -172,10 +174,10 @@ func TestPageResends(t *testing.T) {
 // TestPageExpires moves the clock of the browser, and then takes the code out of Redis as its time does.
 func TestPageExpires(t *testing.T) {
 	t.Parallel()
-	stores := real(t)
-	s := start(t, stores, patient...)
+	stores := servicetest.RealStores(t)
+	s := servicetest.Start(t, stores, servicetest.Unlimited...)
 	b := openLogin(t, s, view{})
-	b.ask(phone)
+	b.ask(servicetest.Phone)
 	if _, err := eval[string](b, `Date.now = (now => () => now.call(Date) + 121_000)(Date.now), ""`); err != nil {
 		t.Fatal(err)
 	}
@@ -183,25 +185,25 @@ func TestPageExpires(t *testing.T) {
 	b.accessible("after the code expired")
 
 	b = openLogin(t, s, view{})
-	b.ask(phone)
-	code := s.shown(phone)
-	if err := redisOf(t, stores).FlushDB(t.Context()).Err(); err != nil {
+	b.ask(servicetest.Phone)
+	code := s.ShownCode(servicetest.Phone)
+	if err := servicetest.Redis(t, stores).FlushDB(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
 	b.press(code)
 	b.says("code_dead")
 	b.click("#resend")
 	b.says("resent_new")
-	b.press(s.shown(phone))
+	b.press(s.ShownCode(servicetest.Phone))
 	b.step("account")
 }
 
 func TestPageOffline(t *testing.T) {
 	t.Parallel()
-	s := start(t, nil, patient...)
+	s := servicetest.Start(t, nil, servicetest.Unlimited...)
 	b := openLogin(t, s, view{})
 	b.offline(true)
-	b.write("#phone", phone)
+	b.write("#phone", servicetest.Phone)
 	b.click("#send")
 	b.says("offline")
 	b.step("phone")
@@ -210,7 +212,7 @@ func TestPageOffline(t *testing.T) {
 	b.step("code")
 
 	b.offline(true)
-	b.press(s.shown(phone))
+	b.press(s.ShownCode(servicetest.Phone))
 	b.says("offline")
 	b.offline(false)
 	b.click("#verify") // the code is still there
@@ -228,23 +230,23 @@ func TestPageOffline(t *testing.T) {
 // TestPageSurvivesRestart ends the service between the request and the answer, and starts it with another key for tokens.
 func TestPageSurvivesRestart(t *testing.T) {
 	t.Parallel()
-	s := start(t, real(t), append(patient, "OTP_SECRET="+otpSecret, "JWT_SECRET="+jwtSecret)...)
+	s := servicetest.Start(t, servicetest.RealStores(t), append(servicetest.Unlimited, "OTP_SECRET="+servicetest.OTPSecret, "JWT_SECRET="+servicetest.JWTSecret)...)
 	b := openLogin(t, s, view{})
-	b.ask(phone)
-	code := s.shown(phone)
+	b.ask(servicetest.Phone)
+	code := s.ShownCode(servicetest.Phone)
 	restart := func(env ...string) {
-		s.signal(syscall.SIGKILL)
-		s = launch(t, s.dir, append(append(s.env, "HTTP_ADDR="+strings.TrimPrefix(s.url, "http://")), env...)...)
-		s.await()
+		s.End(syscall.SIGKILL)
+		s = servicetest.Launch(t, s.Dir, append(append(s.Env, "HTTP_ADDR="+strings.TrimPrefix(s.URL, "http://")), env...)...)
+		s.Await()
 	}
-	s.signal(syscall.SIGKILL)
+	s.End(syscall.SIGKILL)
 	b.press(code)
 	b.says("unreachable")
 	restart()
 	b.click("#verify")
 	b.step("account")
 
-	restart("JWT_SECRET=another-" + jwtSecret)
+	restart("JWT_SECRET=another-" + servicetest.JWTSecret)
 	b.click("#logout") // is refused, refreshes its tokens and tries again
 	b.says("logged_out")
 	b.wantMade("POST", "/token/refresh", 1)
@@ -253,36 +255,36 @@ func TestPageSurvivesRestart(t *testing.T) {
 
 func TestPageStoresDown(t *testing.T) {
 	t.Parallel()
-	stores := real(t)
-	redis, redisURL := through(t, stores[1])
-	s := start(t, []string{stores[0], redisURL}, patient...)
+	stores := servicetest.RealStores(t)
+	redis, redisURL := servicetest.Through(t, stores[1])
+	s := servicetest.Start(t, []string{stores[0], redisURL}, servicetest.Unlimited...)
 	b := openLogin(t, s, view{})
-	redis.set(true)
-	b.write("#phone", phone)
+	redis.Shut(true)
+	b.write("#phone", servicetest.Phone)
 	b.click("#send")
 	b.says("unavailable")
 	b.step("phone")
 	b.accessible("while the service is not available")
-	redis.set(false)
+	redis.Shut(false)
 	b.click("#send")
 	b.step("code")
-	code := s.shown(phone)
-	redis.set(true)
+	code := s.ShownCode(servicetest.Phone)
+	redis.Shut(true)
 	b.press(code)
 	b.says("unavailable")
-	redis.set(false)
+	redis.Shut(false)
 	b.click("#verify")
 	b.step("account")
 }
 
 func TestPageThrottled(t *testing.T) {
 	t.Parallel()
-	s := start(t, nil, "OTP_RESEND_AFTER=off", "OTP_LIMIT_PHONE=1/10m")
+	s := servicetest.Start(t, nil, "OTP_RESEND_AFTER=off", "OTP_LIMIT_PHONE=1/10m")
 	b := openLogin(t, s, view{})
-	b.login(s, phone)
+	b.login(s, servicetest.Phone)
 	b.click("#logout")
 	b.step("phone")
-	b.write("#phone", phone)
+	b.write("#phone", servicetest.Phone)
 	b.click("#send")
 	b.says("too_many_requests")
 	first := b.text(`document.querySelector("#message").textContent`)
@@ -301,19 +303,19 @@ var digits = map[string]*strings.Replacer{
 // TestPageRightToLeft logs in with digits as they are typed in Persian and in Arabic.
 func TestPageRightToLeft(t *testing.T) {
 	t.Parallel()
-	s := start(t, nil, "OTP_LIMIT_PHONE=off", "DEFAULT_REGION=IR")
+	s := servicetest.Start(t, nil, "OTP_LIMIT_PHONE=off", "DEFAULT_REGION=IR")
 	for language, local := range digits {
-		b := open(t, s.url+"/?lang="+language, view{})
+		b := open(t, s.URL+"/?lang="+language, view{})
 		b.step("phone")
 		b.is(`document.dir === "rtl" && document.documentElement.lang === ` + quote(language))
 		b.accessible(language + ", the phone step")
-		to := map[string]string{"fa": phone, "ar": "+989121234568"}[language]
+		to := map[string]string{"fa": servicetest.Phone, "ar": "+989121234568"}[language]
 		b.ask(local.Replace("0" + strings.TrimPrefix(to, "+98")))
 		if language == "fa" { // in Arabic the browser counts with European digits
 			b.is(`document.querySelector("#resend").textContent.includes("۰:")`)
 		}
 		b.accessible(language + ", the code step")
-		b.press(local.Replace(s.shown(to)))
+		b.press(local.Replace(s.ShownCode(to)))
 		b.step("account")
 		b.accessible(language + ", the account")
 	}
@@ -344,8 +346,8 @@ func (b *tab) fits(state string) {
 // TestPageNarrow is on a phone of 320 pixels, in every language.
 func TestPageNarrow(t *testing.T) {
 	t.Parallel()
-	s := start(t, nil, patient...)
-	languages, err := os.ReadDir("../httpapi/pages/login")
+	s := servicetest.Start(t, nil, servicetest.Unlimited...)
+	languages, err := os.ReadDir(servicetest.Root + "internal/httpapi/pages/login")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -355,7 +357,7 @@ func TestPageNarrow(t *testing.T) {
 		if !ok {
 			continue
 		}
-		b.visit(s.url + "/?lang=" + language)
+		b.visit(s.URL + "/?lang=" + language)
 		b.step("phone")
 		b.is(`document.documentElement.lang === ` + quote(language) + ` && ![...document.querySelectorAll("[data-word]")].some(e => e.textContent === "")`)
 		b.fits(language + ", the phone step")
@@ -363,9 +365,9 @@ func TestPageNarrow(t *testing.T) {
 		b.click("#send")
 		b.until(`document.querySelector("#message").textContent`)
 		b.fits(language + ", after a wrong number")
-		b.ask(phone)
+		b.ask(servicetest.Phone)
 		b.fits(language + ", the code step")
-		b.press(s.shown(phone))
+		b.press(s.ShownCode(servicetest.Phone))
 		b.step("account")
 		b.fits(language + ", the account")
 		b.click("#logout")
@@ -373,17 +375,17 @@ func TestPageNarrow(t *testing.T) {
 	}
 	b.accessible("on a phone")
 
-	s = start(t, nil, "APP_NAME=Donaudampfschifffahrtsgesellschaft Wien", "OTP_LENGTH=10")
+	s = servicetest.Start(t, nil, "APP_NAME=Donaudampfschifffahrtsgesellschaft Wien", "OTP_LENGTH=10")
 	b = openLogin(t, s, view{width: 320, height: 568, mobile: true})
 	b.fits("a long name")
-	b.ask(phone)
+	b.ask(servicetest.Phone)
 	b.fits("a long name, and a long code")
 }
 
 // TestPageKeyboard uses no mouse.
 func TestPageKeyboard(t *testing.T) {
 	t.Parallel()
-	s := start(t, nil, patient...)
+	s := servicetest.Start(t, nil, servicetest.Unlimited...)
 	b := openLogin(t, s, view{})
 	focus := func() string {
 		return b.text(`document.activeElement.id || document.activeElement.className || document.activeElement.tagName`)
@@ -413,7 +415,7 @@ func TestPageKeyboard(t *testing.T) {
 	b.press(kb.ArrowDown)
 	b.until(`document.querySelector("#region").value === "GH"`)
 	tabTo("phone")
-	b.press(phone + kb.Enter)
+	b.press(servicetest.Phone + kb.Enter)
 	b.step("code")
 	if got := focus(); got != "code" {
 		t.Errorf("in the code step %s has the focus; want the code", got)
@@ -440,9 +442,9 @@ func TestPageKeyboard(t *testing.T) {
 
 func TestPageHistory(t *testing.T) {
 	t.Parallel()
-	s := start(t, nil, patient...)
+	s := servicetest.Start(t, nil, servicetest.Unlimited...)
 	b := openLogin(t, s, view{})
-	b.ask(phone)
+	b.ask(servicetest.Phone)
 	b.do(chromedp.NavigateBack())
 	b.step("phone")
 	b.is(field + ` !== ""`)
@@ -451,7 +453,7 @@ func TestPageHistory(t *testing.T) {
 	b.do(chromedp.Reload())
 	b.step("code")
 	b.wantMade("POST", "/otp/request", 1)
-	b.press(s.shown(phone))
+	b.press(s.ShownCode(servicetest.Phone))
 	b.step("account")
 	b.do(chromedp.Reload())
 	b.step("account")
@@ -469,18 +471,18 @@ func TestPageHistory(t *testing.T) {
 // TestPageSendsOnce holds requests back, so that whoever clicks twice surely does while the first is on its way.
 func TestPageSendsOnce(t *testing.T) {
 	t.Parallel()
-	s := start(t, nil, patient...)
+	s := servicetest.Start(t, nil, servicetest.Unlimited...)
 	b := openLogin(t, s, view{})
 	b.hold("/otp/*")
-	b.write("#phone", phone)
+	b.write("#phone", servicetest.Phone)
 	b.doubleClick("#send")
 	b.press(kb.Enter)
 	b.holding(1)
 	b.release()
 	b.step("code")
 	b.wantMade("POST", "/otp/request", 1)
-	if code := s.shown(phone); strings.Count(s.out.String(), code) != 1 {
-		t.Errorf("the phone has more than one message:\n%s", s.out.String())
+	if code := s.ShownCode(servicetest.Phone); strings.Count(s.Stdout.String(), code) != 1 {
+		t.Errorf("the phone has more than one message:\n%s", s.Stdout.String())
 	} else {
 		b.hold("/otp/verify")
 		b.press(code + kb.Enter)
@@ -496,7 +498,7 @@ func TestPageSendsOnce(t *testing.T) {
 // TestPagePastes has the clipboard, which all tabs share, to itself.
 func TestPagePastes(t *testing.T) {
 	t.Parallel()
-	s := start(t, nil, patient...)
+	s := servicetest.Start(t, nil, servicetest.Unlimited...)
 	b := openLogin(t, s, view{})
 	clipboard := func(text string) {
 		t.Helper()
@@ -511,7 +513,7 @@ func TestPagePastes(t *testing.T) {
 	b.until(`document.querySelector("#region").value === "IR"`)
 	b.click("#send")
 	b.step("code")
-	clipboard(fmt.Sprintf("2 new messages\nOrders: your code is\n%s\n120 seconds are left.", s.shown(phone)))
+	clipboard(fmt.Sprintf("2 new messages\nOrders: your code is\n%s\n120 seconds are left.", s.ShownCode(servicetest.Phone)))
 	b.click("#code")
 	b.edit("paste")
 	b.step("account")
@@ -520,7 +522,7 @@ func TestPagePastes(t *testing.T) {
 // TestPageWebOTP has the browser of a phone, which reads the message by itself (WebOTP API).
 func TestPageWebOTP(t *testing.T) {
 	t.Parallel()
-	s := start(t, nil, patient...)
+	s := servicetest.Start(t, nil, servicetest.Unlimited...)
 	b := openLogin(t, s, view{script: `
 		window.OTPCredential = class {}
 		navigator.credentials.get = ({otp, signal}) => new Promise((resolve, reject) => {
@@ -528,21 +530,21 @@ func TestPageWebOTP(t *testing.T) {
 			window.arrived = code => resolve({code})
 			signal.addEventListener("abort", () => { window.asked = "no more"; reject(signal.reason) })
 		})`})
-	b.ask(phone)
+	b.ask(servicetest.Phone)
 	b.until(`window.asked === "sms"`)
 	b.click("#change")
 	b.step("phone")
 	b.until(`window.asked === "no more"`)
 	b.ask("+989121234568")
 	b.until(`window.asked === "sms"`)
-	b.text(`arrived(` + quote(s.shown("+989121234568")) + `), ""`)
+	b.text(`arrived(` + quote(s.ShownCode("+989121234568")) + `), ""`)
 	b.step("account")
 	b.wantMade("POST", "/otp/verify", 1)
 }
 
 func TestPageFormatsNumbers(t *testing.T) {
 	t.Parallel()
-	s := start(t, nil, patient...)
+	s := servicetest.Start(t, nil, servicetest.Unlimited...)
 	b := openLogin(t, s, view{})
 	b.write("#phone", "+44")
 	b.until(`document.querySelector("#region").value === "GB"`)
@@ -570,7 +572,7 @@ func TestPageFormatsNumbers(t *testing.T) {
 
 func TestPageRegions(t *testing.T) {
 	t.Parallel()
-	s := start(t, nil, append(patient, "SMS_REGIONS=IR,DE")...)
+	s := servicetest.Start(t, nil, append(servicetest.Unlimited, "SMS_REGIONS=IR,DE")...)
 	b := openLogin(t, s, view{})
 	if got := b.text(`[...document.querySelectorAll("#region option")].map(o => o.value).sort().join()`); got != "DE,IR" {
 		t.Errorf("the page offers the regions %s; want DE,IR", got)
@@ -585,47 +587,47 @@ func TestPageRegions(t *testing.T) {
 	b.accessible("after a wrong number")
 	b.ask("+49 1512 3456789")
 
-	b = open(t, start(t, nil).url, view{zone: "Asia/Tehran"})
+	b = open(t, servicetest.Start(t, nil).URL, view{zone: "Asia/Tehran"})
 	b.step("phone")
 	b.is(`document.querySelector("#region").value === "IR"`)
 }
 
 func TestPageSessions(t *testing.T) {
 	t.Parallel()
-	s := start(t, nil, patient...)
+	s := servicetest.Start(t, nil, servicetest.Unlimited...)
 	b := openLogin(t, s, view{})
-	b.login(s, phone)
-	other := s.login(phone, "User-Agent: <b>an app</b>")
+	b.login(s, servicetest.Phone)
+	other := s.Login(servicetest.Phone, "User-Agent: <b>an app</b>")
 	b.do(chromedp.Reload())
 	b.until(`document.querySelectorAll("#sessions > li").length === 2`)
 	b.is(`document.querySelector("#sessions").innerText.includes("<b>an app</b>")`)
 	b.accessible("two sessions")
 	b.click("#sessions button.end")
 	b.until(`document.querySelectorAll("#sessions > li").length === 1`)
-	s.want(s.call("GET", "/me", "", bearer(other)), 401, "invalid_token")
+	s.Want(s.Call("GET", "/me", "", servicetest.Bearer(other)), 401, "invalid_token")
 
-	other = s.login(phone)
+	other = s.Login(servicetest.Phone)
 	b.click("#logout-all")
 	b.says("logged_out")
-	s.want(s.call("GET", "/me", "", bearer(other)), 401, "invalid_token")
+	s.Want(s.Call("GET", "/me", "", servicetest.Bearer(other)), 401, "invalid_token")
 
-	b.login(s, phone)
-	user := s.want(s.call("GET", "/users", "", admin), 200, "").field("users").([]any)[0].(map[string]any)["id"].(string)
-	s.want(s.call("PATCH", "/users/"+user, `{"banned":true}`, admin), 200, "")
+	b.login(s, servicetest.Phone)
+	user := s.Want(s.Call("GET", "/users", "", servicetest.Admin), 200, "").Field("users").([]any)[0].(map[string]any)["id"].(string)
+	s.Want(s.Call("PATCH", "/users/"+user, `{"banned":true}`, servicetest.Admin), 200, "")
 	b.click("#logout")
 	b.step("phone")
-	b.ask(phone)
-	b.press(s.shown(phone))
+	b.ask(servicetest.Phone)
+	b.press(s.ShownCode(servicetest.Phone))
 	b.says("banned")
 }
 
 // TestPageRefreshes lets the access token grow old.
 func TestPageRefreshes(t *testing.T) {
 	t.Parallel()
-	s := start(t, nil, append(patient, "ACCESS_TTL=1m")...)
+	s := servicetest.Start(t, nil, append(servicetest.Unlimited, "ACCESS_TTL=1m")...)
 	b := openLogin(t, s, view{})
-	b.login(s, phone)
-	s.login(phone)
+	b.login(s, servicetest.Phone)
+	s.Login(servicetest.Phone)
 	b.text(`Date.now = (now => () => now.call(Date) + 61_000)(Date.now), ""`)
 	b.wantMade("POST", "/token/refresh", 0)
 	b.click("#logout")
@@ -636,14 +638,14 @@ func TestPageRefreshes(t *testing.T) {
 
 func TestPageProduction(t *testing.T) {
 	t.Parallel()
-	p := newProvider(t)
-	s := start(t, real(t), append(p.env(), "APP_ENV=production", "OTP_SECRET="+otpSecret, "JWT_SECRET="+jwtSecret, "LOG_FORMAT=text",
+	p := servicetest.NewWebhook(t)
+	s := servicetest.Start(t, servicetest.RealStores(t), append(p.Settings(), "APP_ENV=production", "OTP_SECRET="+servicetest.OTPSecret, "JWT_SECRET="+servicetest.JWTSecret, "LOG_FORMAT=text",
 		"SMS_REGIONS=IR", "OTP_LENGTH=8")...)
 	b := openLogin(t, s, view{})
-	b.ask(phone)
-	eventually(t, "the message is out", func() bool { return len(p.sent()) == 1 })
+	b.ask(servicetest.Phone)
+	servicetest.Eventually(t, "the message is out", func() bool { return len(p.Messages()) == 1 })
 	b.is(`!document.querySelector("#drawer")?.checkVisibility()`)
-	code := p.sent()[0]["code"]
+	code := p.Messages()[0]["code"]
 	b.press(code[:7])
 	b.is(`document.querySelector("#code").value.length === 7`)
 	b.wantMade("POST", "/otp/verify", 0)
@@ -654,19 +656,19 @@ func TestPageProduction(t *testing.T) {
 
 func TestPageSignupWithoutLogin(t *testing.T) {
 	t.Parallel()
-	s := start(t, nil, append(patient, "SIGNUP_LOGS_IN=false")...)
+	s := servicetest.Start(t, nil, append(servicetest.Unlimited, "SIGNUP_LOGS_IN=false")...)
 	b := openLogin(t, s, view{})
-	b.ask(phone)
-	b.press(s.shown(phone))
+	b.ask(servicetest.Phone)
+	b.press(s.ShownCode(servicetest.Phone))
 	b.says("registered")
 	b.step("phone")
-	b.login(s, phone)
+	b.login(s, servicetest.Phone)
 }
 
 // TestPageDrawer holds that the drawer, which is open by itself where there is room, leaves the form alone.
 func TestPageDrawer(t *testing.T) {
 	t.Parallel()
-	b := openLogin(t, start(t, nil), view{})
+	b := openLogin(t, servicetest.Start(t, nil), view{})
 	for _, width := range []int64{768, 1000, 1100, 1280} {
 		b.do(chromedp.EmulateViewport(width, 800))
 		b.do(chromedp.Reload())
@@ -680,7 +682,7 @@ func TestPageDrawer(t *testing.T) {
 
 func TestPageDark(t *testing.T) {
 	t.Parallel()
-	b := openLogin(t, start(t, nil), view{})
+	b := openLogin(t, servicetest.Start(t, nil), view{})
 	const background = `getComputedStyle(document.documentElement).backgroundColor + getComputedStyle(document.body).backgroundColor`
 	light := b.text(background)
 	b.look(true)
@@ -689,11 +691,11 @@ func TestPageDark(t *testing.T) {
 
 func TestPageWithoutJavaScript(t *testing.T) {
 	t.Parallel()
-	s := start(t, nil)
+	s := servicetest.Start(t, nil)
 	b := openLogin(t, s, view{})
 	b.forgive("a Script does not load")
 	b.do(protocol(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}))
-	b.visit(s.url)
+	b.visit(s.URL)
 	b.is(`document.querySelector("noscript").innerText && document.querySelector("noscript").checkVisibility()`)
 }
 
@@ -701,7 +703,7 @@ func TestPageWithoutJavaScript(t *testing.T) {
 // where no script of the page could run.
 func TestPageDoesNotLoad(t *testing.T) {
 	t.Parallel()
-	s := start(t, nil)
+	s := servicetest.Start(t, nil)
 	b := openLogin(t, s, view{})
 	b.hold("/login/words.*")
 	b.text(`location.reload(), ""`)
@@ -716,6 +718,6 @@ func TestPageDoesNotLoad(t *testing.T) {
 
 	b.forgive("inspector", "Failed to fetch")
 	b.do(protocol(network.SetBlockedURLs, network.SetBlockedURLsParams{URLPatterns: []*network.BlockPattern{{URLPattern: "*://*:*/login/settings.json", Block: true}}}))
-	b.visit(s.url)
+	b.visit(s.URL)
 	b.until(`document.querySelector("#broken").checkVisibility({visibilityProperty: true})`)
 }

@@ -1,4 +1,4 @@
-package e2e
+package pages
 
 import (
 	"encoding/json"
@@ -8,12 +8,14 @@ import (
 	"testing"
 
 	"github.com/nyaruka/phonenumbers"
+
+	"dekamond-otp/internal/e2e/servicetest"
 )
 
 // TestNumbersOfPage has Node read and write numbers as the login page does, by the settings that the service gives.
 func TestNumbersOfPage(t *testing.T) {
-	s := start(t, nil)
-	s.unvalidated = true
+	s := servicetest.Start(t, nil)
+	s.Unvalidated = true
 	dir := t.TempDir()
 	write := func(name, text string) {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -21,11 +23,11 @@ func TestNumbersOfPage(t *testing.T) {
 		}
 	}
 	write("package.json", `{"type":"module"}`)
-	write("numbers.js", s.want(s.call("GET", "/login/numbers.js", ""), 200, "").body)
-	settings := s.want(s.call("GET", "/login/settings.json", ""), 200, "")
-	write("settings.json", settings.body)
+	write("numbers.js", s.Want(s.Call("GET", "/login/numbers.js", ""), 200, "").Body)
+	settings := s.Want(s.Call("GET", "/login/settings.json", ""), 200, "")
+	write("settings.json", settings.Body)
 	var examples []map[string]string // as libphonenumber writes them
-	for _, region := range settings.field("regions").([]any) {
+	for _, region := range settings.Field("regions").([]any) {
 		code := region.(map[string]any)["code"].(string)
 		example := phonenumbers.GetExampleNumberForType(code, phonenumbers.MOBILE)
 		examples = append(examples, map[string]string{

@@ -1,4 +1,4 @@
-package e2e
+package operation
 
 import (
 	"encoding/json"
@@ -16,9 +16,11 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"dekamond-otp/internal/e2e/servicetest"
 )
 
-const observe = "../../observe/"
+const observe = servicetest.Root + "observe/"
 
 // A panel is one of observe/grafana/dashboard.json.
 type panel struct {
@@ -115,7 +117,7 @@ func TestAlertRules(t *testing.T) {
 	if err := yaml.Unmarshal([]byte(file(t, observe+"alerts.yml")), &rules); err != nil {
 		t.Fatal(err)
 	}
-	stories, readme := file(t, observe+"alerts_test.yml"), file(t, "../../README.md")
+	stories, readme := file(t, observe+"alerts_test.yml"), file(t, servicetest.Root+"README.md")
 	var alerts []string
 	for _, g := range rules.Groups {
 		for _, r := range g.Rules {
@@ -159,7 +161,7 @@ func TestComposeIsForThisMachine(t *testing.T) {
 			Environment              map[string]string
 		}
 	}
-	if err := yaml.Unmarshal([]byte(file(t, "../../docker-compose.yml")), &compose); err != nil {
+	if err := yaml.Unmarshal([]byte(file(t, servicetest.Root+"docker-compose.yml")), &compose); err != nil {
 		t.Fatal(err)
 	}
 	for name, s := range compose.Services {
@@ -177,7 +179,7 @@ func TestComposeIsForThisMachine(t *testing.T) {
 			if !strings.HasPrefix(from, ".") {
 				continue
 			}
-			if _, err := os.Stat("../../" + from); err != nil || !strings.HasSuffix(v, ":ro") {
+			if _, err := os.Stat(servicetest.Root + from); err != nil || !strings.HasSuffix(v, ":ro") {
 				t.Errorf("%s mounts %s: %v", name, v, err)
 			}
 		}
@@ -201,11 +203,11 @@ type family struct {
 }
 
 // families gives the metrics that the service exposes, by their name.
-func (s *service) families() map[string]family {
-	s.t.Helper()
+func families(t *testing.T, s *servicetest.Service) map[string]family {
+	t.Helper()
 	families := make(map[string]family)
 	var name string
-	for line := range strings.Lines(s.metrics()) {
+	for line := range strings.Lines(s.Metrics()) {
 		if m := regexp.MustCompile(`^# TYPE (\S+) (\S+)`).FindStringSubmatch(line); m != nil {
 			name = m[1]
 			families[name] = family{kind: m[2]}
@@ -226,7 +228,7 @@ func (s *service) families() map[string]family {
 func documented(t *testing.T) map[string][]string {
 	t.Helper()
 	names := make(map[string][]string)
-	for line := range strings.Lines(file(t, "../../README.md")) {
+	for line := range strings.Lines(file(t, servicetest.Root+"README.md")) {
 		if !strings.HasPrefix(line, "| `otp_") {
 			continue
 		}
@@ -241,21 +243,21 @@ func documented(t *testing.T) map[string][]string {
 // TestObserve holds the table of README.md, the dashboard and the alert rules against the metrics of a service that has
 // met most of what there is, and then has a real Prometheus look at it.
 func TestObserve(t *testing.T) {
-	s := start(t, real(t), "INTERNAL_ADDR=127.0.0.1:0", "OTP_LIMIT_PHONE=2/10m", "OTP_RESEND_AFTER=0", "SMS_REGIONS=IR,DE", "DEFAULT_REGION=IR")
+	s := servicetest.Start(t, servicetest.RealStores(t), "INTERNAL_ADDR=127.0.0.1:0", "OTP_LIMIT_PHONE=2/10m", "OTP_RESEND_AFTER=0", "SMS_REGIONS=IR,DE", "DEFAULT_REGION=IR")
 	traffic := func(numbers ...string) {
 		for _, number := range numbers {
-			code := s.code(number)
-			s.want(s.verify(number, wrongCode(code), "Accept: application/json"), 401, "invalid_code")
-			s.want(s.verify(number, code), 201, "")
-			s.want(s.request(number), 202, "")
-			s.want(s.request(number), 429, "too_many_requests")
-			s.delivered()
+			code := s.Code(number)
+			s.Want(s.Verify(number, servicetest.WrongCode(code), "Accept: application/json"), 401, "invalid_code")
+			s.Want(s.Verify(number, code), 201, "")
+			s.Want(s.Request(number), 202, "")
+			s.Want(s.Request(number), 429, "too_many_requests")
+			s.AwaitMessages()
 		}
-		s.want(s.request("+12015550123"), 403, "destination_not_allowed")
-		s.want(s.call("GET", "/nowhere", ""), 404, "not_found")
+		s.Want(s.Request("+12015550123"), 403, "destination_not_allowed")
+		s.Want(s.Call("GET", "/nowhere", ""), 404, "not_found")
 	}
 	traffic("+989121000001")
-	families := s.families()
+	families := families(t, s)
 
 	known := make(map[string]bool)
 	for name, f := range families {
@@ -291,15 +293,15 @@ func TestObserve(t *testing.T) {
 		return
 	}
 
-	p := startPrometheus(t, s.internal())
+	p := startPrometheus(t, s.InternalAddress())
 	finds := func(expr string) int {
 		var r struct{ Result []any }
 		p.get("query", url.Values{"query": {expr}}, &r)
 		return len(r.Result)
 	}
-	eventually(t, "Prometheus has scraped the service", func() bool { return finds(`otp_messages_total{event="sent"}`) > 0 })
+	servicetest.Eventually(t, "Prometheus has scraped the service", func() bool { return finds(`otp_messages_total{event="sent"}`) > 0 })
 	traffic("+989121000002", "+989121000003")
-	eventually(t, "Prometheus sees what has happened since", func() bool { return finds(`increase(otp_messages_total{event="sent"}[1m]) > 0`) > 0 })
+	servicetest.Eventually(t, "Prometheus sees what has happened since", func() bool { return finds(`increase(otp_messages_total{event="sent"}[1m]) > 0`) > 0 })
 	fill := strings.NewReplacer("$__rate_interval", "1m", "$__range", "5m", "$provider", ".*", "$region", ".*", "$instance", ".*")
 	panels, _ := dashboard(t)
 	for _, panel := range panels {
@@ -316,7 +318,7 @@ func TestObserve(t *testing.T) {
 			Rules []struct{ Name, Health, LastError string }
 		}
 	}
-	eventually(t, "Prometheus has tried all alert rules", func() bool {
+	servicetest.Eventually(t, "Prometheus has tried all alert rules", func() bool {
 		p.get("rules", nil, &rules)
 		for _, g := range rules.Groups {
 			for _, r := range g.Rules {
@@ -368,14 +370,14 @@ func startPrometheus(t *testing.T, target string) *prometheus {
 	address := l.Addr().String()
 	l.Close()
 	command := exec.Command(program, "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address)
-	output := newOutput(t)
+	output := servicetest.NewOutput(t)
 	command.Stdout, command.Stderr = output.File, output.File
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = command.Process.Kill(); _ = command.Wait() })
-	eventually(t, "Prometheus is ready", func() bool {
-		r, err := client.Get("http://" + address + "/-/ready")
+	servicetest.Eventually(t, "Prometheus is ready", func() bool {
+		r, err := servicetest.Client.Get("http://" + address + "/-/ready")
 		if err != nil {
 			return false
 		}
@@ -388,7 +390,7 @@ func startPrometheus(t *testing.T, target string) *prometheus {
 // get asks the API and keeps what it answers in data.
 func (p *prometheus) get(path string, values url.Values, data any) {
 	p.t.Helper()
-	r, err := client.Get(p.url + path + "?" + values.Encode())
+	r, err := servicetest.Client.Get(p.url + path + "?" + values.Encode())
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package e2e
+package operation
 
 import (
 	"encoding/json"
@@ -17,11 +17,13 @@ import (
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
+
+	"dekamond-otp/internal/e2e/servicetest"
 )
 
 const (
-	collection    = "../../postman/dekamond-otp.postman_collection.json"
-	environment   = "../../postman/dekamond-otp.postman_environment.json"
+	collection    = servicetest.Root + "postman/dekamond-otp.postman_collection.json"
+	environment   = servicetest.Root + "postman/dekamond-otp.postman_environment.json"
 	newmanVersion = "6.2.2"
 )
 
@@ -40,9 +42,9 @@ type postmanItem struct {
 func TestPostmanCollection(t *testing.T) {
 	t.Parallel()
 	newman := installNewman(t)
-	s := start(t, nil, "ADMIN_API_KEY="+adminKey)
+	s := servicetest.Start(t, nil, "ADMIN_API_KEY="+servicetest.AdminKey)
 	for range 2 {
-		if run := newman(s.url, ""); run.assertions < 40 || len(run.failed) > 0 {
+		if run := newman(s.URL, ""); run.assertions < 40 || len(run.failed) > 0 {
 			t.Errorf("%d assertions, of which failed: %q", run.assertions, run.failed)
 		}
 	}
@@ -90,7 +92,7 @@ func TestPostmanCollectionIsComplete(t *testing.T) {
 		}
 	}
 	walk(root.Item)
-	document, err := openapi3.NewLoader().LoadFromFile("../httpapi/openapi.yaml")
+	document, err := openapi3.NewLoader().LoadFromFile(servicetest.Root + "internal/httpapi/openapi.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,14 +133,14 @@ type newmanRun struct {
 func installNewman(t *testing.T) func(url, folder string) newmanRun {
 	t.Helper()
 	dir := t.TempDir()
-	if err := npm(dir, "newman@"+newmanVersion); err != nil {
+	if err := servicetest.InstallNPM(dir, "newman@"+newmanVersion); err != nil {
 		t.Fatal(err)
 	}
 	return func(url, folder string) newmanRun {
 		t.Helper()
 		report := filepath.Join(dir, "report.json")
 		args := []string{
-			"run", collection, "--environment", environment, "--env-var", "base_url=" + url, "--env-var", "admin_key=" + adminKey,
+			"run", collection, "--environment", environment, "--env-var", "base_url=" + url, "--env-var", "admin_key=" + servicetest.AdminKey,
 			"--reporters", "json", "--reporter-json-export", report,
 		}
 		if folder != "" {
@@ -176,9 +178,9 @@ func installNewman(t *testing.T) func(url, folder string) newmanRun {
 }
 
 // proxy stands before the service and changes its answers.
-func proxy(t *testing.T, s *service, change func(*http.Response)) string {
+func proxy(t *testing.T, s *servicetest.Service, change func(*http.Response)) string {
 	t.Helper()
-	to, err := url.Parse(s.url)
+	to, err := url.Parse(s.URL)
 	if err != nil {
 		t.Fatal(err)
 	}

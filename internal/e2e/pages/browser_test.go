@@ -1,4 +1,4 @@
-package e2e
+package pages
 
 import (
 	"context"
@@ -25,6 +25,8 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"dekamond-otp/internal/e2e/servicetest"
 )
 
 // axeVersion is of axe-core, which finds what a page denies to people with a disability.
@@ -271,7 +273,7 @@ func (b *tab) text(expression string) string {
 // until waits until an expression is true, across the loading of pages.
 func (b *tab) until(expression string) {
 	b.t.Helper()
-	eventually(b.t, "the page has "+expression, func() bool {
+	servicetest.Eventually(b.t, "the page has "+expression, func() bool {
 		ok, err := eval[bool](b, "!!("+expression+")")
 		return ok && err == nil
 	})
@@ -305,7 +307,7 @@ const place = `(async selector => {
 func (b *tab) at(selector string) (x, y float64) {
 	b.t.Helper()
 	var middle []float64
-	eventually(b.t, selector+" can be clicked", func() bool {
+	servicetest.Eventually(b.t, selector+" can be clicked", func() bool {
 		middle, _ = eval[[]float64](b, fmt.Sprintf(place, quote(selector)))
 		return middle != nil
 	})
@@ -379,7 +381,7 @@ func (b *tab) hold(path string) {
 // holding waits until that many requests have been held.
 func (b *tab) holding(n int) {
 	b.t.Helper()
-	eventually(b.t, fmt.Sprintf("%d requests have been held", n), func() bool {
+	servicetest.Eventually(b.t, fmt.Sprintf("%d requests have been held", n), func() bool {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		return b.held == n
@@ -416,7 +418,7 @@ var axe = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	defer os.RemoveAll(dir)
-	if err := npm(dir, "axe-core@"+axeVersion); err != nil {
+	if err := servicetest.InstallNPM(dir, "axe-core@"+axeVersion); err != nil {
 		return "", err
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "node_modules/axe-core/axe.min.js"))
@@ -490,7 +492,7 @@ func TestBrowserFindsFaults(t *testing.T) {
 	}
 	for fault := range faults {
 		b.visit(pages.URL + "/?fault=" + url.QueryEscape(fault))
-		eventually(t, "the tab finds "+fault, func() bool { return strings.Contains(found(), fault) })
+		servicetest.Eventually(t, "the tab finds "+fault, func() bool { return strings.Contains(found(), fault) })
 	}
 	b.visit("about:blank")
 	b.mu.Lock()

@@ -1,4 +1,4 @@
-package e2e
+package pages
 
 import (
 	"strings"
@@ -7,6 +7,8 @@ import (
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"dekamond-otp/internal/e2e/servicetest"
 )
 
 // What the page says, and the digits of the number that it says it to.
@@ -19,10 +21,10 @@ const (
 // TestPageTakesCodeMeanwhile has the code arrive, or corrected, while the page waits for an answer to something else.
 func TestPageTakesCodeMeanwhile(t *testing.T) {
 	t.Parallel()
-	s := start(t, nil, patient...)
+	s := servicetest.Start(t, nil, servicetest.Unlimited...)
 	b := openLogin(t, s, view{})
-	b.ask(phone)
-	code := s.shown(phone)
+	b.ask(servicetest.Phone)
+	code := s.ShownCode(servicetest.Phone)
 	b.hold("/otp/request")
 	b.click("#resend")
 	b.holding(1)
@@ -33,7 +35,7 @@ func TestPageTakesCodeMeanwhile(t *testing.T) {
 
 	b = openLogin(t, s, view{})
 	b.ask(other)
-	code = s.shown(other)
+	code = s.ShownCode(other)
 	b.hold("/otp/verify")
 	b.press(code[:5] + string('0'+(code[5]-'0'+1)%10))
 	b.holding(1)
@@ -46,10 +48,10 @@ func TestPageTakesCodeMeanwhile(t *testing.T) {
 // TestPageLeft turns away from what has been asked for: its answer changes nothing any more.
 func TestPageLeft(t *testing.T) {
 	t.Parallel()
-	s := start(t, nil, patient...)
+	s := servicetest.Start(t, nil, servicetest.Unlimited...)
 	b := openLogin(t, s, view{})
-	b.ask(phone)
-	code := s.shown(phone)
+	b.ask(servicetest.Phone)
+	code := s.ShownCode(servicetest.Phone)
 	b.hold("/otp/verify")
 	b.press(code)
 	b.holding(1)
@@ -57,7 +59,7 @@ func TestPageLeft(t *testing.T) {
 	b.step("phone")
 	b.ask(other)
 	b.release()
-	eventually(t, "the session that nobody wants is ended", func() bool { return b.made("POST", "/logout") == 1 })
+	servicetest.Eventually(t, "the session that nobody wants is ended", func() bool { return b.made("POST", "/logout") == 1 })
 	b.step("code")
 	b.is(message + ` === "" && ` + lead + `.includes("989121234568")`)
 
@@ -67,7 +69,7 @@ func TestPageLeft(t *testing.T) {
 	b.click("#change")
 	b.step("phone")
 	b.release()
-	eventually(t, "the message is sent", func() bool { return strings.Count(s.out.String(), "SMS to "+other) == 2 })
+	servicetest.Eventually(t, "the message is sent", func() bool { return strings.Count(s.Stdout.String(), "SMS to "+other) == 2 })
 	b.step("phone")
 	b.is(message + ` === "" && document.activeElement.id === "phone"`)
 }
@@ -75,7 +77,7 @@ func TestPageLeft(t *testing.T) {
 // TestPageUsedCode has the code die by its use before the answer to it is there.
 func TestPageUsedCode(t *testing.T) {
 	t.Parallel()
-	s := start(t, nil, patient...)
+	s := servicetest.Start(t, nil, servicetest.Unlimited...)
 	b := openLogin(t, s, view{script: `
 		heard = []
 		fetch = (fetch => async (...args) => {
@@ -83,9 +85,9 @@ func TestPageUsedCode(t *testing.T) {
 			if (String(args[0]).endsWith("/otp/verify")) await new Promise(done => setTimeout(done, 5000))
 			return answer
 		})(fetch)`})
-	b.ask(phone)
+	b.ask(servicetest.Phone)
 	b.is(`new MutationObserver(() => heard.push(` + message + `)).observe(document.querySelector("#message"), {childList: true}) ?? true`)
-	b.press(s.shown(phone))
+	b.press(s.ShownCode(servicetest.Phone))
 	b.until(`performance.getEntriesByType("resource").some(e => e.name.includes("/otp/status") && e.responseStatus === 404)`)
 	b.step("account")
 	b.is(`heard.join("") === ""`)
@@ -94,9 +96,9 @@ func TestPageUsedCode(t *testing.T) {
 // TestPageLogsOutAtOnce logs out while the sessions load.
 func TestPageLogsOutAtOnce(t *testing.T) {
 	t.Parallel()
-	s := start(t, nil, patient...)
+	s := servicetest.Start(t, nil, servicetest.Unlimited...)
 	b := openLogin(t, s, view{})
-	b.login(s, phone)
+	b.login(s, servicetest.Phone)
 	b.hold("/me/sessions")
 	b.do(chromedp.Reload())
 	b.holding(1)
@@ -112,9 +114,9 @@ func TestPageLogsOutAtOnce(t *testing.T) {
 // TestPageTwin speaks to the page as the twin of a duplicated tab does.
 func TestPageTwin(t *testing.T) {
 	t.Parallel()
-	s := start(t, nil, patient...)
+	s := servicetest.Start(t, nil, servicetest.Unlimited...)
 	b := openLogin(t, s, view{})
-	b.login(s, phone)
+	b.login(s, servicetest.Phone)
 	const twin = `twin = new BroadcastChannel("otp.refresh_token"), kept = sessionStorage["otp.refresh_token"], `
 	b.is(twin + `twin.postMessage({spent: "another", next: "x"}), twin.postMessage({spent: kept, next: "next"}), true`)
 	b.until(`sessionStorage["otp.refresh_token"] === "next"`)
@@ -124,12 +126,12 @@ func TestPageTwin(t *testing.T) {
 	b.step("phone")
 	b.is(`sessionStorage["otp.refresh_token"] === undefined`)
 
-	b.login(s, phone)
+	b.login(s, servicetest.Phone)
 	b.is(`kept = sessionStorage["otp.refresh_token"]`)
 	b.click("#logout")
 	b.until(`told.spent === kept && !told.next`)
 
-	b.login(s, phone)
+	b.login(s, servicetest.Phone)
 	b.is(`delete sessionStorage["otp.refresh_token"]`) // as a later page of the tab does, before the back button
 	b.is(`dispatchEvent(new PageTransitionEvent("pageshow", {persisted: true}))`)
 	b.says("logged_out")
@@ -139,13 +141,13 @@ func TestPageTwin(t *testing.T) {
 // TestPageOpens has a browser that remembers nonsense, forbids much and speaks no language.
 func TestPageOpens(t *testing.T) {
 	t.Parallel()
-	s := start(t, nil, patient...)
+	s := servicetest.Start(t, nil, servicetest.Unlimited...)
 	b := openLogin(t, s, view{zone: "UTC", script: `
 		sessionStorage["otp.pending"] = "{"
 		sessionStorage["otp.number"] = '{"region":"IR"}'
 		BroadcastChannel = class { constructor() { throw new DOMException("no", "SecurityError") } }
 		Object.defineProperty(Navigator.prototype, "languages", {get: () => ["en-US@posix"]})`})
-	b.login(s, phone)
+	b.login(s, servicetest.Phone)
 	b.click("#logout")
 	b.says("logged_out")
 }
@@ -153,7 +155,7 @@ func TestPageOpens(t *testing.T) {
 // TestPageLanguages has words that do not come, and words that come too late.
 func TestPageLanguages(t *testing.T) {
 	t.Parallel()
-	s := start(t, nil, patient...)
+	s := servicetest.Start(t, nil, servicetest.Unlimited...)
 	b := openLogin(t, s, view{})
 	choose := func(language string) {
 		b.is(`document.querySelector("#language").value = "` + language + `", document.querySelector("#language").dispatchEvent(new Event("change"))`)
@@ -176,7 +178,7 @@ func TestPageLanguages(t *testing.T) {
 // TestPageComposes writes a number by an input method.
 func TestPageComposes(t *testing.T) {
 	t.Parallel()
-	b := openLogin(t, start(t, nil, "DEFAULT_REGION=IR"), view{})
+	b := openLogin(t, servicetest.Start(t, nil, "DEFAULT_REGION=IR"), view{})
 	for _, text := range []string{"0", "0912", "0912123"} {
 		b.do(protocol(input.ImeSetComposition, input.ImeSetCompositionParams{Text: text, SelectionStart: int64(len(text)), SelectionEnd: int64(len(text))}))
 	}
@@ -186,7 +188,7 @@ func TestPageComposes(t *testing.T) {
 
 func TestPageLongName(t *testing.T) {
 	t.Parallel()
-	b := openLogin(t, start(t, nil, "APP_NAME="+strings.Repeat("W", 40)), view{width: 320, height: 640})
+	b := openLogin(t, servicetest.Start(t, nil, "APP_NAME="+strings.Repeat("W", 40)), view{width: 320, height: 640})
 	b.is(`document.documentElement.scrollWidth <= innerWidth`)
 	b.is(`["message", "delivery"].every(id => getComputedStyle(document.getElementById(id)).display !== "none")`) // or nobody would hear of their first words
 }
