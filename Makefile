@@ -50,7 +50,7 @@ fuzz: ## fuzz each parser of foreign input for FUZZTIME=30s
 vendored: ## fetch the files of others that pages are made of, as internal/httpapi/pages/_vendored names them
 	.ci/vendored
 
-pictures: ## take the pictures of README.md
+pictures: ## take the pictures of the documents
 	.ci/with-services go test -count=1 -run '^TestPictures$$' ./internal/e2e/pages -pictures
 
 clean: ## remove what was built; data/ stays

@@ -63,7 +63,7 @@ usage: dekamond-otp [command]
   version      print the version
   help         print this
 
-Settings are environment variables; a file .env is read too. README.md lists them.
+Settings are environment variables; a file .env is read too. docs/settings.md lists them.
 `
 
 var (

@@ -17,7 +17,7 @@ import (
 
 const embedded = "embedded" // the REDIS_URL of a Redis inside the process
 
-// Config holds the settings. Each field is the variable of the same name; README.md explains them.
+// Config holds the settings. Each field is the variable of the same name; docs/settings.md explains them.
 type Config struct {
 	Production   bool   // APP_ENV=production
 	HTTPAddr     string // host:port; without a host: every interface

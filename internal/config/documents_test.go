@@ -9,14 +9,14 @@ import (
 	"testing"
 )
 
-// TestDocumentsNameEverySetting holds README.md and .env.example complete, and .env.example usable as it
+// TestDocumentsNameEverySetting holds docs/settings.md and .env.example complete, and .env.example usable as it
 // is when every line of it is made to count.
 func TestDocumentsNameEverySetting(t *testing.T) {
 	names := Names()
 	if !slices.Contains(names, "OTP_SECRET") {
 		t.Fatalf("the settings are %v", names)
 	}
-	for file, pattern := range map[string]string{"../../README.md": "(?m)^\\| .*`%s`.* \\|", "../../.env.example": `(?m)^#%s=`} {
+	for file, pattern := range map[string]string{"../../docs/settings.md": "(?m)^\\| .*`%s`.* \\|", "../../.env.example": `(?m)^#%s=`} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

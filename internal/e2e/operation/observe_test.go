@@ -117,7 +117,7 @@ func TestAlertRules(t *testing.T) {
 	if err := yaml.Unmarshal([]byte(file(t, observe+"alerts.yml")), &rules); err != nil {
 		t.Fatal(err)
 	}
-	stories, readme := file(t, observe+"alerts_test.yml"), file(t, servicetest.Root+"README.md")
+	stories, monitoring := file(t, observe+"alerts_test.yml"), file(t, servicetest.Root+"docs/monitoring.md")
 	var alerts []string
 	for _, g := range rules.Groups {
 		for _, r := range g.Rules {
@@ -128,14 +128,14 @@ func TestAlertRules(t *testing.T) {
 			if !strings.Contains(stories, `alertname="`+r.Alert+`", alertstate="firing"`) {
 				t.Errorf("in alerts_test.yml %s never fires", r.Alert)
 			}
-			if !strings.Contains(readme, "`"+r.Alert+"`") {
-				t.Errorf("README.md does not have %s", r.Alert)
+			if !strings.Contains(monitoring, "`"+r.Alert+"`") {
+				t.Errorf("docs/monitoring.md does not have %s", r.Alert)
 			}
 		}
 	}
-	for _, m := range regexp.MustCompile("`(OTP[A-Z][A-Za-z]+)`").FindAllStringSubmatch(readme, -1) {
+	for _, m := range regexp.MustCompile("`(OTP[A-Z][A-Za-z]+)`").FindAllStringSubmatch(monitoring, -1) {
 		if !slices.Contains(alerts, m[1]) {
-			t.Errorf("README.md has %s, which is no alert", m[1])
+			t.Errorf("docs/monitoring.md has %s, which is no alert", m[1])
 		}
 	}
 	promtool, err := exec.LookPath("promtool")
@@ -224,11 +224,11 @@ func families(t *testing.T, s *servicetest.Service) map[string]family {
 	return families
 }
 
-// documented gives the metrics of README.md, whose table has them in the form `name{label,label}`.
+// documented returns the metrics in the table of docs/monitoring.md, which has the form `name{label,label}`.
 func documented(t *testing.T) map[string][]string {
 	t.Helper()
 	names := make(map[string][]string)
-	for line := range strings.Lines(file(t, servicetest.Root+"README.md")) {
+	for line := range strings.Lines(file(t, servicetest.Root+"docs/monitoring.md")) {
 		if !strings.HasPrefix(line, "| `otp_") {
 			continue
 		}
@@ -240,8 +240,8 @@ func documented(t *testing.T) map[string][]string {
 	return names
 }
 
-// TestObserve holds the table of README.md, the dashboard and the alert rules against the metrics of a service that has
-// met most of what there is, and then has a real Prometheus look at it.
+// TestObserve compares the table of docs/monitoring.md, the dashboard and the alert rules with the metrics of a service that
+// has seen most kinds of events, and then has a real Prometheus scrape it.
 func TestObserve(t *testing.T) {
 	s := servicetest.Start(t, servicetest.RealStores(t), "INTERNAL_ADDR=127.0.0.1:0", "OTP_LIMIT_PHONE=2/10m", "OTP_RESEND_AFTER=0", "SMS_REGIONS=IR,DE", "DEFAULT_REGION=IR")
 	traffic := func(numbers ...string) {
@@ -272,12 +272,12 @@ func TestObserve(t *testing.T) {
 	for name, labels := range table {
 		got := slices.Sorted(slices.Values(families[name].labels))
 		if want := slices.Sorted(slices.Values(labels)); !known[name] || !slices.Equal(got, want) {
-			t.Errorf("README.md has %s with the labels %q; the service exposes it with %q (%v)", name, want, got, known[name])
+			t.Errorf("docs/monitoring.md has %s with the labels %q; the service exposes it with %q (%v)", name, want, got, known[name])
 		}
 	}
 	for name := range families {
 		if _, ok := table[name]; !ok && strings.HasPrefix(name, "otp_") {
-			t.Errorf("README.md does not have %s", name)
+			t.Errorf("docs/monitoring.md does not have %s", name)
 		}
 	}
 	metric := regexp.MustCompile(`\b(otp|go|process)_[a-z_]+`)

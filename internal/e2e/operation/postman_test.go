@@ -37,7 +37,7 @@ type postmanItem struct {
 	}
 }
 
-// TestPostmanCollection runs the collection as the README tells to, twice on the same service, and holds that it sees
+// TestPostmanCollection runs the collection as README.md describes, twice on the same service, and holds that it sees
 // what breaks and waits for what is late.
 func TestPostmanCollection(t *testing.T) {
 	t.Parallel()

@@ -11,12 +11,12 @@ import (
 	"strings"
 	"testing"
 
-	_ "github.com/MicahParks/keyfunc/v3" // what README.md's program in Go imports
+	_ "github.com/MicahParks/keyfunc/v3" // The Go program in docs/api.md imports it.
 
 	"dekamond-otp/internal/e2e/servicetest"
 )
 
-// The programs of README.md that check tokens, by their language.
+// programs prepares the programs of docs/api.md that check tokens, by their language.
 var programs = map[string]func(t *testing.T, dir, text string) *exec.Cmd{
 	"go": func(t *testing.T, dir, text string) *exec.Cmd {
 		file, program := filepath.Join(dir, "main.go"), filepath.Join(dir, "program")
@@ -44,17 +44,18 @@ var programs = map[string]func(t *testing.T, dir, text string) *exec.Cmd{
 // joseVersion is one that the Node of Debian 12 runs as well.
 const joseVersion = "5.10.0"
 
-func TestProgramsOfReadme(t *testing.T) {
-	readme, err := os.ReadFile(servicetest.Root + "README.md")
+// TestProgramsThatCheckTokens runs the programs of docs/api.md with good and forged tokens, and while the signing key changes.
+func TestProgramsThatCheckTokens(t *testing.T) {
+	page, err := os.ReadFile(servicetest.Root + "docs/api.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for language, prepare := range programs {
 		t.Run(language, func(t *testing.T) {
 			t.Parallel()
-			block := regexp.MustCompile("(?s)```" + language + "\n(.*?)```").FindSubmatch(readme)
+			block := regexp.MustCompile("(?s)```" + language + "\n(.*?)```").FindSubmatch(page)
 			if block == nil {
-				t.Fatal("README.md has no such program")
+				t.Fatal("docs/api.md has no such program")
 			}
 			folder := t.TempDir()
 			servicetest.NewKey(t, folder, "EdDSA")
@@ -119,8 +120,8 @@ func TestProgramsOfReadme(t *testing.T) {
 	}
 }
 
-// clientTest logs in by the client of README.md, with wrong words first, and lets its access token expire under five
-// calls at once. It prints what each step gave.
+// clientTest logs in with the client of docs/clients/javascript.md, after some mistakes, and lets its access token expire
+// during five calls at once. It prints the result of each step.
 const clientTest = `
 import { countDown, fetchAsUser, requestCode, say, verify } from './otp.mjs'
 
@@ -159,15 +160,15 @@ await new Promise((done) => countDown(1, (left) => { shown.push(left); if (left 
 console.log(shown[0], shown.at(-1))
 `
 
-func TestClientOfReadme(t *testing.T) {
+func TestJavaScriptClient(t *testing.T) {
 	t.Parallel()
-	readme, err := os.ReadFile(servicetest.Root + "README.md")
+	page, err := os.ReadFile(servicetest.Root + "docs/clients/javascript.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	block := regexp.MustCompile("(?s)```javascript\n(.*?)```").FindSubmatch(readme)
+	block := regexp.MustCompile("(?s)```javascript\n(.*?)```").FindSubmatch(page)
 	if block == nil {
-		t.Fatal("README.md has no such program")
+		t.Fatal("docs/clients/javascript.md has no such program")
 	}
 	s := servicetest.Start(t, nil)
 	dir := t.TempDir()

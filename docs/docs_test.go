@@ -1,0 +1,256 @@
+package docs
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const (
+	root            = ".." // The repository.
+	readmeLines     = 250  // At most.
+	dictionaryWords = 30   // At most.
+)
+
+// documents returns the text of every page by its path from the root of the repository.
+func documents(t *testing.T) map[string]string {
+	t.Helper()
+	pages := make(map[string]string)
+	read := func(name string) {
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages[name] = string(text)
+	}
+	for _, name := range []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md"} {
+		read(name)
+	}
+	err := fs.WalkDir(os.DirFS(root), "docs", func(name string, _ fs.DirEntry, err error) error {
+		if strings.HasSuffix(name, ".md") {
+			read(name)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pages
+}
+
+var (
+	fenced  = regexp.MustCompile("(?ms)^ *```.*?^ *```$")
+	link    = regexp.MustCompile(`\]\(([^)\s]+)\)|src="([^"]+)"`)
+	heading = regexp.MustCompile(`(?m)^#+ (.*)$`)
+	inline  = regexp.MustCompile("`([^`\n]+)`")
+	mark    = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+)
+
+// anchors returns what GitHub makes of the headings of a page.
+func anchors(text string) (names []string) {
+	for _, m := range heading.FindAllStringSubmatch(fenced.ReplaceAllString(text, ""), -1) {
+		names = append(names, strings.ReplaceAll(mark.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-"))
+	}
+	return names
+}
+
+// TestLinks checks that every relative link, anchor and picture in the documents exists.
+func TestLinks(t *testing.T) {
+	pages := documents(t)
+	for page, text := range pages {
+		for _, m := range link.FindAllStringSubmatch(fenced.ReplaceAllString(text, ""), -1) {
+			target := m[1] + m[2]
+			if strings.Contains(target, "://") {
+				continue
+			}
+			file, anchor, _ := strings.Cut(target, "#")
+			if file = path.Join(path.Dir(page), file); strings.HasPrefix(target, "#") {
+				file = page
+			}
+			if _, err := os.Stat(filepath.Join(root, file)); err != nil {
+				t.Errorf("%s links %s: %v", page, target, err)
+			}
+			if anchor != "" && !slices.Contains(anchors(pages[file]), anchor) {
+				t.Errorf("%s links %s; the headings there are %q", page, target, anchors(pages[file]))
+			}
+		}
+	}
+}
+
+// TestReadme checks that README.md is short and leads to every page.
+func TestReadme(t *testing.T) {
+	pages := documents(t)
+	readme := pages["README.md"]
+	if n := strings.Count(readme, "\n"); n > readmeLines {
+		t.Errorf("README.md has %d lines; want at most %d", n, readmeLines)
+	}
+	for page := range pages {
+		if page != "README.md" && !strings.Contains(readme, "]("+page+")") {
+			t.Errorf("README.md does not link %s", page)
+		}
+	}
+}
+
+// TestPictures checks that the documents show every picture.
+func TestPictures(t *testing.T) {
+	var shown []string
+	for page, text := range documents(t) {
+		for _, m := range link.FindAllStringSubmatch(text, -1) {
+			if m[2] != "" {
+				shown = append(shown, path.Join(path.Dir(page), m[2]))
+			}
+		}
+	}
+	pictures, err := filepath.Glob("pictures/*")
+	if err != nil || len(pictures) == 0 {
+		t.Fatalf("no pictures: %v", err)
+	}
+	for _, picture := range pictures {
+		if !slices.Contains(shown, "docs/"+filepath.ToSlash(picture)) {
+			t.Errorf("no document shows docs/%s", picture)
+		}
+	}
+}
+
+// TestDictionary checks that the dictionary stays short.
+func TestDictionary(t *testing.T) {
+	_, section, found := strings.Cut(documents(t)["docs/architecture.md"], "## The dictionary\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	words := regexp.MustCompile(`(?m)^\| [a-z]+ \|`).FindAllString(section, -1)
+	if !found || len(words) == 0 || len(words)-1 > dictionaryWords {
+		t.Errorf("the dictionary has %d words; want 1 to %d", len(words)-1, dictionaryWords)
+	}
+}
+
+// TestNamesExist checks that the files, packages and declarations that the pages for developers name exist.
+func TestNamesExist(t *testing.T) {
+	files, declared := source(t)
+	packages := make(map[string]bool)
+	for name := range declared {
+		pkg, _, _ := strings.Cut(name, ".")
+		packages[pkg] = true
+	}
+	named := regexp.MustCompile(`^([a-z0-9]+)\.[A-Za-z_]\w*(\.[A-Za-z_]\w*)?$`)
+	file := regexp.MustCompile(`^[\w./*-]+\.(go|lua|sql|js|css|html|md|ya?ml|tmpl|json)$`)
+	pages := documents(t)
+	for _, page := range []string{"docs/architecture.md", "CONTRIBUTING.md"} {
+		for _, m := range inline.FindAllStringSubmatch(fenced.ReplaceAllString(pages[page], ""), -1) {
+			name := strings.TrimSuffix(m[1], "()")
+			top, _, isPath := strings.Cut(name, "/")
+			switch {
+			case isPath && slices.ContainsFunc(files, func(f string) bool { return strings.HasPrefix(f, top+"/") }):
+				if found, _ := filepath.Glob(filepath.Join(root, name)); len(found) == 0 {
+					t.Errorf("%s names %s, which does not exist", page, name)
+				}
+			case file.MatchString(name):
+				exists := func(f string) bool { ok, _ := path.Match(name, path.Base(f)); return ok }
+				if !slices.ContainsFunc(files, exists) {
+					t.Errorf("%s names the file %s, which does not exist", page, name)
+				}
+			case named.MatchString(name) && packages[named.FindStringSubmatch(name)[1]]:
+				if !declared[name] {
+					t.Errorf("%s names %s, which is not declared", page, name)
+				}
+			}
+		}
+	}
+}
+
+// source returns the files of the repository, and every declaration as package.Name, package.Type.Method or
+// package.Type.Field.
+func source(t *testing.T) (files []string, declared map[string]bool) {
+	t.Helper()
+	declared = make(map[string]bool)
+	err := fs.WalkDir(os.DirFS(root), ".", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && slices.Contains([]string{".git", "node_modules", "data"}, entry.Name()):
+			return fs.SkipDir
+		case entry.IsDir():
+			return nil
+		}
+		files = append(files, name)
+		if strings.HasSuffix(name, ".go") {
+			parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, name), nil, parser.SkipObjectResolution)
+			if err != nil {
+				return err
+			}
+			declare(declared, parsed)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files, declared
+}
+
+func declare(declared map[string]bool, file *ast.File) {
+	in := file.Name.Name + "."
+	for _, d := range file.Decls {
+		switch d := d.(type) {
+		case *ast.FuncDecl:
+			declared[in+receiver(d)+d.Name.Name] = true
+		case *ast.GenDecl:
+			for _, spec := range d.Specs {
+				switch spec := spec.(type) {
+				case *ast.TypeSpec:
+					declared[in+spec.Name.Name] = true
+					for _, member := range members(spec.Type) {
+						declared[in+spec.Name.Name+"."+member] = true
+					}
+				case *ast.ValueSpec:
+					for _, name := range spec.Names {
+						declared[in+name.Name] = true
+					}
+				}
+			}
+		}
+	}
+}
+
+// receiver returns "Type." for a method, and nothing for a function.
+func receiver(f *ast.FuncDecl) string {
+	if f.Recv == nil {
+		return ""
+	}
+	kind := f.Recv.List[0].Type
+	if pointer, ok := kind.(*ast.StarExpr); ok {
+		kind = pointer.X
+	}
+	if generic, ok := kind.(*ast.IndexExpr); ok {
+		kind = generic.X
+	}
+	if name, ok := kind.(*ast.Ident); ok {
+		return name.Name + "."
+	}
+	return ""
+}
+
+// members returns the fields of a struct, or the methods of an interface.
+func members(kind ast.Expr) (names []string) {
+	var list *ast.FieldList
+	switch kind := kind.(type) {
+	case *ast.StructType:
+		list = kind.Fields
+	case *ast.InterfaceType:
+		list = kind.Methods
+	default:
+		return nil
+	}
+	for _, field := range list.List {
+		for _, name := range field.Names {
+			names = append(names, name.Name)
+		}
+	}
+	return names
+}
