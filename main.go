@@ -160,7 +160,7 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 	if err != nil {
 		return err
 	}
-	carrier := sms.NewRouter(sms.RouterOptions{Providers: providers, Order: c.SMSProviders, Routes: c.SMSRoutes, Tally: numbers, Log: log})
+	router := sms.NewRouter(sms.RouterOptions{Providers: providers, Order: c.SMSProviders, Routes: c.SMSRoutes, Metrics: numbers, Log: log})
 
 	accounts, err := openAccounts(ctx, c, log, c.MigrateOnStart)
 	if err != nil {
@@ -181,9 +181,9 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 		PerPhone: otp.Limit(c.OTPLimitPhone), PerAddress: otp.Limit(c.OTPLimitIP), DailyAttempts: c.OTPDailyAttempts,
 	}
 	store := redisstore.NewCodes(redis, policy, c.RedisPartitions)
-	numbers.Watch(metrics.Sources{RedisPool: redis.Pool, DatabasePool: accounts.Pool, Outbox: store.Backlog, Resting: carrier.Resting})
+	numbers.Watch(metrics.Sources{RedisPool: redis.Pool, DatabasePool: accounts.Pool, Outbox: store.Backlog, Resting: router.Resting})
 	codes, err := otp.New(otp.Options{
-		Store: numbers.Codes(store), Carrier: carrier, Texts: texts, Tally: numbers, Log: log, Tracer: tracer,
+		Store: numbers.Codes(store), Router: router, Texts: texts, Metrics: numbers, Log: log, Tracer: tracer,
 		Secret: []byte(c.OTPSecret.Reveal()), Policy: policy, Regions: c.SMSRegions, TestNumbers: c.OTPTestNumbers,
 	})
 	if err != nil {
@@ -197,9 +197,9 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 		OTP:            codes,
 		Accounts:       users,
 		Tokens:         tokens,
-		Numbers:        phone.NewParser(c.DefaultRegion, slices.Collect(maps.Keys(c.OTPTestNumbers))...),
+		Phones:         phone.NewParser(c.DefaultRegion, slices.Collect(maps.Keys(c.OTPTestNumbers))...),
 		Log:            log,
-		Tally:          numbers,
+		Metrics:        numbers,
 		Tracer:         tracer,
 		Checks:         []httpapi.Check{{Name: "database", Ping: accounts.Ping}, {Name: "redis", Ping: redis.Ping}},
 		Hooks:          hooks(c, log, providers),

@@ -153,5 +153,5 @@ type Store interface {
 	// Record records an event, unless the newest of its action has the same detail.
 	Record(ctx context.Context, e Event) (recorded bool, err error)
 	// Sweep deletes what nothing needs any more, and nothing while another copy of the service does so.
-	Sweep(ctx context.Context, b Broom) (Swept, error)
+	Sweep(ctx context.Context, b Retention) (Swept, error)
 }

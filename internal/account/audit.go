@@ -43,15 +43,15 @@ const (
 var Actions = []Action{SignedUp, LoggedIn, RefreshReused, LoggedOut, Banned, Unbanned, Deleted, PhoneChanged, PhoneLost, KeysChanged}
 
 // An Actor is who made an Event happen.
-type Actor string
+type ActorKind string
 
 const (
 	// Person is the user, or who holds the user's tokens.
-	Person Actor = "user"
+	Person ActorKind = "user"
 	// Admin is who holds an admin key.
-	Admin Actor = "admin"
+	Admin ActorKind = "admin"
 	// System is the service itself.
-	System Actor = "system"
+	System ActorKind = "system"
 )
 
 // An Event is an entry of the audit. It never holds a phone number in clear.
@@ -59,7 +59,7 @@ type Event struct {
 	ID            uuid.UUID // version 7: its time is when it happened
 	Action        Action
 	User, Session uuid.UUID // uuid.Nil = concerns none
-	Actor         Actor
+	Actor         ActorKind
 	Client        Client // zero where the service itself acted
 	Detail        string // a JSON object
 }
@@ -121,23 +121,23 @@ func firstAt(t time.Time) (id uuid.UUID) {
 func issuedAt(id uuid.UUID) time.Time { return time.Unix(id.Time().UnixTime()).UTC() }
 
 // A By is who does something and from where.
-type By struct {
-	Actor   Actor
-	Session uuid.UUID // of the actor, if it has one
-	Client  Client
-	Key     string // names the admin key
+type Actor struct {
+	Kind     ActorKind
+	Session  uuid.UUID // of the actor, if it has one
+	Client   Client
+	AdminKey string // names the admin key
 }
 
 // event makes an event of what by does. Detail is changed.
-func (by By) event(a Action, user uuid.UUID, detail map[string]any) (Event, error) {
+func (by Actor) event(a Action, user uuid.UUID, detail map[string]any) (Event, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return Event{}, fmt.Errorf("account: new event: %w", err)
 	}
-	if by.Key != "" {
-		detail["key"] = by.Key
+	if by.AdminKey != "" {
+		detail["key"] = by.AdminKey
 	}
-	return Event{ID: id, Action: a, User: user, Session: by.Session, Actor: by.Actor, Client: by.Client, Detail: detailOf(detail)}, nil
+	return Event{ID: id, Action: a, User: user, Session: by.Session, Actor: by.Kind, Client: by.Client, Detail: detailOf(detail)}, nil
 }
 
 // Events gives a page of events and whether older ones follow. Its error is ErrUnavailable.
@@ -152,7 +152,7 @@ func (s *Service) Events(ctx context.Context, p EventPage) (events []Event, more
 // RecordKeys records which keys are published and which of them signs, unless that is known already: of
 // any number of copies with the same keys one records it.
 func (s *Service) RecordKeys(ctx context.Context, signing string, published []string) error {
-	e, err := By{Actor: System}.event(KeysChanged, uuid.Nil, map[string]any{"signing": signing, "published": slices.Sorted(slices.Values(published))})
+	e, err := Actor{Kind: System}.event(KeysChanged, uuid.Nil, map[string]any{"signing": signing, "published": slices.Sorted(slices.Values(published))})
 	if err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ func (s *Service) RecordKeys(ctx context.Context, signing string, published []st
 }
 
 // A Broom says what Sweep deletes: at most Limit rows of each kind.
-type Broom struct {
+type Retention struct {
 	SessionsDead time.Duration // sessions that ended that long ago
 	EventsBefore uuid.UUID     // events older than this one
 	Limit        int
@@ -199,7 +199,7 @@ func (s *Service) Housekeep(ctx context.Context) {
 
 func (s *Service) sweep(ctx context.Context) (total Swept, err error) {
 	// What a dormant user is known by are sessions, too.
-	broom := Broom{SessionsDead: max(keepDead, s.dormantAfter), EventsBefore: firstAt(time.Now().Add(-s.auditTTL)), Limit: sweepBatch}
+	broom := Retention{SessionsDead: max(keepDead, s.dormantAfter), EventsBefore: firstAt(time.Now().Add(-s.auditTTL)), Limit: sweepBatch}
 	for {
 		swept, err := s.store.Sweep(ctx, broom)
 		total.Sessions += swept.Sessions

@@ -18,11 +18,11 @@ type swept struct {
 	mu      sync.Mutex
 	answers []Swept
 	fail    bool
-	asked   []Broom
+	asked   []Retention
 	log     string
 }
 
-func (s *swept) Sweep(_ context.Context, b Broom) (answer Swept, err error) {
+func (s *swept) Sweep(_ context.Context, b Retention) (answer Swept, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked = append(s.asked, b)
@@ -43,7 +43,7 @@ func (s *swept) Write(line []byte) (int, error) {
 }
 
 // after waits and gives what was asked and logged.
-func (s *swept) after(d time.Duration) ([]Broom, string) {
+func (s *swept) after(d time.Duration) ([]Retention, string) {
 	time.Sleep(d)
 	synctest.Wait()
 	s.mu.Lock()

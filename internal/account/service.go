@@ -147,7 +147,7 @@ func (s *Service) Sessions(ctx context.Context, user uuid.UUID) ([]Session, erro
 }
 
 // EndSession ends a live session of a user. Its errors are ErrNotFound and ErrUnavailable.
-func (s *Service) EndSession(ctx context.Context, user, session uuid.UUID, by By) error {
+func (s *Service) EndSession(ctx context.Context, user, session uuid.UUID, by Actor) error {
 	detail := make(map[string]any)
 	if by.Session != session {
 		detail["from_session"] = by.Session
@@ -161,7 +161,7 @@ func (s *Service) EndSession(ctx context.Context, user, session uuid.UUID, by By
 }
 
 // EndSessions ends all sessions of a user. Its errors are ErrNotFound, for the user, and ErrUnavailable.
-func (s *Service) EndSessions(ctx context.Context, user uuid.UUID, by By) error {
+func (s *Service) EndSessions(ctx context.Context, user uuid.UUID, by Actor) error {
 	e, err := by.event(LoggedOut, user, map[string]any{"everywhere": true})
 	if err != nil {
 		return err
@@ -171,7 +171,7 @@ func (s *Service) EndSessions(ctx context.Context, user uuid.UUID, by By) error 
 
 // SetBanned bans a user, which ends all sessions, or lifts the ban. Its errors are ErrNotFound and
 // ErrUnavailable.
-func (s *Service) SetBanned(ctx context.Context, user uuid.UUID, banned bool, by By) (User, error) {
+func (s *Service) SetBanned(ctx context.Context, user uuid.UUID, banned bool, by Actor) (User, error) {
 	action := Unbanned
 	if banned {
 		action = Banned
@@ -185,7 +185,7 @@ func (s *Service) SetBanned(ctx context.Context, user uuid.UUID, banned bool, by
 
 // ChangePhone gives a user a number that the user has proved to hold, and ends all sessions but the one
 // that by is in. Its errors are ErrTaken, ErrNotFound, for that session, and ErrUnavailable.
-func (s *Service) ChangePhone(ctx context.Context, user uuid.UUID, p phone.Number, by By) (User, error) {
+func (s *Service) ChangePhone(ctx context.Context, user uuid.UUID, p phone.Number, by Actor) (User, error) {
 	claim, err := s.claim(p)
 	if err != nil {
 		return User{}, err
@@ -199,7 +199,7 @@ func (s *Service) ChangePhone(ctx context.Context, user uuid.UUID, p phone.Numbe
 
 // Delete removes a user with all sessions. Its errors are ErrNotFound, also for the session that by is in,
 // and ErrUnavailable.
-func (s *Service) Delete(ctx context.Context, user uuid.UUID, by By) error {
+func (s *Service) Delete(ctx context.Context, user uuid.UUID, by Actor) error {
 	e, err := by.event(Deleted, user, map[string]any{})
 	if err != nil {
 		return err

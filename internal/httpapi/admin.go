@@ -40,9 +40,9 @@ func (s *Server) admin(c *fiber.Ctx) error {
 }
 
 // byAdmin is the holder of an admin key as the audit knows it.
-func (s *Server) byAdmin(c *fiber.Ctx) account.By {
+func (s *Server) byAdmin(c *fiber.Ctx) account.Actor {
 	name, _ := c.Locals(adminName).(string)
-	return account.By{Actor: account.Admin, Client: s.device(c), Key: name}
+	return account.Actor{Kind: account.Admin, Client: s.device(c), AdminKey: name}
 }
 
 type adminUserReply struct {
@@ -147,15 +147,15 @@ func (s *Server) endUserSessions(c *fiber.Ctx) error {
 }
 
 type eventReply struct {
-	ID        uuid.UUID       `json:"id"`
-	At        time.Time       `json:"at"`
-	Action    account.Action  `json:"action"`
-	UserID    *uuid.UUID      `json:"user_id"`
-	SessionID *uuid.UUID      `json:"session_id"`
-	Actor     account.Actor   `json:"actor"`
-	IP        string          `json:"ip"`
-	UserAgent string          `json:"user_agent"`
-	Detail    json.RawMessage `json:"detail"`
+	ID        uuid.UUID         `json:"id"`
+	At        time.Time         `json:"at"`
+	Action    account.Action    `json:"action"`
+	UserID    *uuid.UUID        `json:"user_id"`
+	SessionID *uuid.UUID        `json:"session_id"`
+	Actor     account.ActorKind `json:"actor"`
+	IP        string            `json:"ip"`
+	UserAgent string            `json:"user_agent"`
+	Detail    json.RawMessage   `json:"detail"`
 }
 
 func (s *Server) audit(c *fiber.Ctx) error {
@@ -217,7 +217,7 @@ func (s *Server) readPage(c *fiber.Ctx) (p account.Page, err error) {
 		return account.Page{}, err
 	}
 	if q := c.Query("q"); q != "" {
-		if p.Prefix, err = s.Numbers.Prefix(q); err != nil {
+		if p.Prefix, err = s.Phones.Prefix(q); err != nil {
 			return account.Page{}, errField
 		}
 	}

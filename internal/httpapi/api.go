@@ -58,12 +58,12 @@ type Check struct {
 	Ping func(context.Context) error
 }
 
-// A Tally counts answers.
-type Tally interface {
+// A Metrics counts answers.
+type Metrics interface {
 	// Answered counts a request and takes its time. The route is its pattern, or "none".
-	Answered(method, route string, status int, took time.Duration)
+	ObserveRequest(method, route string, status int, took time.Duration)
 	// Refused counts a problem by its code.
-	Refused(route, code string)
+	CountProblem(route, code string)
 }
 
 // Options are the inputs of New.
@@ -71,9 +71,9 @@ type Options struct {
 	OTP            *otp.Service
 	Accounts       *account.Service
 	Tokens         Tokens
-	Numbers        *phone.Parser
+	Phones         *phone.Parser
 	Log            *slog.Logger
-	Tally          Tally
+	Metrics        Metrics
 	Tracer         *trace.Tracer // nil: no spans
 	Checks         []Check
 	Hooks          map[string]Hook // by the name of the provider
@@ -202,7 +202,7 @@ func (s *Server) around(c *fiber.Ctx) error {
 		level = slog.LevelDebug
 	}
 	took := time.Since(began)
-	s.Tally.Answered(methodOf(c), route, c.Response().StatusCode(), took)
+	s.Metrics.ObserveRequest(methodOf(c), route, c.Response().StatusCode(), took)
 	s.Log.LogAttrs(ctx, level, "request",
 		slog.String("method", c.Method()), slog.String("route", route),
 		slog.Int("status", c.Response().StatusCode()), slog.String("client", s.client(c).String()),

@@ -18,7 +18,7 @@ func (s *Server) devMessages(c *fiber.Ctx) error {
 	}
 	to := ""
 	if written := c.Query("phone"); written != "" {
-		number, err := s.Numbers.Parse(written)
+		number, err := s.Phones.Parse(written)
 		if err != nil {
 			return err
 		}

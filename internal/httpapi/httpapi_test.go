@@ -23,7 +23,7 @@ import (
 // that the next request is too.
 func TestPanic(t *testing.T) {
 	var log bytes.Buffer
-	s := New(Options{Numbers: phone.NewParser(""), Tally: uncounted{}, Log: slog.New(LogHandler(slog.NewJSONHandler(&log, nil)))})
+	s := New(Options{Phones: phone.NewParser(""), Metrics: uncounted{}, Log: slog.New(LogHandler(slog.NewJSONHandler(&log, nil)))})
 	for range 2 {
 		log.Reset()
 		r := httptest.NewRequest("POST", "/otp/request", strings.NewReader(`{"phone":"+989121234567"}`))

@@ -118,7 +118,7 @@ func (s *Server) phone(f field) (phone.Number, error) {
 	if !f.isString {
 		return phone.Number{}, phone.ErrInvalid
 	}
-	return s.Numbers.Parse(f.text)
+	return s.Phones.Parse(f.text)
 }
 
 func (s *Server) refresh(c *fiber.Ctx) error {

@@ -16,15 +16,15 @@ import (
 	"dekamond-otp/internal/phone"
 )
 
-type noTally struct{}
+type noMetrics struct{}
 
-func (noTally) Answered(string, string, int, time.Duration) {}
-func (noTally) Refused(string, string)                      {}
+func (noMetrics) ObserveRequest(string, string, int, time.Duration) {}
+func (noMetrics) CountProblem(string, string)                       {}
 
 func TestLoginPage(t *testing.T) {
 	var log strings.Builder
 	s := New(Options{
-		Log: slog.New(slog.NewTextHandler(&log, nil)), Tally: noTally{},
+		Log: slog.New(slog.NewTextHandler(&log, nil)), Metrics: noMetrics{},
 		LoginPage: &LoginPage{AppName: "Dekamond", DefaultRegion: "IR", Regions: []string{"IR", "CA"}, CodeLength: 8},
 	})
 	get := func(path, wantType string) []byte {

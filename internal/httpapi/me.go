@@ -30,8 +30,8 @@ func (s *Server) caller(c *fiber.Ctx) (caller, error) {
 }
 
 // by is the caller as the audit knows it.
-func (s *Server) by(c *fiber.Ctx, who caller) account.By {
-	return account.By{Actor: account.Person, Session: who.session, Client: s.device(c)}
+func (s *Server) by(c *fiber.Ctx, who caller) account.Actor {
+	return account.Actor{Kind: account.Person, Session: who.session, Client: s.device(c)}
 }
 
 // orToken blames the token where the user or the session that it is of is gone.
@@ -69,7 +69,7 @@ func (s *Server) deleteMe(c *fiber.Ctx) error {
 
 // remove removes a user and all that is kept of the phone. Redis comes first: if it cannot be asked, all
 // stays as it was and the call can be made again.
-func (s *Server) remove(c *fiber.Ctx, u account.User, by account.By) error {
+func (s *Server) remove(c *fiber.Ctx, u account.User, by account.Actor) error {
 	if err := s.OTP.Forget(c.UserContext(), u.Phone); err != nil {
 		return err
 	}

@@ -116,7 +116,7 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 		s.prepare(c)
 	}
 	p := problemOf(err)
-	s.Tally.Refused(routeOf(c, err), p.code)
+	s.Metrics.CountProblem(routeOf(c, err), p.code)
 	if p.status >= 500 {
 		level := slog.LevelError
 		if p.status == fiber.StatusServiceUnavailable {

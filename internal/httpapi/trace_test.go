@@ -20,23 +20,23 @@ import (
 
 type uncounted struct{}
 
-func (uncounted) Answered(string, string, int, time.Duration) {}
-func (uncounted) Refused(string, string)                      {}
+func (uncounted) ObserveRequest(string, string, int, time.Duration) {}
+func (uncounted) CountProblem(string, string)                       {}
 
-// A tally keeps the routes of what was answered.
-type tally struct {
+// A metrics keeps the routes of what was answered.
+type metrics struct {
 	uncounted
 	routes []string
 }
 
-func (t *tally) Answered(method, route string, _ int, _ time.Duration) {
+func (t *metrics) ObserveRequest(method, route string, _ int, _ time.Duration) {
 	t.routes = append(t.routes, method+" "+route)
 }
 
 // TestRoutes holds that a request is counted by its pattern, and that what has none is not taken for the login page.
 func TestRoutes(t *testing.T) {
-	var counted tally
-	s := New(Options{Log: slog.New(slog.DiscardHandler), Tally: &counted, CORSOrigins: []string{"https://app.example.com"}, LoginPage: new(LoginPage)})
+	var counted metrics
+	s := New(Options{Log: slog.New(slog.DiscardHandler), Metrics: &counted, CORSOrigins: []string{"https://app.example.com"}, LoginPage: new(LoginPage)})
 	for _, r := range []*http.Request{
 		httptest.NewRequest("GET", "/", nil),
 		httptest.NewRequest("GET", "/hooks/a-name/a-secret", nil),
@@ -75,7 +75,7 @@ func TestSpans(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
 	log := slog.New(slog.DiscardHandler)
 	tracer := trace.Open(log, "")
-	s := New(Options{Numbers: phone.NewParser(""), Log: log, Tally: uncounted{}, Tracer: tracer, Checks: []Check{{"none", func(context.Context) error { return nil }}}})
+	s := New(Options{Phones: phone.NewParser(""), Log: log, Metrics: uncounted{}, Tracer: tracer, Checks: []Check{{"none", func(context.Context) error { return nil }}}})
 	for _, r := range []*http.Request{
 		httptest.NewRequest("POST", "/otp/request", strings.NewReader(`{"phone":"+989121234567"}`)),
 		httptest.NewRequest("GET", "/a-secret?a=secret", nil),

@@ -92,16 +92,16 @@ func (m *Metrics) Expect(providers, regions []string) {
 	}
 }
 
-// Answered implements httpapi.Tally.
-func (m *Metrics) Answered(method, route string, status int, took time.Duration) {
+// Answered implements httpapi.Metrics.
+func (m *Metrics) ObserveRequest(method, route string, status int, took time.Duration) {
 	m.http.WithLabelValues(method, route, strconv.Itoa(status/100)+"xx").Observe(took.Seconds())
 }
 
-// Refused implements httpapi.Tally.
-func (m *Metrics) Refused(route, code string) { m.problems.WithLabelValues(route, code).Inc() }
+// Refused implements httpapi.Metrics.
+func (m *Metrics) CountProblem(route, code string) { m.problems.WithLabelValues(route, code).Inc() }
 
-// Requested implements otp.Tally.
-func (m *Metrics) Requested(outcome, region string) {
+// Requested implements otp.Metrics.
+func (m *Metrics) CountRequest(outcome, region string) {
 	m.requests.WithLabelValues(outcome, region).Inc()
 	switch outcome {
 	case "accepted":
@@ -112,14 +112,14 @@ func (m *Metrics) Requested(outcome, region string) {
 	}
 }
 
-// Message implements otp.Tally and sms.Tally.
-func (m *Metrics) Message(event, provider, region string) {
+// Message implements otp.Metrics and sms.Metrics.
+func (m *Metrics) CountMessage(event, provider, region string) {
 	m.messages.WithLabelValues(event, provider, region).Inc()
 	m.history.add(cell{Event: event, Region: region, Provider: provider})
 }
 
-// Checked implements otp.Tally.
-func (m *Metrics) Checked(outcome, region string) {
+// Checked implements otp.Metrics.
+func (m *Metrics) CountAttempt(outcome, region string) {
 	m.verifications.WithLabelValues(outcome, region).Inc()
 	switch outcome {
 	case "verified": // counts with its message; that of a test number has none
@@ -130,14 +130,14 @@ func (m *Metrics) Checked(outcome, region string) {
 	}
 }
 
-// Delay implements otp.Tally.
-func (m *Metrics) Delay(provider string, d time.Duration) {
+// Delay implements otp.Metrics.
+func (m *Metrics) ObserveDelay(provider string, d time.Duration) {
 	m.delays.WithLabelValues(provider).Observe(d.Seconds())
 	m.history.delay(d)
 }
 
-// Tried implements sms.Tally.
-func (m *Metrics) Tried(provider, result string, took time.Duration) {
+// Tried implements sms.Metrics.
+func (m *Metrics) ObserveCall(provider, result string, took time.Duration) {
 	m.tries.WithLabelValues(provider, result).Observe(took.Seconds())
 }
 

@@ -48,17 +48,17 @@ func TestMetrics(t *testing.T) {
 	var counting sync.WaitGroup
 	for range 100 {
 		counting.Go(func() {
-			m.Message("sent", "twilio", "IR")
-			m.Requested("accepted", "IR")
-			m.Checked("wrong", "IR")
-			m.Delay("twilio", 9*time.Second)
-			m.Tried("twilio", "taken", 300*time.Millisecond)
-			m.Answered("POST", "/otp/verify", 401, 3*time.Millisecond)
-			m.Refused("/otp/verify", "invalid_code")
+			m.CountMessage("sent", "twilio", "IR")
+			m.CountRequest("accepted", "IR")
+			m.CountAttempt("wrong", "IR")
+			m.ObserveDelay("twilio", 9*time.Second)
+			m.ObserveCall("twilio", "taken", 300*time.Millisecond)
+			m.ObserveRequest("POST", "/otp/verify", 401, 3*time.Millisecond)
+			m.CountProblem("/otp/verify", "invalid_code")
 		})
 	}
 	counting.Wait()
-	m.Message("failed", "none", "")
+	m.CountMessage("failed", "none", "")
 	status, text := get(t, m, "/metrics")
 	for _, want := range []string{
 		`otp_build_info{version="v1"} 1`,
@@ -139,7 +139,7 @@ type codeStore struct {
 	err error
 }
 
-func (s codeStore) Check(context.Context, otp.Key, otp.Purpose, otp.Digest) (otp.Match, error) {
+func (s codeStore) Check(context.Context, otp.Pseudonym, otp.Purpose, otp.Digest) (otp.Match, error) {
 	return otp.Match{Provider: "twilio"}, s.err
 }
 

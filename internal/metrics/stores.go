@@ -66,42 +66,42 @@ func (c codes) Open(ctx context.Context, o otp.Opening) (_ otp.Challenge, err er
 	return c.Store.Open(ctx, o)
 }
 
-func (c codes) Check(ctx context.Context, phone otp.Key, p otp.Purpose, d otp.Digest) (_ otp.Match, err error) {
+func (c codes) Check(ctx context.Context, phone otp.Pseudonym, p otp.Purpose, d otp.Digest) (_ otp.Match, err error) {
 	defer c.began(ctx, "check").ended(&err)
 	return c.Store.Check(ctx, phone, p, d)
 }
 
-func (c codes) Close(ctx context.Context, phone otp.Key, p otp.Purpose, m otp.Match) (err error) {
+func (c codes) Close(ctx context.Context, phone otp.Pseudonym, p otp.Purpose, m otp.Match) (err error) {
 	defer c.began(ctx, "close").ended(&err)
 	return c.Store.Close(ctx, phone, p, m)
 }
 
-func (c codes) Forget(ctx context.Context, phone otp.Key) (err error) {
+func (c codes) Forget(ctx context.Context, phone otp.Pseudonym) (err error) {
 	defer c.began(ctx, "forget").ended(&err)
 	return c.Store.Forget(ctx, phone)
 }
 
-func (c codes) Status(ctx context.Context, phone otp.Key, p otp.Purpose, id otp.ChallengeID, send int) (_ otp.Status, err error) {
+func (c codes) Status(ctx context.Context, phone otp.Pseudonym, p otp.Purpose, id otp.ChallengeID, send int) (_ otp.Status, err error) {
 	defer c.began(ctx, "status").ended(&err)
 	return c.Store.Status(ctx, phone, p, id, send)
 }
 
-func (c codes) Claim(ctx context.Context, n int) (_ []otp.Parcel, err error) {
+func (c codes) Claim(ctx context.Context, n int) (_ []otp.Lease, err error) {
 	defer c.began(ctx, "claim").ended(&err)
 	return c.Store.Claim(ctx, n)
 }
 
-func (c codes) Hold(ctx context.Context, p otp.Parcel) (_ time.Time, err error) {
+func (c codes) Renew(ctx context.Context, p otp.Lease) (_ time.Time, err error) {
 	defer c.began(ctx, "hold").ended(&err)
-	return c.Store.Hold(ctx, p)
+	return c.Store.Renew(ctx, p)
 }
 
-func (c codes) Settle(ctx context.Context, p otp.Parcel, o otp.Outcome) (err error) {
+func (c codes) Settle(ctx context.Context, p otp.Lease, o otp.Outcome) (err error) {
 	defer c.began(ctx, "settle").ended(&err)
 	return c.Store.Settle(ctx, p, o)
 }
 
-func (c codes) Report(ctx context.Context, r otp.Carried, delivered bool) (_, _ string, err error) {
+func (c codes) Report(ctx context.Context, r otp.Handoff, delivered bool) (_, _ string, err error) {
 	defer c.began(ctx, "report").ended(&err)
 	return c.Store.Report(ctx, r, delivered)
 }
@@ -176,7 +176,7 @@ func (a accounts) Record(ctx context.Context, e account.Event) (_ bool, err erro
 	return a.Store.Record(ctx, e)
 }
 
-func (a accounts) Sweep(ctx context.Context, b account.Broom) (_ account.Swept, err error) {
+func (a accounts) Sweep(ctx context.Context, b account.Retention) (_ account.Swept, err error) {
 	defer a.began(ctx, "sweep").ended(&err)
 	return a.Store.Sweep(ctx, b)
 }

@@ -96,7 +96,7 @@ func (k *keys) unseal(sealed []byte) (*letter, error) {
 
 // A ticket stands for one message of a challenge, in the hands of the client, to whom it says nothing.
 type ticket struct {
-	phone   Key
+	phone   Pseudonym
 	purpose Purpose
 	id      ChallengeID
 	send    int
@@ -122,19 +122,21 @@ func (k *keys) readTicket(s string) (t ticket, ok bool) {
 		return ticket{}, false
 	}
 	t.send, err = strconv.Atoi(fields[0])
-	t.phone, t.purpose = Key(fields[1]), Purpose(fields[2])
+	t.phone, t.purpose = Pseudonym(fields[1]), Purpose(fields[2])
 	return t, err == nil
 }
 
-func (k *keys) phone(p phone.Number) Key { return Key(encode(k.phones.of([]byte(p.E164()))[:16])) }
+func (k *keys) phone(p phone.Number) Pseudonym {
+	return Pseudonym(encode(k.phones.of([]byte(p.E164()))[:16]))
+}
 
 // address stands for the whole /64 of an IPv6 address, which is what one subscriber is given (RFC 6177).
-func (k *keys) address(a netip.Addr) Key {
+func (k *keys) address(a netip.Addr) Pseudonym {
 	a = a.Unmap().WithZone("")
 	if a.Is6() {
 		a = netip.PrefixFrom(a, 64).Masked().Addr()
 	}
-	return Key(encode(k.addresses.of(a.AsSlice())[:16]))
+	return Pseudonym(encode(k.addresses.of(a.AsSlice())[:16]))
 }
 
 func (k *keys) digest(p phone.Number, code string) Digest {

@@ -32,18 +32,18 @@ var errOutOfTime = errors.New("otp: out of time")
 
 // hand gives a message to the couriers of this copy. Where there are too many it stays in the store, until one of any
 // copy claims it.
-func (s *Service) hand(p Parcel) {
-	if p.Slip == nil {
+func (s *Service) hand(p Lease) {
+	if p.Ref == nil {
 		return
 	}
 	p.since = time.Now()
 	select {
-	case s.parcels <- p:
+	case s.leases <- p:
 	default:
 	}
 }
 
-// Deliver hands queued messages to the carrier, those of this copy's requests and those that other copies left
+// Deliver hands queued messages to the router, those of this copy's requests and those that other copies left
 // behind, until ctx is done; then it ends with those in hand.
 func (s *Service) Deliver(ctx context.Context) {
 	working, abandon := context.WithCancel(context.WithoutCancel(ctx))
@@ -51,7 +51,7 @@ func (s *Service) Deliver(ctx context.Context) {
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(DrainTimeout, abandon) })()
 	var running sync.WaitGroup
 	places := make(chan struct{}, couriers)
-	send := func(p Parcel) {
+	send := func(p Lease) {
 		select {
 		case places <- struct{}{}:
 			running.Go(func() {
@@ -61,16 +61,16 @@ func (s *Service) Deliver(ctx context.Context) {
 		case <-working.Done():
 		}
 	}
-	running.Go(func() { s.sweep(ctx, func() int { return min(claimAtMost, couriers-len(places)-len(s.parcels)) }) })
+	running.Go(func() { s.sweep(ctx, func() int { return min(claimAtMost, couriers-len(places)-len(s.leases)) }) })
 	for ctx.Err() == nil {
 		select {
-		case p := <-s.parcels:
+		case p := <-s.leases:
 			send(p)
 		case <-ctx.Done():
 		}
 	}
-	for len(s.parcels) > 0 {
-		send(<-s.parcels)
+	for len(s.leases) > 0 {
+		send(<-s.leases)
 	}
 	running.Wait()
 }
@@ -104,7 +104,7 @@ func (s *Service) sweep(ctx context.Context, room func() int) {
 }
 
 // deliver brings a message to its end, unless it is lost to another courier or has become pointless.
-func (s *Service) deliver(working context.Context, p Parcel) {
+func (s *Service) deliver(working context.Context, p Lease) {
 	began := time.Now()
 	if began.After(p.Until) {
 		return
@@ -129,22 +129,22 @@ func (s *Service) deliver(working context.Context, p Parcel) {
 	ctx, drop := context.WithCancelCause(ctx)
 	defer drop(nil)
 	h := &holding{s: s, p: p, until: p.Until, drop: drop}
-	if p.Late {
-		drop(ErrLate)
+	if p.Expired {
+		drop(ErrExpired)
 	} else if began.Sub(p.since) > freshFor {
 		_ = h.renew(ctx)
 	}
 	// Most messages are out before they have to be held.
 	defer time.AfterFunc(holdEvery, func() { h.keep(ctx, began.Add(deliverFor)) }).Stop()
 
-	carried, err := Carried{}, context.Cause(ctx)
+	carried, err := Handoff{}, context.Cause(ctx)
 	if err == nil {
-		carried, err = s.carrier.Carry(ctx, m, func() error { return h.may(ctx) })
+		carried, err = s.router.Send(ctx, m, func() error { return h.may(ctx) })
 	}
 	took := time.Since(began).Milliseconds()
 	if err == nil {
-		_ = s.settle(ctx, p, Outcome{State: Sent, Carried: carried, Region: m.Region}) // which logs its error
-		s.tally.Message(string(Sent), carried.Provider, m.Region)
+		_ = s.settle(ctx, p, Outcome{State: Sent, Handoff: carried, Region: m.Region}) // which logs its error
+		s.metrics.CountMessage(string(Sent), carried.Provider, m.Region)
 		s.log.InfoContext(ctx, "message sent", "phone", to, "message", m.ID, "channel", m.Channel, "provider", carried.Provider, "duration_ms", took)
 		return
 	}
@@ -153,18 +153,18 @@ func (s *Service) deliver(working context.Context, p Parcel) {
 		return
 	}
 	cause := context.Cause(ctx)
-	if errors.Is(cause, ErrLate) {
+	if errors.Is(cause, ErrExpired) {
 		err = cause
 	}
 	if !dropped(cause) {
-		cause = s.settle(ctx, p, Outcome{State: Failed, GiveBack: !errors.Is(err, ErrRejected), Region: m.Region})
+		cause = s.settle(ctx, p, Outcome{State: Failed, Refund: !errors.Is(err, ErrUndeliverable), Region: m.Region})
 	}
 	if dropped(cause) {
 		s.log.InfoContext(ctx, "message dropped", "phone", to, "message", m.ID, "reason", cause.Error())
 		return
 	}
 	span.Fail("failed")
-	s.tally.Message(string(Failed), "none", m.Region)
+	s.metrics.CountMessage(string(Failed), "none", m.Region)
 	s.log.WarnContext(ctx, "message failed", "phone", to, "message", m.ID, "channel", m.Channel, "duration_ms", took, "error", err.Error())
 }
 
@@ -174,7 +174,7 @@ func dropped(cause error) bool { return errors.Is(cause, ErrLost) || errors.Is(c
 // A holding is a parcel in the hands of a courier, who must not send it when others may have it by now.
 type holding struct {
 	s     *Service
-	p     Parcel
+	p     Lease
 	drop  context.CancelCauseFunc
 	mu    sync.Mutex
 	until time.Time
@@ -182,7 +182,7 @@ type holding struct {
 
 // renew asks the store. Its error is ErrUnavailable, or why the search is over.
 func (h *holding) renew(ctx context.Context) error {
-	until, err := h.s.store.Hold(ctx, h.p)
+	until, err := h.s.store.Renew(ctx, h.p)
 	if err != nil {
 		if !errors.Is(err, ErrUnavailable) {
 			h.drop(err)
@@ -239,7 +239,7 @@ func (l logged) Value(key any) any {
 }
 
 // settle bears with a store that is away for a moment, and with a ctx that is done: what is not settled is sent once more.
-func (s *Service) settle(ctx context.Context, p Parcel, o Outcome) (err error) {
+func (s *Service) settle(ctx context.Context, p Lease, o Outcome) (err error) {
 	ctx = context.WithoutCancel(ctx)
 	for try := range settleTries {
 		time.Sleep(time.Duration(try) * settleAgain)

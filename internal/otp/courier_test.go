@@ -19,28 +19,28 @@ import (
 	"dekamond-otp/internal/redisstore"
 )
 
-// A carrier keeps what it is given, and answers as answer says.
-type carrier struct {
+// A router keeps what it is given, and answers as answer says.
+type router struct {
 	mu       sync.Mutex
 	messages []otp.Message
-	answer   func(ctx context.Context, m otp.Message) (otp.Carried, error) // nil: a pigeon takes it
+	answer   func(ctx context.Context, m otp.Message) (otp.Handoff, error) // nil: a pigeon takes it
 	search   func(may func() error) error                                  // comes first, if it is not nil
 }
 
-func (c *carrier) Channels(region string) []string {
+func (c *router) Channels(region string) []string {
 	if region == "DE" {
 		return []string{otp.WhatsApp, otp.Voice}
 	}
 	return []string{otp.Telegram, otp.SMS}
 }
 
-func (c *carrier) Carry(ctx context.Context, m otp.Message, may func() error) (otp.Carried, error) {
+func (c *router) Send(ctx context.Context, m otp.Message, may func() error) (otp.Handoff, error) {
 	if err := may(); err != nil {
-		return otp.Carried{}, err
+		return otp.Handoff{}, err
 	}
 	if c.search != nil {
 		if err := c.search(may); err != nil {
-			return otp.Carried{}, err
+			return otp.Handoff{}, err
 		}
 	}
 	c.mu.Lock()
@@ -50,24 +50,24 @@ func (c *carrier) Carry(ctx context.Context, m otp.Message, may func() error) (o
 	if answer != nil {
 		return answer(ctx, m)
 	}
-	return otp.Carried{Provider: "pigeon", ID: m.ID}, nil
+	return otp.Handoff{Provider: "pigeon", ID: m.ID}, nil
 }
 
-func (c *carrier) set(answer func(context.Context, otp.Message) (otp.Carried, error)) {
+func (c *router) set(answer func(context.Context, otp.Message) (otp.Handoff, error)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.answer = answer
 }
 
 // taken gives the messages once all couriers are at rest.
-func (c *carrier) taken() []otp.Message {
+func (c *router) taken() []otp.Message {
 	synctest.Wait()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.messages)
 }
 
-func (c *carrier) code() string { m := c.taken(); return m[len(m)-1].Code }
+func (c *router) code() string { m := c.taken(); return m[len(m)-1].Code }
 
 type texts struct{}
 
@@ -79,20 +79,28 @@ func (texts) Compose(locale, purpose, code string) string {
 	return code + " " + purpose + " in " + locale
 }
 
-// A tally counts messages, and the outcomes of requests and answers.
-type tally struct {
+// A metrics counts messages, and the outcomes of requests and answers.
+type metrics struct {
 	mu               sync.Mutex
 	counts, outcomes map[string]int
 }
 
-func (t *tally) Message(event, provider, region string) { t.add(&t.counts, event, provider, region) }
+func (t *metrics) CountMessage(event, provider, region string) {
+	t.add(&t.counts, event, provider, region)
+}
 
-func (t *tally) Requested(outcome, region string) { t.add(&t.outcomes, "requested", outcome, region) }
+func (t *metrics) CountRequest(outcome, region string) {
+	t.add(&t.outcomes, "requested", outcome, region)
+}
 
-func (t *tally) Checked(outcome, region string)         { t.add(&t.outcomes, "checked", outcome, region) }
-func (t *tally) Delay(provider string, _ time.Duration) { t.add(&t.outcomes, "delay", provider) }
+func (t *metrics) CountAttempt(outcome, region string) {
+	t.add(&t.outcomes, "checked", outcome, region)
+}
+func (t *metrics) ObserveDelay(provider string, _ time.Duration) {
+	t.add(&t.outcomes, "delay", provider)
+}
 
-func (t *tally) add(to *map[string]int, names ...string) {
+func (t *metrics) add(to *map[string]int, names ...string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if *to == nil {
@@ -101,7 +109,7 @@ func (t *tally) add(to *map[string]int, names ...string) {
 	(*to)[strings.Join(names, " ")]++
 }
 
-func (t *tally) want(tb testing.TB, want map[string]int) {
+func (t *metrics) want(tb testing.TB, want map[string]int) {
 	tb.Helper()
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -115,8 +123,8 @@ type world struct {
 	*otp.Service
 	t       *testing.T
 	options otp.Options
-	carrier *carrier
-	tally   *tally
+	router  *router
+	metrics *metrics
 	stop    func() // ends the couriers as a service does
 }
 
@@ -125,9 +133,9 @@ func inWorld(t *testing.T, change func(*otp.Options), test func(w *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		redis := redisstore.StartEmbedded()
 		defer redis.Close()
-		w := &world{t: t, carrier: new(carrier), tally: new(tally)}
+		w := &world{t: t, router: new(router), metrics: new(metrics)}
 		w.options = otp.Options{
-			Carrier: w.carrier, Texts: texts{}, Tally: w.tally, Log: slog.New(slog.DiscardHandler),
+			Router: w.router, Texts: texts{}, Metrics: w.metrics, Log: slog.New(slog.DiscardHandler),
 			Secret: []byte(strings.Repeat("s", 32)), Regions: []string{"*"},
 			Policy: otp.Policy{
 				Length: 6, TTL: 2 * time.Minute, MaxAttempts: 5, DailyAttempts: 30,
@@ -192,19 +200,19 @@ func (w *world) want(a otp.Accepted, want otp.State) otp.Status {
 var errDown = errors.New("down")
 
 // stuck takes no message until ctx is done.
-func stuck(ctx context.Context, _ otp.Message) (otp.Carried, error) {
+func stuck(ctx context.Context, _ otp.Message) (otp.Handoff, error) {
 	<-ctx.Done()
-	return otp.Carried{}, ctx.Err()
+	return otp.Handoff{}, ctx.Err()
 }
 
 // takes lets a message pass after a while.
-func takes(d time.Duration) func(context.Context, otp.Message) (otp.Carried, error) {
-	return func(ctx context.Context, _ otp.Message) (otp.Carried, error) {
+func takes(d time.Duration) func(context.Context, otp.Message) (otp.Handoff, error) {
+	return func(ctx context.Context, _ otp.Message) (otp.Handoff, error) {
 		select {
 		case <-ctx.Done():
-			return otp.Carried{}, ctx.Err()
+			return otp.Handoff{}, ctx.Err()
 		case <-time.After(d):
-			return otp.Carried{Provider: "pigeon"}, nil
+			return otp.Handoff{Provider: "pigeon"}, nil
 		}
 	}
 }
@@ -213,7 +221,7 @@ func TestDelivery(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		a := w.request(otp.Request{Phone: iranian, Locale: "fa-IR", Accepted: "de"})
 		w.want(a, otp.Sent)
-		m := w.carrier.taken()[0]
+		m := w.router.taken()[0]
 		want := otp.Message{
 			ID: m.ID, Send: 1, To: m.To, Region: "IR", Channel: otp.SMS, Code: m.Code,
 			Text: m.Code + " login in fa-IR|de|IR", Locale: "fa-IR", TTL: 2 * time.Minute,
@@ -232,9 +240,9 @@ func TestDelivery(t *testing.T) {
 			t.Errorf("Verify: %v", err)
 		}
 		w.want(a, "")
-		w.tally.want(t, map[string]int{"sent pigeon IR": 1, "delivered pigeon IR": 1, "verified pigeon IR": 1})
+		w.metrics.want(t, map[string]int{"sent pigeon IR": 1, "delivered pigeon IR": 1, "verified pigeon IR": 1})
 		time.Sleep(time.Minute)
-		if n := len(w.carrier.taken()); n != 1 {
+		if n := len(w.router.taken()); n != 1 {
 			t.Errorf("%d messages; want one", n)
 		}
 	})
@@ -242,46 +250,46 @@ func TestDelivery(t *testing.T) {
 
 func TestFailedDelivery(t *testing.T) {
 	inWorld(t, func(o *otp.Options) { o.Policy.ResendAfter = 30 * time.Second }, func(w *world) {
-		w.carrier.set(func(context.Context, otp.Message) (otp.Carried, error) { return otp.Carried{}, errDown })
+		w.router.set(func(context.Context, otp.Message) (otp.Handoff, error) { return otp.Handoff{}, errDown })
 		for range 10 { // it counts against no limit
 			if status := w.want(w.request(otp.Request{Phone: iranian}), otp.Failed); status.ResendIn != 0 {
 				t.Errorf("resend in %v; want 0", status.ResendIn)
 			}
 		}
-		w.tally.want(t, map[string]int{"failed none IR": 10})
-		if err := w.verify(otp.Answer{Phone: iranian}, w.carrier.code(), true, nil); err != nil {
+		w.metrics.want(t, map[string]int{"failed none IR": 10})
+		if err := w.verify(otp.Answer{Phone: iranian}, w.router.code(), true, nil); err != nil {
 			t.Errorf("the code of a message that may have arrived: %v", err)
 		}
 
-		w.carrier.set(func(context.Context, otp.Message) (otp.Carried, error) {
-			return otp.Carried{}, fmt.Errorf("answered 400: %w", otp.ErrRejected)
+		w.router.set(func(context.Context, otp.Message) (otp.Handoff, error) {
+			return otp.Handoff{}, fmt.Errorf("answered 400: %w", otp.ErrUndeliverable)
 		})
 		a := w.request(otp.Request{Phone: german})
 		if status := w.want(a, otp.Failed); status.ResendIn < 29*time.Second {
 			t.Errorf("after a rejection resend in %v; want the send to count", status.ResendIn)
 		}
 
-		w.carrier.set(nil)
+		w.router.set(nil)
 		a = w.request(otp.Request{Phone: iranian})
 		w.want(a, otp.Sent)
-		if err := w.Report(w.t.Context(), "pigeon", otp.Report{ID: w.carrier.taken()[11].ID}); err != nil {
+		if err := w.Report(w.t.Context(), "pigeon", otp.Report{ID: w.router.taken()[11].ID}); err != nil {
 			t.Fatal(err)
 		}
 		w.want(a, otp.Failed)
-		w.tally.want(t, map[string]int{"failed none IR": 10, "verified none IR": 1, "failed none DE": 1, "sent pigeon IR": 1, "failed pigeon IR": 1})
+		w.metrics.want(t, map[string]int{"failed none IR": 10, "verified none IR": 1, "failed none DE": 1, "sent pigeon IR": 1, "failed pigeon IR": 1})
 	})
 }
 
 // TestNoProvider holds that a message for which no provider is found fails in time, and not before.
 func TestNoProvider(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
-		w.carrier.set(stuck)
+		w.router.set(stuck)
 		a := w.request(otp.Request{Phone: iranian})
 		time.Sleep(14500 * time.Millisecond)
 		w.want(a, otp.Queued)
 		time.Sleep(time.Second)
 		w.want(a, otp.Failed)
-		if n := len(w.carrier.taken()); n != 1 {
+		if n := len(w.router.taken()); n != 1 {
 			t.Errorf("%d couriers had the message; want one", n)
 		}
 	})
@@ -303,14 +311,14 @@ func TestTakenOver(t *testing.T) {
 			tickets = append(tickets, a)
 		}
 		time.Sleep(3500 * time.Millisecond)
-		if n := len(w.carrier.taken()); n != 0 {
+		if n := len(w.router.taken()); n != 0 {
 			t.Fatalf("%d messages were taken out of the hands of another copy", n)
 		}
 		time.Sleep(6500 * time.Millisecond)
 		for _, a := range tickets {
 			w.want(a, otp.Sent)
 		}
-		if n := len(w.carrier.taken()); n != 5 {
+		if n := len(w.router.taken()); n != 5 {
 			t.Errorf("%d messages; want 5", n)
 		}
 	})
@@ -330,10 +338,10 @@ func TestLeftBehind(t *testing.T) {
 		time.Sleep(2*time.Minute + time.Second)
 		_, w.stop = w.copy()
 		time.Sleep(10 * time.Second)
-		if n := len(w.carrier.taken()); n != 0 {
+		if n := len(w.router.taken()); n != 0 {
 			t.Errorf("%d messages with a code that is dead", n)
 		}
-		w.tally.want(t, map[string]int{"failed none IR": 1})
+		w.metrics.want(t, map[string]int{"failed none IR": 1})
 		w.request(otp.Request{Phone: iranian}) // the send was given back
 	})
 }
@@ -342,7 +350,7 @@ func TestLeftBehind(t *testing.T) {
 func TestWaited(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.request(otp.Request{Phone: iranian})
-		code := w.carrier.code()
+		code := w.router.code()
 		w.stop()
 		for used := range 2 {
 			waits := w.request(otp.Request{Phone: iranian})
@@ -355,7 +363,7 @@ func TestWaited(t *testing.T) {
 			ctx, cancel := context.WithCancel(w.t.Context())
 			var running sync.WaitGroup
 			running.Go(func() { w.Deliver(ctx) })
-			if n := len(w.carrier.taken()); n != 2 {
+			if n := len(w.router.taken()); n != 2 {
 				t.Errorf("%d messages, the code used: %t; want two", n, used == 1)
 			}
 			if used == 0 {
@@ -377,7 +385,7 @@ func TestCutOff(t *testing.T) {
 		var mu sync.Mutex
 		var tries []time.Duration
 		began := time.Now()
-		w.carrier.search = func(may func() error) error {
+		w.router.search = func(may func() error) error {
 			for {
 				if err := may(); err != nil {
 					return err
@@ -396,7 +404,7 @@ func TestCutOff(t *testing.T) {
 			t.Errorf("tries after %v; want them to end with the lease, after four seconds", tries)
 		}
 		mu.Unlock()
-		w.carrier.search = nil
+		w.router.search = nil
 		store.set(0)
 		time.Sleep(10 * time.Second)
 		w.want(a, otp.Sent)
@@ -408,11 +416,11 @@ func TestSlowDelivery(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		_, stop := w.copy()
 		defer stop()
-		w.carrier.set(takes(14 * time.Second))
+		w.router.set(takes(14 * time.Second))
 		a := w.request(otp.Request{Phone: iranian})
 		time.Sleep(14500 * time.Millisecond)
 		w.want(a, otp.Sent)
-		if n := len(w.carrier.taken()); n != 1 {
+		if n := len(w.router.taken()); n != 1 {
 			t.Errorf("%d couriers had the message; want one", n)
 		}
 	})
@@ -422,13 +430,13 @@ func TestSlowDelivery(t *testing.T) {
 func TestPointless(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		ended := make(chan error, 1)
-		w.carrier.set(func(ctx context.Context, m otp.Message) (otp.Carried, error) {
+		w.router.set(func(ctx context.Context, m otp.Message) (otp.Handoff, error) {
 			<-ctx.Done()
 			ended <- context.Cause(ctx)
-			return otp.Carried{}, ctx.Err()
+			return otp.Handoff{}, ctx.Err()
 		})
 		a := w.request(otp.Request{Phone: iranian})
-		code := w.carrier.code()
+		code := w.router.code()
 		if err := w.verify(otp.Answer{Phone: iranian}, code, true, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -442,7 +450,7 @@ func TestPointless(t *testing.T) {
 			t.Error("the message is still carried")
 		}
 		w.want(a, "")
-		w.tally.want(t, map[string]int{"verified none IR": 1})
+		w.metrics.want(t, map[string]int{"verified none IR": 1})
 	})
 }
 
@@ -450,13 +458,13 @@ func TestPointless(t *testing.T) {
 func TestBurst(t *testing.T) {
 	inWorld(t, func(o *otp.Options) { o.Policy.PerAddress = otp.Limit{} }, func(w *world) {
 		const messages = 700
-		w.carrier.set(takes(4 * time.Second))
+		w.router.set(takes(4 * time.Second))
 		for i := range messages {
 			w.request(otp.Request{Phone: parse(fmt.Sprintf("+989121234%03d", i))})
 		}
 		time.Sleep(50 * time.Second)
 		sent := make(map[string]int)
-		for _, m := range w.carrier.taken() {
+		for _, m := range w.router.taken() {
 			sent[m.To.E164()]++
 		}
 		if len(sent) != messages {
@@ -472,7 +480,7 @@ func TestBurst(t *testing.T) {
 
 func TestDeliverEnds(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
-		w.carrier.set(takes(3 * time.Second))
+		w.router.set(takes(3 * time.Second))
 		a := w.request(otp.Request{Phone: iranian})
 		synctest.Wait()
 		began := time.Now()
@@ -483,10 +491,10 @@ func TestDeliverEnds(t *testing.T) {
 		w.want(a, otp.Sent)
 
 		_, w.stop = w.copy()
-		w.carrier.set(stuck)
+		w.router.set(stuck)
 		dead := w.request(otp.Request{Phone: german}) // by a service whose couriers have ended
 		time.Sleep(8 * time.Second)
-		if n := len(w.carrier.taken()); n != 2 {
+		if n := len(w.router.taken()); n != 2 {
 			t.Fatalf("%d messages; want two", n)
 		}
 		began = time.Now()
@@ -495,7 +503,7 @@ func TestDeliverEnds(t *testing.T) {
 			t.Errorf("Deliver ended after %v; want %v", took, otp.DrainTimeout)
 		}
 		w.want(dead, otp.Queued) // for another copy
-		w.carrier.set(nil)
+		w.router.set(nil)
 		_, w.stop = w.copy()
 		time.Sleep(10 * time.Second)
 		w.want(dead, otp.Sent)
@@ -524,25 +532,25 @@ func (u *unsteady) fault() error {
 	return nil
 }
 
-func (u *unsteady) Settle(ctx context.Context, p otp.Parcel, o otp.Outcome) error {
+func (u *unsteady) Settle(ctx context.Context, p otp.Lease, o otp.Outcome) error {
 	if err := u.fault(); err != nil {
 		return err
 	}
 	return u.Store.Settle(ctx, p, o)
 }
 
-func (u *unsteady) Claim(ctx context.Context, n int) ([]otp.Parcel, error) {
+func (u *unsteady) Claim(ctx context.Context, n int) ([]otp.Lease, error) {
 	if err := u.fault(); err != nil {
 		return nil, err
 	}
 	return u.Store.Claim(ctx, n)
 }
 
-func (u *unsteady) Hold(ctx context.Context, p otp.Parcel) (time.Time, error) {
+func (u *unsteady) Renew(ctx context.Context, p otp.Lease) (time.Time, error) {
 	if err := u.fault(); err != nil {
 		return time.Time{}, err
 	}
-	return u.Store.Hold(ctx, p)
+	return u.Store.Renew(ctx, p)
 }
 
 func TestSettlesAgain(t *testing.T) {
@@ -553,7 +561,7 @@ func TestSettlesAgain(t *testing.T) {
 		a := w.request(otp.Request{Phone: iranian})
 		time.Sleep(20 * time.Second)
 		w.want(a, otp.Sent)
-		if n := len(w.carrier.taken()); n != 1 {
+		if n := len(w.router.taken()); n != 1 {
 			t.Errorf("the message went out %d times; want once", n)
 		}
 	})
@@ -574,8 +582,8 @@ func TestChangedSecret(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Second)
-		if status, err := old.Status(w.t.Context(), a.Ticket); status.State != otp.Queued || err != nil || len(w.carrier.taken()) != 0 {
-			t.Errorf("Status: %v, %v, %d messages; want queued and none", status.State, err, len(w.carrier.taken()))
+		if status, err := old.Status(w.t.Context(), a.Ticket); status.State != otp.Queued || err != nil || len(w.router.taken()) != 0 {
+			t.Errorf("Status: %v, %v, %d messages; want queued and none", status.State, err, len(w.router.taken()))
 		}
 		if _, err := w.Status(w.t.Context(), a.Ticket); !errors.Is(err, otp.ErrUnknown) {
 			t.Errorf("Status of a ticket under another secret: %v; want ErrUnknown", err)
@@ -602,7 +610,7 @@ func TestChannels(t *testing.T) {
 			{otp.Request{Phone: iranian, Channel: otp.Voice}, ""},
 		} {
 			tc.r.Address = address
-			before := len(w.carrier.taken())
+			before := len(w.router.taken())
 			a, err := w.Request(w.t.Context(), tc.r)
 			if tc.want == "" {
 				if !errors.Is(err, otp.ErrChannel) {
@@ -610,7 +618,7 @@ func TestChannels(t *testing.T) {
 				}
 				continue
 			}
-			sent := w.carrier.taken()[before:]
+			sent := w.router.taken()[before:]
 			if err != nil || a.Channel != tc.want || len(sent) != 1 || sent[0].Channel != tc.want {
 				t.Errorf("Request by %q: by %q, %v, %v; want %s", tc.r.Channel, a.Channel, sent, err, tc.want)
 			}
@@ -632,7 +640,7 @@ func TestTickets(t *testing.T) {
 				t.Errorf("Status(%s): %v; want ErrUnknown", ticket, err)
 			}
 		}
-		if err := w.verify(otp.Answer{Phone: iranian}, w.carrier.code(), true, nil); err != nil {
+		if err := w.verify(otp.Answer{Phone: iranian}, w.router.code(), true, nil); err != nil {
 			t.Fatal(err)
 		}
 		w.want(first, "")

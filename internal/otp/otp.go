@@ -1,6 +1,6 @@
 // Package otp owns the one-time code: what it is, how long it lives, who gets one, when a try counts, and that
 // its message is delivered or reported.
-// It leaves keeping codes and messages to a Store, delivery to a Carrier, and users and sessions to the caller
+// It leaves keeping codes and messages to a Store, delivery to a Router, and users and sessions to the caller
 // of Verify.
 //
 // A code is never stored. It is derived from the service's secret, the challenge's identifier and the
@@ -109,8 +109,8 @@ func (p Purpose) Name() string {
 	return "phone_change"
 }
 
-// A Key stands for a phone or an address in a store: a keyed digest of it, in URL-safe characters.
-type Key string
+// A Pseudonym stands for a phone or an address in a store: a keyed digest of it, in URL-safe characters.
+type Pseudonym string
 
 // A Digest stands for a code in a store: a keyed digest of phone and code, in URL-safe characters.
 type Digest string
@@ -120,7 +120,7 @@ type Receipt string
 
 // An Opening is a request for a message with a code.
 type Opening struct {
-	Phone, Address Key
+	Phone, Address Pseudonym
 	Purpose        Purpose
 	ID             ChallengeID // used if the phone has no live challenge for the purpose
 	Digest         Digest      // of the code that ID stands for
@@ -132,7 +132,7 @@ type Challenge struct {
 	ID       ChallengeID   // the one that is live now: the Opening's own or an older one
 	Send     int           // 1 for the challenge's first message
 	ResendIn time.Duration // until the phone's own limits allow the next message
-	Parcel   Parcel        // the queued message, in the hands of the caller
+	Lease    Lease         // the queued message, in the hands of the caller
 }
 
 // A Match is a right answer.
@@ -161,13 +161,13 @@ type Status struct {
 }
 
 // A Parcel is a queued message in somebody's hands.
-type Parcel struct {
-	ID     ChallengeID
-	Send   int
-	Letter []byte
-	Until  time.Time // nobody else takes the parcel over before
-	Late   bool      // its code has expired: there is nothing to do but to report it
-	Slip   any       // the store's own; nil where the caller does not hold the message
+type Lease struct {
+	ID      ChallengeID
+	Send    int
+	Letter  []byte
+	Until   time.Time // nobody else takes the parcel over before
+	Expired bool      // its code has expired: there is nothing to do but to report it
+	Ref     any       // the store's own; nil where the caller does not hold the message
 
 	// In the copy that has written the letter:
 	opened  *letter
@@ -177,14 +177,14 @@ type Parcel struct {
 
 // An Outcome is how the delivery of a parcel ended.
 type Outcome struct {
-	State    State // Sent or Failed
-	GiveBack bool  // the send counts for nothing
-	Carried
+	State  State // Sent or Failed
+	Refund bool  // the send counts for nothing
+	Handoff
 	Region string // of the number
 }
 
 // Carried is who took a message.
-type Carried struct {
+type Handoff struct {
 	Provider string
 	ID       string // the provider's own; empty if it will not report on the message
 }
@@ -204,37 +204,37 @@ type CodeStore interface {
 	Open(ctx context.Context, o Opening) (Challenge, error)
 	// Check compares: of any number of simultaneous wrong answers exactly Policy.MaxAttempts are
 	// counted. A right answer uses nothing up. Its errors wrap ErrInvalidCode.
-	Check(ctx context.Context, phone Key, p Purpose, d Digest) (Match, error)
+	Check(ctx context.Context, phone Pseudonym, p Purpose, d Digest) (Match, error)
 	// Close ends the challenge, if it is still the phone's, and gives its messages back to the addresses.
-	Close(ctx context.Context, phone Key, p Purpose, m Match) error
+	Close(ctx context.Context, phone Pseudonym, p Purpose, m Match) error
 	// Forget removes the phone's challenge for a login and its wrong tries. The times of its messages stay
 	// for as long as they count.
-	Forget(ctx context.Context, phone Key) error
+	Forget(ctx context.Context, phone Pseudonym) error
 	// Status gives what became of one message of a challenge. Its error is ErrUnknown when that is not live.
-	Status(ctx context.Context, phone Key, p Purpose, id ChallengeID, send int) (Status, error)
+	Status(ctx context.Context, phone Pseudonym, p Purpose, id ChallengeID, send int) (Status, error)
 }
 
 // An Outbox keeps the messages of accepted requests until they are settled. A message whose code was used or burnt
 // is dropped.
 type Outbox interface {
 	// Claim gives up to n messages that nobody has held for a while.
-	Claim(ctx context.Context, n int) ([]Parcel, error)
+	Claim(ctx context.Context, n int) ([]Lease, error)
 	// Hold keeps a message in the caller's hands until the time that it gives. Its errors are ErrLost, ErrLate, and
 	// ErrNotLive for one that it has dropped.
-	Hold(ctx context.Context, p Parcel) (until time.Time, err error)
+	Renew(ctx context.Context, p Lease) (until time.Time, err error)
 	// Settle ends a message. Whoever holds it may say that it Failed; the error is ErrLost for others. Sent always
 	// holds. It may be called again.
-	Settle(ctx context.Context, p Parcel, o Outcome) error
+	Settle(ctx context.Context, p Lease, o Outcome) error
 	// Report takes a provider's last word on a message that was settled as Sent, once, and gives the message's
 	// identifier and region. Its error is ErrUnknown for a message that is not known, or no more.
-	Report(ctx context.Context, c Carried, delivered bool) (message, region string, err error)
+	Report(ctx context.Context, c Handoff, delivered bool) (message, region string, err error)
 }
 
 var (
 	// ErrLost means that a parcel is in other hands by now.
 	ErrLost = errors.New("otp: parcel lost to another courier")
 	// ErrLate means that the code of a parcel has expired before it was delivered.
-	ErrLate = errors.New("otp: the code has expired")
+	ErrExpired = errors.New("otp: the code has expired")
 )
 
 // Channels of a message.
@@ -280,20 +280,20 @@ type Report struct {
 
 var (
 	// ErrRejected means that no provider takes this message: the number cannot get it, or they do not send to it.
-	ErrRejected = errors.New("otp: the number is rejected")
+	ErrUndeliverable = errors.New("otp: the number is rejected")
 	// ErrForged means that a callback does not prove that it is the provider's.
 	ErrForged = errors.New("otp: not a callback of the provider")
 	// ErrCallback means that a callback is the provider's and cannot be read.
 	ErrCallback = errors.New("otp: unreadable callback")
 )
 
-// A Carrier finds a provider for each message.
-type Carrier interface {
+// A Router finds a provider for each message.
+type Router interface {
 	// Channels are those that there are for numbers of the region, the preferred one first.
 	Channels(region string) []string
 	// Carry hands the message to a provider. It goes on trying until ctx is done, and before each try asks whether it
 	// still may. An error that wraps ErrRejected is final. No error has the number or the code in it.
-	Carry(ctx context.Context, m Message, may func() error) (Carried, error)
+	Send(ctx context.Context, m Message, may func() error) (Handoff, error)
 }
 
 // Texts are what messages say.
@@ -305,20 +305,20 @@ type Texts interface {
 	Compose(locale, purpose, code string) string
 }
 
-// A Tally counts what happens. Regions are those of phone.Number; outcomes are a few fixed words.
-type Tally interface {
+// A Metrics counts what happens. Regions are those of phone.Number; outcomes are a few fixed words.
+type Metrics interface {
 	// Requested counts a request for a code.
-	Requested(outcome, region string)
+	CountRequest(outcome, region string)
 	// Message counts a message by what became of it: sent, failed, delivered or verified. The provider is "none" where
 	// none took the message.
-	Message(event, provider, region string)
+	CountMessage(event, provider, region string)
 	// Checked counts an answer with a code.
-	Checked(outcome, region string)
+	CountAttempt(outcome, region string)
 	// Delay counts how long it took from the first request for a code to the right answer.
-	Delay(provider string, d time.Duration)
+	ObserveDelay(provider string, d time.Duration)
 }
 
-// outcomes are what a Tally calls the errors of Request and Verify.
+// outcomes are what a Metrics calls the errors of Request and Verify.
 var outcomes = []struct {
 	err  error
 	name string

@@ -19,9 +19,9 @@ import (
 // Options are the inputs of New.
 type Options struct {
 	Store       Store
-	Carrier     Carrier
+	Router      Router
 	Texts       Texts
-	Tally       Tally
+	Metrics     Metrics
 	Log         *slog.Logger
 	Tracer      *trace.Tracer     // nil: no spans
 	Secret      []byte            // at least 32 bytes
@@ -34,16 +34,16 @@ type Options struct {
 // runs, here or in another copy.
 type Service struct {
 	store   Store
-	carrier Carrier
+	router  Router
 	texts   Texts
-	tally   Tally
+	metrics Metrics
 	log     *slog.Logger
 	tracer  *trace.Tracer
 	keys    keys
 	policy  Policy
 	regions map[string]bool
 	tests   map[string]string
-	parcels chan Parcel // for the couriers of this copy
+	leases  chan Lease // for the couriers of this copy
 }
 
 // New gives a service.
@@ -52,8 +52,8 @@ func New(o Options) (*Service, error) {
 		return nil, errors.New("otp: the secret is shorter than 32 bytes")
 	}
 	s := &Service{
-		store: o.Store, carrier: o.Carrier, texts: o.Texts, tally: o.Tally, log: o.Log, tracer: o.Tracer, keys: deriveKeys(o.Secret),
-		policy: o.Policy, regions: make(map[string]bool), tests: o.TestNumbers, parcels: make(chan Parcel, waiting),
+		store: o.Store, router: o.Router, texts: o.Texts, metrics: o.Metrics, log: o.Log, tracer: o.Tracer, keys: deriveKeys(o.Secret),
+		policy: o.Policy, regions: make(map[string]bool), tests: o.TestNumbers, leases: make(chan Lease, waiting),
 	}
 	for _, r := range o.Regions {
 		s.regions[r] = true
@@ -90,7 +90,7 @@ func (s *Service) Request(ctx context.Context, r Request) (Accepted, error) {
 	} else if _, isTest := s.tests[r.Phone.E164()]; isTest {
 		result = "test_number"
 	}
-	s.tally.Requested(result, r.Phone.Region())
+	s.metrics.CountRequest(result, r.Phone.Region())
 	return accepted, err
 }
 
@@ -129,8 +129,8 @@ func (s *Service) request(ctx context.Context, r Request) (Accepted, error) {
 	if isTest {
 		s.log.InfoContext(ctx, "test number asked for its code", "phone", r.Phone, "purpose", r.Purpose.Name())
 	} else {
-		c.Parcel.opened, c.Parcel.request = &letter, context.WithoutCancel(ctx)
-		s.hand(c.Parcel)
+		c.Lease.opened, c.Lease.request = &letter, context.WithoutCancel(ctx)
+		s.hand(c.Lease)
 	}
 	return Accepted{
 		Channel: channel, ExpiresIn: s.policy.TTL, ResendIn: c.ResendIn, Length: s.policy.Length,
@@ -140,7 +140,7 @@ func (s *Service) request(ctx context.Context, r Request) (Accepted, error) {
 
 // channel gives the one asked for, if there is a provider for it; without one, sms or else the first.
 func (s *Service) channel(r Request) (string, error) {
-	channels := s.carrier.Channels(r.Phone.Region())
+	channels := s.router.Channels(r.Phone.Region())
 	if slices.Contains(channels, cmp.Or(r.Channel, SMS)) {
 		return cmp.Or(r.Channel, SMS), nil
 	}
@@ -163,7 +163,7 @@ func (s *Service) Status(ctx context.Context, ticket string) (Status, error) {
 // Report takes what a provider says of a message. What is not known any more is ignored. Its error is
 // ErrUnavailable.
 func (s *Service) Report(ctx context.Context, provider string, r Report) error {
-	message, region, err := s.store.Report(ctx, Carried{provider, r.ID}, r.Delivered)
+	message, region, err := s.store.Report(ctx, Handoff{provider, r.ID}, r.Delivered)
 	if errors.Is(err, ErrUnknown) {
 		return nil
 	}
@@ -174,7 +174,7 @@ func (s *Service) Report(ctx context.Context, provider string, r Report) error {
 	if r.Delivered {
 		event = Delivered
 	}
-	s.tally.Message(string(event), provider, region)
+	s.metrics.CountMessage(string(event), provider, region)
 	s.log.InfoContext(ctx, "message reported", "message", message, "provider", provider, "state", event)
 	return nil
 }
@@ -199,7 +199,7 @@ func (s *Service) Verify(ctx context.Context, a Answer, redeem func(context.Cont
 		if errors.Is(err, ErrInvalidCode) {
 			s.log.InfoContext(ctx, "code refused", "phone", a.Phone, "purpose", a.Purpose.Name(), "reason", outcome(err))
 		}
-		s.tally.Checked(outcome(err), a.Phone.Region())
+		s.metrics.CountAttempt(outcome(err), a.Phone.Region())
 		return err
 	}
 	spent, err := redeem(ctx, match.ID)
@@ -211,7 +211,7 @@ func (s *Service) Verify(ctx context.Context, a Answer, redeem func(context.Cont
 		if spent {
 			result = "refused"
 		}
-		s.tally.Checked(result, a.Phone.Region())
+		s.metrics.CountAttempt(result, a.Phone.Region())
 		s.log.InfoContext(ctx, "code not redeemed", "phone", a.Phone, "purpose", a.Purpose.Name(), "reason", err.Error())
 	}
 	if spent {
@@ -224,14 +224,14 @@ func (s *Service) Verify(ctx context.Context, a Answer, redeem func(context.Cont
 }
 
 func (s *Service) countVerified(p phone.Number, m Match) {
-	s.tally.Checked("verified", p.Region())
+	s.metrics.CountAttempt("verified", p.Region())
 	if _, isTest := s.tests[p.E164()]; isTest {
 		return
 	}
 	provider := cmp.Or(m.Provider, "none")
-	s.tally.Message("verified", provider, p.Region())
+	s.metrics.CountMessage("verified", provider, p.Region())
 	opened := time.Unix(m.ID.Time().UnixTime()) // a UUIDv7 begins with its time (RFC 9562 §5.7)
-	s.tally.Delay(provider, time.Since(opened))
+	s.metrics.ObserveDelay(provider, time.Since(opened))
 }
 
 // Forget removes what is kept of a phone, but for the times of its messages: they are what the limits of

@@ -36,7 +36,7 @@ func TestMessage(t *testing.T) {
 		w.request(otp.Request{Phone: iranian})
 		synctest.Wait()
 		w.request(otp.Request{Phone: iranian})
-		sent := w.carrier.taken()
+		sent := w.router.taken()
 		first, second := sent[0], sent[1]
 		if first.Code != second.Code || first.ID == second.ID || second.Send != 2 || len(first.Code) != 10 {
 			t.Errorf("messages %+v, %+v; want the same code of 10 digits in two messages", first, second)
@@ -53,7 +53,7 @@ func TestMessage(t *testing.T) {
 func TestCodesBelongToSecretAndPhone(t *testing.T) {
 	inWorld(t, func(o *otp.Options) { o.Policy.Length = 10 }, func(w *world) {
 		w.request(otp.Request{Phone: iranian})
-		code := w.carrier.code()
+		code := w.router.code()
 		w.request(otp.Request{Phone: german})
 		if err := w.verify(otp.Answer{Phone: german}, code, true, nil); !errors.Is(err, otp.ErrWrong) {
 			t.Errorf("another phone's code: %v; want ErrWrong", err)
@@ -71,15 +71,15 @@ func TestRegions(t *testing.T) {
 	}, func(w *world) {
 		w.request(otp.Request{Phone: iranian})
 		_, err := w.Request(w.t.Context(), otp.Request{Phone: parse("+14155552671"), Address: address})
-		if !errors.Is(err, otp.ErrRegion) || len(w.carrier.taken()) != 1 {
-			t.Errorf("Request to another region: %v, %d messages; want ErrRegion, 1", err, len(w.carrier.taken()))
+		if !errors.Is(err, otp.ErrRegion) || len(w.router.taken()) != 1 {
+			t.Errorf("Request to another region: %v, %d messages; want ErrRegion, 1", err, len(w.router.taken()))
 		}
 		var a otp.Accepted
 		for range 10 {
 			a = w.request(otp.Request{Phone: german})
 		}
 		w.want(a, otp.Delivered)
-		if len(w.carrier.taken()) != 1 {
+		if len(w.router.taken()) != 1 {
 			t.Error("a message went to a test number")
 		}
 		if err := w.verify(otp.Answer{Phone: german}, "123456", true, nil); err != nil {
@@ -101,15 +101,15 @@ func TestOutcomes(t *testing.T) {
 		}
 		banned, down := errors.New("banned"), errors.New("down")
 		answer := func(code string, spent bool, err error) { _ = w.verify(otp.Answer{Phone: iranian}, code, spent, err) }
-		wrong := func() { answer(other(w.carrier.code()), true, nil) }
+		wrong := func() { answer(other(w.router.code()), true, nil) }
 		answer("000000", true, nil)
 		try(iranian, "")
 		try(iranian, "") // resend_too_soon
-		answer(w.carrier.code(), false, down)
-		answer(w.carrier.code(), true, banned)
+		answer(w.router.code(), false, down)
+		answer(w.router.code(), true, banned)
 		time.Sleep(time.Minute)
 		try(iranian, "")
-		answer(w.carrier.code(), true, nil)
+		answer(w.router.code(), true, nil)
 		try(iranian, "")                       // phone_limit
 		try(parse("+14155552671"), "")         // destination_not_allowed
 		try(parse("+989121234568"), otp.Voice) // channel
@@ -123,7 +123,7 @@ func TestOutcomes(t *testing.T) {
 		try(iranian, "")
 		wrong()
 		wrong() // burns
-		answer(w.carrier.code(), true, nil)
+		answer(w.router.code(), true, nil)
 		time.Sleep(2 * time.Hour)
 		try(iranian, "")
 		wrong()
@@ -140,10 +140,10 @@ func TestOutcomes(t *testing.T) {
 			"checked verified IR": 1, "checked verified DE": 1, "checked not_live IR": 1, "checked unavailable IR": 1, "checked refused IR": 1,
 			"checked wrong IR": 3, "checked burnt IR": 1, "checked closed IR": 1, "delay pigeon": 1,
 		}
-		w.tally.mu.Lock()
-		defer w.tally.mu.Unlock()
-		if !maps.Equal(w.tally.outcomes, want) {
-			t.Errorf("counted %v; want %v", w.tally.outcomes, want)
+		w.metrics.mu.Lock()
+		defer w.metrics.mu.Unlock()
+		if !maps.Equal(w.metrics.outcomes, want) {
+			t.Errorf("counted %v; want %v", w.metrics.outcomes, want)
 		}
 	})
 }
@@ -162,7 +162,7 @@ func TestPurposes(t *testing.T) {
 		w.request(otp.Request{Phone: iranian})
 		synctest.Wait()
 		w.request(otp.Request{Phone: iranian, Purpose: otp.ForPhone(user)})
-		sent := w.carrier.taken()
+		sent := w.router.taken()
 		login, change := sent[0], sent[1]
 		if login.Purpose.Name() != "login" || change.Purpose.Name() != "phone_change" || !strings.Contains(change.Text, "phone_change") {
 			t.Errorf("purposes %s, %s, text %s; want login, phone_change", login.Purpose.Name(), change.Purpose.Name(), change.Text)
@@ -195,7 +195,7 @@ func TestPurposes(t *testing.T) {
 func TestVerify(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.request(otp.Request{Phone: iranian})
-		code := w.carrier.code()
+		code := w.router.code()
 		for range 10 { // costs no try and spends nothing
 			if err := w.verify(otp.Answer{Phone: iranian}, code, false, errDown); !errors.Is(err, errDown) {
 				t.Fatalf("Verify: %v; want redeem's error", err)

@@ -83,7 +83,7 @@ const sweep = `
 	select (select count(*) from buried), (select count(*) from forgotten)`
 
 // Sweep implements account.Store.
-func (a *Accounts) Sweep(ctx context.Context, b account.Broom) (account.Swept, error) {
+func (a *Accounts) Sweep(ctx context.Context, b account.Retention) (account.Swept, error) {
 	return first(ctx, a, func(r pgx.Row) (s account.Swept, err error) {
 		err = r.Scan(&s.Sessions, &s.Events)
 		return s, err

@@ -31,7 +31,7 @@ var reasons = map[string]error{
 	"burnt":   otp.ErrBurnt,
 	"closed":  otp.ErrClosed,
 	"lost":    otp.ErrLost,
-	"late":    otp.ErrLate,
+	"late":    otp.ErrExpired,
 }
 
 // Codes is an otp.Store.
@@ -96,7 +96,7 @@ func (s *Codes) Open(ctx context.Context, o otp.Opening) (otp.Challenge, error) 
 	if entry == "" {
 		return c, nil
 	}
-	c.Parcel = otp.Parcel{ID: c.ID, Send: c.Send, Letter: o.Letter, Until: until, Slip: slip{
+	c.Lease = otp.Lease{ID: c.ID, Send: c.Send, Letter: o.Letter, Until: until, Ref: slip{
 		outbox: keys[3], entry: entry, lease: 1, key: keys[0],
 		time: reply[3].(string), receipt: readReceipt(otp.Receipt(reply[5].(string))),
 	}}
@@ -119,7 +119,7 @@ func (s *Codes) take(ctx context.Context, key string, l otp.Limit) (addressRecei
 }
 
 // Check implements otp.CodeStore.
-func (s *Codes) Check(ctx context.Context, phone otp.Key, p otp.Purpose, d otp.Digest) (otp.Match, error) {
+func (s *Codes) Check(ctx context.Context, phone otp.Pseudonym, p otp.Purpose, d otp.Digest) (otp.Match, error) {
 	tag := s.tag(phone)
 	reply, err := s.run(ctx, s.scripts.check, []string{tag.code(phone, p), tag.wrong(phone)},
 		string(d), s.policy.MaxAttempts, s.policy.DailyAttempts, us(day))
@@ -143,7 +143,7 @@ func (s *Codes) Check(ctx context.Context, phone otp.Key, p otp.Purpose, d otp.D
 }
 
 // Close implements otp.CodeStore.
-func (s *Codes) Close(ctx context.Context, phone otp.Key, p otp.Purpose, m otp.Match) error {
+func (s *Codes) Close(ctx context.Context, phone otp.Pseudonym, p otp.Purpose, m otp.Match) error {
 	keys, args := []string{s.tag(phone).code(phone, p)}, []any{m.ID.String()}
 	for _, r := range m.Receipts {
 		taken := readReceipt(r)
@@ -160,7 +160,7 @@ func (s *Codes) Close(ctx context.Context, phone otp.Key, p otp.Purpose, m otp.M
 }
 
 // Status implements otp.CodeStore.
-func (s *Codes) Status(ctx context.Context, phone otp.Key, p otp.Purpose, id otp.ChallengeID, send int) (otp.Status, error) {
+func (s *Codes) Status(ctx context.Context, phone otp.Pseudonym, p otp.Purpose, id otp.ChallengeID, send int) (otp.Status, error) {
 	tag := s.tag(phone)
 	reply, err := s.run(ctx, s.scripts.status, []string{tag.code(phone, p), tag.sends(phone)},
 		id.String(), send, s.policy.MaxAttempts, us(s.policy.ResendAfter), s.policy.PerPhone.Max, us(s.policy.PerPhone.Window))
@@ -174,7 +174,7 @@ func (s *Codes) Status(ctx context.Context, phone otp.Key, p otp.Purpose, id otp
 }
 
 // Forget implements otp.CodeStore.
-func (s *Codes) Forget(ctx context.Context, phone otp.Key) error {
+func (s *Codes) Forget(ctx context.Context, phone otp.Pseudonym) error {
 	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
 	defer cancel()
 	tag := s.tag(phone)
@@ -235,7 +235,7 @@ var prefix = "otp:"
 // A tag begins the keys of a partition of the phones and puts them into one slot.
 type tag string
 
-func (s *Codes) tag(phone otp.Key) tag {
+func (s *Codes) tag(phone otp.Pseudonym) tag {
 	h := fnv.New32a()
 	_, _ = io.WriteString(h, string(phone))
 	return partition(h.Sum32() % s.partitions)
@@ -243,11 +243,11 @@ func (s *Codes) tag(phone otp.Key) tag {
 
 func partition(n uint32) tag { return tag(fmt.Sprintf("%s{%d}:", prefix, n)) }
 
-func (t tag) outbox() string             { return string(t) + "outbox" }
-func (t tag) sends(phone otp.Key) string { return string(t) + string(phone) + ":sends" }
-func (t tag) wrong(phone otp.Key) string { return string(t) + string(phone) + ":wrong" }
+func (t tag) outbox() string                   { return string(t) + "outbox" }
+func (t tag) sends(phone otp.Pseudonym) string { return string(t) + string(phone) + ":sends" }
+func (t tag) wrong(phone otp.Pseudonym) string { return string(t) + string(phone) + ":wrong" }
 
-func (t tag) code(phone otp.Key, p otp.Purpose) string {
+func (t tag) code(phone otp.Pseudonym, p otp.Purpose) string {
 	key := string(t) + string(phone) + ":code"
 	if p != otp.ForLogin {
 		key += ":" + string(p)
@@ -255,4 +255,4 @@ func (t tag) code(phone otp.Key, p otp.Purpose) string {
 	return key
 }
 
-func addressKey(address otp.Key) string { return prefix + "{" + string(address) + "}:sends" }
+func addressKey(address otp.Pseudonym) string { return prefix + "{" + string(address) + "}:sends" }

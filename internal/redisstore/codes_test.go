@@ -57,14 +57,14 @@ func TestBacklog(t *testing.T) {
 			began := time.Now()
 			var last otp.Challenge
 			for i := range 20 {
-				last, err = s.Open(t.Context(), otp.Opening{Phone: otp.Key(fmt.Sprint("backlog", i)), ID: uuid.Must(uuid.NewV7()), Digest: "digest", Letter: []byte("letter")})
+				last, err = s.Open(t.Context(), otp.Opening{Phone: otp.Pseudonym(fmt.Sprint("backlog", i)), ID: uuid.Must(uuid.NewV7()), Digest: "digest", Letter: []byte("letter")})
 				if err != nil {
 					t.Fatal(err)
 				}
 			}
 			time.Sleep(20 * time.Millisecond)
 			want(20, 15*time.Millisecond, time.Since(began)+time.Second)
-			if err := s.Settle(t.Context(), last.Parcel, otp.Outcome{State: otp.Sent}); err != nil {
+			if err := s.Settle(t.Context(), last.Lease, otp.Outcome{State: otp.Sent}); err != nil {
 				t.Fatal(err)
 			}
 			want(19, 15*time.Millisecond, time.Since(began)+time.Second)

@@ -46,7 +46,7 @@ func (s *Codes) outboxes() (calls [][]string) {
 }
 
 // Claim implements otp.Outbox.
-func (s *Codes) Claim(ctx context.Context, n int) (parcels []otp.Parcel, err error) {
+func (s *Codes) Claim(ctx context.Context, n int) (parcels []otp.Lease, err error) {
 	for _, outboxes := range s.outboxes() {
 		if n == len(parcels) {
 			break
@@ -68,7 +68,7 @@ func (s *Codes) Claim(ctx context.Context, n int) (parcels []otp.Parcel, err err
 				outbox: outboxes[c[0].(int64)-1], entry: text(1), lease: c[2].(int64), key: text(3),
 				time: text(6), receipt: readReceipt(otp.Receipt(text(7))),
 			}
-			parcels = append(parcels, otp.Parcel{ID: id, Send: send, Letter: []byte(text(8)), Until: until, Late: text(9) == "late", Slip: slip})
+			parcels = append(parcels, otp.Lease{ID: id, Send: send, Letter: []byte(text(8)), Until: until, Expired: text(9) == "late", Ref: slip})
 		}
 	}
 	return parcels, nil
@@ -107,8 +107,8 @@ func (s *Codes) Backlog(ctx context.Context) (messages int, oldest time.Duration
 }
 
 // Hold implements otp.Outbox.
-func (s *Codes) Hold(ctx context.Context, p otp.Parcel) (until time.Time, err error) {
-	slip, ok := p.Slip.(slip)
+func (s *Codes) Renew(ctx context.Context, p otp.Lease) (until time.Time, err error) {
+	slip, ok := p.Ref.(slip)
 	if !ok {
 		return time.Time{}, otp.ErrLost
 	}
@@ -122,8 +122,8 @@ func (s *Codes) Hold(ctx context.Context, p otp.Parcel) (until time.Time, err er
 }
 
 // Settle implements otp.Outbox.
-func (s *Codes) Settle(ctx context.Context, p otp.Parcel, o otp.Outcome) error {
-	slip, ok := p.Slip.(slip)
+func (s *Codes) Settle(ctx context.Context, p otp.Lease, o otp.Outcome) error {
+	slip, ok := p.Ref.(slip)
 	if !ok {
 		return otp.ErrLost
 	}
@@ -131,11 +131,11 @@ func (s *Codes) Settle(ctx context.Context, p otp.Parcel, o otp.Outcome) error {
 		ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
 		defer cancel()
 		// Where this fails, the report is lost. The message must be settled all the same, or it would be sent again.
-		s.client.redis.Set(ctx, reportKey(o.Carried), fmt.Sprintf("%s %s %d %s", slip.key, p.ID, p.Send, o.Region), reportFor)
+		s.client.redis.Set(ctx, reportKey(o.Handoff), fmt.Sprintf("%s %s %d %s", slip.key, p.ID, p.Send, o.Region), reportFor)
 	}
 	phone, _, _ := strings.Cut(slip.key, ":code")
 	keys, back := []string{slip.outbox, slip.key, phone + ":sends"}, ""
-	if o.GiveBack {
+	if o.Refund {
 		back = slip.time
 		if slip.receipt.key != "" && !s.client.cluster {
 			keys = append(keys, slip.receipt.key)
@@ -147,16 +147,16 @@ func (s *Codes) Settle(ctx context.Context, p otp.Parcel, o otp.Outcome) error {
 		return err
 	case refused(reply):
 		return reason(reply)
-	case o.GiveBack && s.client.cluster:
+	case o.Refund && s.client.cluster:
 		return s.remove(ctx, slip.receipt)
 	}
 	return nil
 }
 
-func reportKey(c otp.Carried) string { return prefix + "report:{" + c.Provider + ":" + c.ID + "}" }
+func reportKey(c otp.Handoff) string { return prefix + "report:{" + c.Provider + ":" + c.ID + "}" }
 
 // Report implements otp.Outbox.
-func (s *Codes) Report(ctx context.Context, c otp.Carried, delivered bool) (message, region string, err error) {
+func (s *Codes) Report(ctx context.Context, c otp.Handoff, delivered bool) (message, region string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
 	defer cancel()
 	text, err := s.client.redis.Get(ctx, reportKey(c)).Result()

@@ -160,7 +160,7 @@ func TestFullOutbox(t *testing.T) {
 		own := rand.Text()
 		c.redis.Del(t.Context(), partition(0).outbox())
 		open := func(phone string) (otp.Challenge, error) {
-			return codes.Open(t.Context(), otp.Opening{Phone: otp.Key(own + phone), ID: uuid.New(), Digest: "digest", Letter: []byte("letter")})
+			return codes.Open(t.Context(), otp.Opening{Phone: otp.Pseudonym(own + phone), ID: uuid.New(), Digest: "digest", Letter: []byte("letter")})
 		}
 		var first otp.Challenge
 		for _, phone := range []string{"a", "b"} {
@@ -175,7 +175,7 @@ func TestFullOutbox(t *testing.T) {
 				t.Errorf("Open: %v; want it refused as full", err)
 			}
 		}
-		if err := codes.Settle(t.Context(), first.Parcel, otp.Outcome{State: otp.Sent}); err != nil {
+		if err := codes.Settle(t.Context(), first.Lease, otp.Outcome{State: otp.Sent}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := open("c"); err != nil {

@@ -102,7 +102,7 @@ func testFaults(t *testing.T, open func(t *testing.T, baseURL string) Provider, 
 			defer cancel()
 			began := time.Now()
 			_, err := p.Send(ctx, message)
-			if err == nil || errors.Is(err, otp.ErrRejected) || time.Since(began) > 10*time.Second {
+			if err == nil || errors.Is(err, otp.ErrUndeliverable) || time.Since(began) > 10*time.Second {
 				t.Fatalf("Send = %v after %v; want an error in time that is no rejection", err, time.Since(began))
 			}
 			failure, ok := errors.AsType[*Failure](err)

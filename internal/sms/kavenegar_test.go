@@ -127,7 +127,7 @@ func classOf(err error) (class, code string) {
 		return unreadable, ""
 	case failure == nil:
 		return err.Error(), ""
-	case errors.Is(err, otp.ErrRejected):
+	case errors.Is(err, otp.ErrUndeliverable):
 		return rejected, failure.Code
 	case failure.Status == http.StatusTooManyRequests:
 		return throttled, failure.Code
@@ -220,7 +220,7 @@ func TestKavenegarFaults(t *testing.T) {
 	}, kavenegarKey, url.PathEscape(kavenegarKey), kavenegarSecret)
 	for _, base := range []string{"http://" + closed(t), "://", "http://%zz"} {
 		err := send(t, openKavenegar(t, KavenegarOptions{BaseURL: base}), message, time.Minute)
-		if err == nil || errors.Is(err, otp.ErrRejected) || strings.Contains(err.Error(), "5A6D") {
+		if err == nil || errors.Is(err, otp.ErrUndeliverable) || strings.Contains(err.Error(), "5A6D") {
 			t.Errorf("Send to %s = %v; want an error that is no rejection and does not quote the key", base, err)
 		}
 	}
@@ -231,7 +231,7 @@ func TestKavenegarDoesNotCallWithoutATemplate(t *testing.T) {
 	base := serve(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("asked %s", r.RequestURI) })
 	k := openKavenegar(t, KavenegarOptions{Template: "login", BaseURL: base})
 	err := send(t, k, changed("+989121234567", otp.Voice, otp.ForPhone(uuid.New())), time.Minute)
-	if !errors.Is(err, errNoCall) || errors.Is(err, otp.ErrRejected) {
+	if !errors.Is(err, errNoCall) || errors.Is(err, otp.ErrUndeliverable) {
 		t.Errorf("Send of a call without a template = %v; want %v", err, errNoCall)
 	}
 }

@@ -77,7 +77,7 @@ func (f *Failure) Error() string {
 // Unwrap is otp.ErrRejected for a rejected number.
 func (f *Failure) Unwrap() error {
 	if f.Rejected {
-		return otp.ErrRejected
+		return otp.ErrUndeliverable
 	}
 	return nil
 }

@@ -45,23 +45,23 @@ type RouterOptions struct {
 	Providers []Named
 	Order     []string            // names, the preferred provider first
 	Routes    map[string][]string // the same for numbers of a region (ISO 3166), "*" for those of all others
-	Tally     Tally
+	Metrics   Metrics
 	Log       *slog.Logger
 }
 
-// A Tally counts messages that providers fail, and takes the time of each try: its result is taken, rejected (the
+// A Metrics counts messages that providers fail, and takes the time of each try: its result is taken, rejected (the
 // number), refused (the message) or failed.
-type Tally interface {
-	Message(event, provider, region string)
-	Tried(provider, result string, took time.Duration)
+type Metrics interface {
+	CountMessage(event, provider, region string)
+	ObserveCall(provider, result string, took time.Duration)
 }
 
-// Router is the otp.Carrier: it chooses a provider for each message, and lets those rest that fail.
+// Router is the otp.Router: it chooses a provider for each message, and lets those rest that fail.
 type Router struct {
-	lines  []*line
-	routes map[string]route // by region, and "*"
-	tally  Tally
-	log    *slog.Logger
+	lines   []*line
+	routes  map[string]route // by region, and "*"
+	metrics Metrics
+	log     *slog.Logger
 }
 
 // A route is the providers of a region, the preferred one first, and the channels that they offer together.
@@ -74,17 +74,17 @@ type route struct {
 type line struct {
 	Named
 	breaker *gobreaker.CircuitBreaker[string]
-	tally   Tally
+	metrics Metrics
 	mu      sync.Mutex
 	rests   time.Time // because it asked for that
 }
 
 // NewRouter gives a router. Every name in Order and Routes must be that of a provider.
 func NewRouter(o RouterOptions) *Router {
-	r := &Router{routes: make(map[string]route), tally: o.Tally, log: o.Log}
+	r := &Router{routes: make(map[string]route), metrics: o.Metrics, log: o.Log}
 	named := make(map[string]*line)
 	for _, p := range o.Providers {
-		named[p.Name] = &line{Named: p, tally: o.Tally, breaker: gobreaker.NewCircuitBreaker[string](gobreaker.Settings{
+		named[p.Name] = &line{Named: p, metrics: o.Metrics, breaker: gobreaker.NewCircuitBreaker[string](gobreaker.Settings{
 			Name: p.Name, Timeout: restFor,
 			ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= restAfter },
 			IsSuccessful: answers,
@@ -135,13 +135,13 @@ func (r *Router) Resting(yield func(provider string, rests bool) bool) {
 	}
 }
 
-// Channels implements otp.Carrier.
+// Channels implements otp.Router.
 func (r *Router) Channels(region string) []string { return r.route(region).channels }
 
-// Carry implements otp.Carrier. It asks the providers of the region and channel in their order, three rounds over all
+// Carry implements otp.Router. It asks the providers of the region and channel in their order, three rounds over all
 // of them, until one takes the message or the number is rejected. One that refuses the message is not asked again. From
 // the second resend on it begins with another one: the messages through the first evidently did not arrive.
-func (r *Router) Carry(ctx context.Context, m otp.Message, may func() error) (otp.Carried, error) {
+func (r *Router) Send(ctx context.Context, m otp.Message, may func() error) (otp.Handoff, error) {
 	var lines []*line
 	for _, l := range r.route(m.Region).lines {
 		if slices.Contains(l.Channels(), m.Channel) {
@@ -149,7 +149,7 @@ func (r *Router) Carry(ctx context.Context, m otp.Message, may func() error) (ot
 		}
 	}
 	if len(lines) == 0 {
-		return otp.Carried{}, errNotTaken
+		return otp.Handoff{}, errNotTaken
 	}
 	if first := max(0, m.Send-2) % len(lines); first > 0 {
 		lines = slices.Concat(lines[first:], lines[:first])
@@ -163,31 +163,31 @@ func (r *Router) Carry(ctx context.Context, m otp.Message, may func() error) (ot
 				continue
 			}
 			if err := may(); err != nil {
-				return otp.Carried{}, fmt.Errorf("%w: %w", errNotTaken, err)
+				return otp.Handoff{}, fmt.Errorf("%w: %w", errNotTaken, err)
 			}
 			id, err := l.send(ctx, m)
 			if errors.Is(err, errResting) {
 				continue
 			}
 			if err == nil {
-				return otp.Carried{Provider: l.Name, ID: id}, nil
+				return otp.Handoff{Provider: l.Name, ID: id}, nil
 			}
 			tried = true
 			last = fmt.Errorf("%s: %w", l.Name, err)
 			if ctx.Err() != nil {
-				return otp.Carried{}, fmt.Errorf("%w; %w", errNotTaken, last)
+				return otp.Handoff{}, fmt.Errorf("%w; %w", errNotTaken, last)
 			}
-			r.tally.Message(string(otp.Failed), l.Name, m.Region)
+			r.metrics.CountMessage(string(otp.Failed), l.Name, m.Region)
 			r.log.WarnContext(ctx, "provider failed", "provider", l.Name, "phone", m.To, "message", m.ID, "error", err.Error())
-			if errors.Is(err, otp.ErrRejected) {
-				return otp.Carried{}, last
+			if errors.Is(err, otp.ErrUndeliverable) {
+				return otp.Handoff{}, last
 			}
 			if f, ok := errors.AsType[*Failure](err); ok && f.Refused {
 				refused[l] = true
 			}
 		}
 		if len(refused) == len(lines) {
-			return otp.Carried{}, fmt.Errorf("%w by every provider; last %w", otp.ErrRejected, last)
+			return otp.Handoff{}, fmt.Errorf("%w by every provider; last %w", otp.ErrUndeliverable, last)
 		}
 		pause := restLook
 		if tried {
@@ -198,11 +198,11 @@ func (r *Router) Carry(ctx context.Context, m otp.Message, may func() error) (ot
 		}
 		select {
 		case <-ctx.Done():
-			return otp.Carried{}, fmt.Errorf("%w; last %w", errNotTaken, last)
+			return otp.Handoff{}, fmt.Errorf("%w; last %w", errNotTaken, last)
 		case <-time.After(pause):
 		}
 	}
-	return otp.Carried{}, fmt.Errorf("%w; last %w", errNotTaken, last)
+	return otp.Handoff{}, fmt.Errorf("%w; last %w", errNotTaken, last)
 }
 
 // answers tells whether the provider does its work. What it says of one message or one number says nothing of others:
@@ -255,7 +255,7 @@ func (l *line) send(ctx context.Context, m otp.Message) (id string, err error) {
 		}
 		describe(span, l.Name, m.Channel, result(err))
 		if !errors.Is(err, context.Canceled) { // it was we who ended the call
-			l.tally.Tried(l.Name, result(err), time.Since(began))
+			l.metrics.ObserveCall(l.Name, result(err), time.Since(began))
 		}
 		return id, err
 	})

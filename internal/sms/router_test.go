@@ -65,16 +65,18 @@ func (b *bird) set(errs ...error) {
 
 func sms(errs ...error) *bird { return &bird{channels: []string{otp.SMS}, errs: errs} }
 
-// A tally counts.
-type tally struct {
+// A metrics counts.
+type metrics struct {
 	mu     sync.Mutex
 	counts map[string]int
 }
 
-func (t *tally) Message(event, provider, region string)    { t.add(event + " " + provider + " " + region) }
-func (t *tally) Tried(provider, _ string, _ time.Duration) { t.add("tried " + provider) }
+func (t *metrics) CountMessage(event, provider, region string) {
+	t.add(event + " " + provider + " " + region)
+}
+func (t *metrics) ObserveCall(provider, _ string, _ time.Duration) { t.add("tried " + provider) }
 
-func (t *tally) add(what string) {
+func (t *metrics) add(what string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.counts == nil {
@@ -86,14 +88,14 @@ func (t *tally) add(what string) {
 // A yard is a router over birds a, b, c….
 type yard struct {
 	*Router
-	birds []*bird
-	tally tally
-	log   bytes.Buffer
+	birds   []*bird
+	metrics metrics
+	log     bytes.Buffer
 }
 
 func newYard(birds ...*bird) *yard {
 	y := &yard{birds: birds}
-	o := RouterOptions{Tally: &y.tally, Log: slog.New(slog.NewTextHandler(&y.log, nil)), Routes: map[string][]string{"IR": {"b", "a"}}}
+	o := RouterOptions{Metrics: &y.metrics, Log: slog.New(slog.NewTextHandler(&y.log, nil)), Routes: map[string][]string{"IR": {"b", "a"}}}
 	for i, b := range birds {
 		name := string(rune('a' + i))
 		o.Order = append(o.Order, name)
@@ -139,10 +141,10 @@ func TestRouter(t *testing.T) {
 		{"a throttle hands over", []*bird{sms(&Failure{Status: 429, RetryAfter: time.Hour}), sms()}, german(1), "b", nil, []int{1, 1}, 0},
 		{"a 5xx hands over", []*bird{sms(&Failure{Status: 503}), sms()}, german(1), "b", nil, []int{1, 1}, 0},
 		{"one that hangs hands over", []*bird{sms(errHangs), sms()}, german(1), "b", nil, []int{1, 1}, 2500 * time.Millisecond},
-		{"a rejection is final", []*bird{sms(errDown), sms(rejected), sms()}, german(1), "", otp.ErrRejected, []int{1, 1, 0}, 0},
+		{"a rejection is final", []*bird{sms(errDown), sms(rejected), sms()}, german(1), "", otp.ErrUndeliverable, []int{1, 1, 0}, 0},
 		{"a refusal hands over", []*bird{sms(refused), sms()}, german(1), "b", nil, []int{1, 1}, 0},
 		{"a refusal is asked for once", []*bird{sms(refused), sms(errDown, errDown, nil)}, german(1), "b", nil, []int{1, 3}, 3 * time.Second},
-		{"refused by all", []*bird{sms(refused), sms(refused)}, german(1), "", otp.ErrRejected, []int{1, 1}, 0},
+		{"refused by all", []*bird{sms(refused), sms(refused)}, german(1), "", otp.ErrUndeliverable, []int{1, 1}, 0},
 		{"the route of the region", []*bird{sms(), sms()}, iranian, "b", nil, []int{0, 1}, 0},
 		{"a second round", []*bird{sms(errDown, nil), sms(errDown)}, german(1), "a", nil, []int{2, 1}, time.Second},
 		{"three rounds", []*bird{sms(errDown), sms(errDown)}, german(1), "", errDown, []int{3, 3}, 3 * time.Second},
@@ -159,7 +161,7 @@ func TestRouter(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				y := newYard(tc.birds...)
 				began := time.Now()
-				got, err := y.Carry(t.Context(), tc.m, always)
+				got, err := y.Send(t.Context(), tc.m, always)
 				if took := time.Since(began); got.Provider != tc.want || !errors.Is(err, tc.err) || (err == nil) != (tc.want != "") || took != tc.took {
 					t.Errorf("Carry = %+v, %v after %v; want %q, %v after %v", got, err, took, tc.want, tc.err, tc.took)
 				}
@@ -182,8 +184,8 @@ func TestRouter(t *testing.T) {
 						wantTally["failed "+name+" "+tc.m.Region] = n
 					}
 				}
-				if !maps.Equal(y.tally.counts, wantTally) {
-					t.Errorf("counted %v; want %v", y.tally.counts, wantTally)
+				if !maps.Equal(y.metrics.counts, wantTally) {
+					t.Errorf("counted %v; want %v", y.metrics.counts, wantTally)
 				}
 				for _, private := range []string{"15123456789", tc.m.Code, "ورود"} {
 					if text := y.log.String() + fmt.Sprint(err); strings.Contains(text, private) {
@@ -211,7 +213,7 @@ func TestRouterStopsWithItsContext(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 			defer cancel()
 			began := time.Now()
-			_, err := y.Carry(ctx, german(1), always)
+			_, err := y.Send(ctx, german(1), always)
 			if took := time.Since(began); err == nil || took != 500*time.Millisecond || y.birds[0].tried() != 1 {
 				t.Errorf("Carry = %v after %v and %d tries; want an error after 500ms and one", err, took, y.birds[0].tried())
 			}
@@ -225,7 +227,7 @@ func TestRouterRests(t *testing.T) {
 		y := newYard(sms(errDown), sms())
 		send := func(want string) {
 			t.Helper()
-			if got, err := y.Carry(t.Context(), german(1), always); got.Provider != want || err != nil {
+			if got, err := y.Send(t.Context(), german(1), always); got.Provider != want || err != nil {
 				t.Fatalf("Carry = %+v, %v; want %s", got, err, want)
 			}
 		}
@@ -262,13 +264,13 @@ func TestRouterServesOthers(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			y := newYard(sms(err))
 			for range 5 * restAfter {
-				if _, got := y.Carry(t.Context(), german(1), always); !errors.Is(got, otp.ErrRejected) {
+				if _, got := y.Send(t.Context(), german(1), always); !errors.Is(got, otp.ErrUndeliverable) {
 					t.Fatalf("%s: Carry = %v; want ErrRejected", name, got)
 				}
 			}
 			y.birds[0].set(nil)
 			began := time.Now()
-			if got, err := y.Carry(t.Context(), german(1), always); got.Provider != "a" || err != nil || time.Since(began) > 0 {
+			if got, err := y.Send(t.Context(), german(1), always); got.Provider != "a" || err != nil || time.Since(began) > 0 {
 				t.Errorf("%s: then Carry = %+v, %v after %v; want a at once", name, got, err, time.Since(began))
 			}
 		})
@@ -328,12 +330,12 @@ func TestRouterWaitsForRest(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			y := newYard(sms(errs...))
 			if len(errs) > 5 {
-				if _, err := y.Carry(t.Context(), german(1), always); !errors.Is(err, errDown) {
+				if _, err := y.Send(t.Context(), german(1), always); !errors.Is(err, errDown) {
 					t.Fatal(err)
 				}
 			}
 			began := time.Now()
-			got, err := y.Carry(t.Context(), german(1), always)
+			got, err := y.Send(t.Context(), german(1), always)
 			if took := time.Since(began); got.Provider != "a" || err != nil || took < 5*time.Second || took > 7*time.Second {
 				t.Errorf("%s: Carry = %+v, %v after %v; want it to wait", name, got, err, took)
 			}
@@ -365,12 +367,12 @@ func TestRouterBlamesNobodyForOurOwnEnd(t *testing.T) {
 		for range 2 * restAfter {
 			ctx, cancel := context.WithCancel(t.Context())
 			time.AfterFunc(time.Second, cancel)
-			if _, err := y.Carry(ctx, german(1), always); err == nil {
+			if _, err := y.Send(ctx, german(1), always); err == nil {
 				t.Fatal("it was taken")
 			}
 		}
-		if n := y.birds[0].tried(); n != 2*restAfter || len(y.tally.counts) != 0 {
-			t.Errorf("asked %d times, counted %v; want no rest and no failure", n, y.tally.counts)
+		if n := y.birds[0].tried(); n != 2*restAfter || len(y.metrics.counts) != 0 {
+			t.Errorf("asked %d times, counted %v; want no rest and no failure", n, y.metrics.counts)
 		}
 	})
 }
@@ -382,7 +384,7 @@ func TestRouterAsksWhetherItMay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		y := newYard(sms(errDown), sms(errDown))
 		asked, lost := 0, errors.New("lost")
-		_, err := y.Carry(t.Context(), german(1), func() error {
+		_, err := y.Send(t.Context(), german(1), func() error {
 			if asked++; asked > 3 {
 				return lost
 			}

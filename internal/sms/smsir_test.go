@@ -209,7 +209,7 @@ func TestSMSIRKnowsItsLimits(t *testing.T) {
 		{changed("+4915112345678", otp.SMS, otp.ForLogin), errAbroad},
 		{changed("+989121234567", otp.SMS, otp.ForPhone(uuid.New())), errNoLine},
 	} {
-		if err := send(t, s, tc.message, time.Minute); !errors.Is(err, tc.want) || errors.Is(err, otp.ErrRejected) {
+		if err := send(t, s, tc.message, time.Minute); !errors.Is(err, tc.want) || errors.Is(err, otp.ErrUndeliverable) {
 			t.Errorf("Send of %v for %s = %v; want %v", tc.message, tc.message.Purpose.Name(), err, tc.want)
 		}
 	}

@@ -144,7 +144,7 @@ func TestSMTPFaults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := send(t, openSMTP(t, SMTPOptions{Addr: serveSMTP(t, tc.answers).addr}), message, 200*time.Millisecond)
-			if err == nil || errors.Is(err, otp.ErrRejected) || !strings.Contains(err.Error(), tc.want) {
+			if err == nil || errors.Is(err, otp.ErrUndeliverable) || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("Send = %v; want %q and no rejection", err, tc.want)
 			}
 			for _, private := range []string{"9121234567", message.Code} {

@@ -44,7 +44,7 @@ func answerOf(t *testing.T, open func(*testing.T, string) Provider, status int, 
 		return "accepted " + id
 	case id != "":
 		return "an identifier and " + err.Error()
-	case errors.Is(err, otp.ErrRejected):
+	case errors.Is(err, otp.ErrUndeliverable):
 		return "rejected, " + err.Error()
 	}
 	return err.Error()

@@ -163,7 +163,7 @@ func TestWebhookTakesTheStatusAsTheAnswer(t *testing.T) {
 		if status < 300 {
 			want = "<nil>"
 		}
-		if rejected := status == 400 || status == 410 || status == 422; errors.Is(got, otp.ErrRejected) != rejected {
+		if rejected := status == 400 || status == 410 || status == 422; errors.Is(got, otp.ErrUndeliverable) != rejected {
 			t.Errorf("Send answered %d = %v; want the number rejected: %t", status, got, rejected)
 		}
 		if fmt.Sprint(got) != want || requests.Load() != 1 {

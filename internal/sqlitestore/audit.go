@@ -80,7 +80,7 @@ const (
 )
 
 // Sweep implements account.Store.
-func (a *Accounts) Sweep(ctx context.Context, b account.Broom) (s account.Swept, err error) {
+func (a *Accounts) Sweep(ctx context.Context, b account.Retention) (s account.Swept, err error) {
 	err = a.tx(ctx, func(ctx context.Context, tx *sql.Tx, now time.Time) error {
 		if s.Sessions, err = exec(ctx, tx, sweepSessions, now.Add(-b.SessionsDead).UnixMicro(), b.Limit); err != nil {
 			return err

@@ -356,7 +356,7 @@ func unavailable(t *testing.T, s Store) {
 		"Delete":      func() error { return s.Delete(ctx, e) },
 		"Events":      func() error { _, err := s.Events(ctx, account.EventPage{Limit: 1}); return err },
 		"Record":      func() error { _, err := s.Record(ctx, e); return err },
-		"Sweep":       func() error { _, err := s.Sweep(ctx, account.Broom{Limit: 1}); return err },
+		"Sweep":       func() error { _, err := s.Sweep(ctx, account.Retention{Limit: 1}); return err },
 	} {
 		if err := f(); !errors.Is(err, account.ErrUnavailable) {
 			t.Errorf("%s: %v; want ErrUnavailable", call, err)

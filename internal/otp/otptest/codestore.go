@@ -74,7 +74,7 @@ func TestStore(t *testing.T, open func(t *testing.T, p otp.Policy) Store) {
 				for _, c := range change {
 					c(&p)
 				}
-				return &story{t: t, store: open(t, p), phone: otp.Key(rand.Text()), address: otp.Key(rand.Text())}
+				return &story{t: t, store: open(t, p), phone: otp.Pseudonym(rand.Text()), address: otp.Pseudonym(rand.Text())}
 			})
 		})
 	}
@@ -87,7 +87,7 @@ func noPhoneLimit(p *otp.Policy) { p.PerPhone = otp.Limit{} }
 type story struct {
 	t              *testing.T
 	store          Store
-	phone, address otp.Key
+	phone, address otp.Pseudonym
 	purpose        otp.Purpose
 }
 
@@ -146,7 +146,7 @@ func (s *story) close(m otp.Match) {
 
 func (s *story) age(d time.Duration) { s.t.Helper(); s.store.Age(s.t, d) }
 
-func (s *story) newPhone() { s.phone = otp.Key(rand.Text()) }
+func (s *story) newPhone() { s.phone = otp.Pseudonym(rand.Text()) }
 
 func rightCode(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 	s := begin()
@@ -260,7 +260,7 @@ func addressIsGivenBack(_ *testing.T, begin func(...func(*otp.Policy)) *story) {
 	s.open() // two messages from this address, and one from another
 	s.age(policy.ResendAfter)
 	home := s.address
-	s.address = otp.Key(rand.Text())
+	s.address = otp.Pseudonym(rand.Text())
 	s.open()
 	first, m := s.phone, s.check(right, nil)
 
@@ -322,14 +322,14 @@ func longestWaitWins(_ *testing.T, begin func(...func(*otp.Policy)) *story) {
 func giveBack(_ *testing.T, begin func(...func(*otp.Policy)) *story) {
 	s := begin(func(p *otp.Policy) { p.PerPhone.Max, p.PerAddress.Max = 1, 1 })
 	for range 3 { // counted nowhere: not for the phone, the address or the resend wait
-		s.settle(s.open().Parcel, otp.Outcome{State: otp.Failed, GiveBack: true})
+		s.settle(s.open().Lease, otp.Outcome{State: otp.Failed, Refund: true})
 		s.check(right, nil) // the message may have arrived all the same
 	}
 	s.open()
 	first := s.phone
 	s.newPhone()
 	s.refused(otp.ErrAddressLimit)
-	s.phone, s.address = first, otp.Key(rand.Text())
+	s.phone, s.address = first, otp.Pseudonym(rand.Text())
 	s.refused(otp.ErrPhoneLimit)
 }
 
@@ -443,7 +443,7 @@ func forget(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 	}
 	s.newPhone()
 	s.open()
-	if err := s.store.Forget(t.Context(), otp.Key(rand.Text())); err != nil {
+	if err := s.store.Forget(t.Context(), otp.Pseudonym(rand.Text())); err != nil {
 		t.Fatalf("Forget of an unknown phone: %v", err)
 	}
 	s.check(right, nil)
@@ -453,7 +453,7 @@ func races(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 	s := begin(noResendWait)
 	accepted := count(t, 50, func() error {
 		o := s.opening()
-		o.Phone = otp.Key(rand.Text())
+		o.Phone = otp.Pseudonym(rand.Text())
 		_, err := s.store.Open(t.Context(), o)
 		return err
 	})
@@ -462,7 +462,7 @@ func races(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 	}
 	accepted = count(t, 50, func() error {
 		o := s.opening()
-		o.Address = otp.Key(rand.Text())
+		o.Address = otp.Pseudonym(rand.Text())
 		_, err := s.store.Open(t.Context(), o)
 		return err
 	})
@@ -519,14 +519,14 @@ func unavailable(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 	if _, err := s.store.Claim(ctx, 1); !errors.Is(err, otp.ErrUnavailable) {
 		t.Errorf("Claim: %v; want ErrUnavailable", err)
 	}
-	p := s.open().Parcel
-	if _, err := s.store.Hold(ctx, p); !errors.Is(err, otp.ErrUnavailable) || errors.Is(err, otp.ErrLost) || errors.Is(err, otp.ErrNotLive) {
+	p := s.open().Lease
+	if _, err := s.store.Renew(ctx, p); !errors.Is(err, otp.ErrUnavailable) || errors.Is(err, otp.ErrLost) || errors.Is(err, otp.ErrNotLive) {
 		t.Errorf("Hold: %v; want ErrUnavailable", err)
 	}
 	if err := s.store.Settle(ctx, p, otp.Outcome{State: otp.Sent}); !errors.Is(err, otp.ErrUnavailable) {
 		t.Errorf("Settle: %v; want ErrUnavailable", err)
 	}
-	if _, _, err := s.store.Report(ctx, otp.Carried{Provider: "a", ID: "1"}, true); !errors.Is(err, otp.ErrUnavailable) || errors.Is(err, otp.ErrUnknown) {
+	if _, _, err := s.store.Report(ctx, otp.Handoff{Provider: "a", ID: "1"}, true); !errors.Is(err, otp.ErrUnavailable) || errors.Is(err, otp.ErrUnknown) {
 		t.Errorf("Report: %v; want ErrUnavailable", err)
 	}
 	if _, err := s.store.Status(ctx, s.phone, s.purpose, p.ID, 1); !errors.Is(err, otp.ErrUnavailable) || errors.Is(err, otp.ErrUnknown) {

@@ -14,7 +14,7 @@ import (
 // abandoned is the time after which a message that nobody holds is claimed; half of it is too early.
 const abandoned = 8 * time.Second
 
-func (s *story) settle(p otp.Parcel, o otp.Outcome) {
+func (s *story) settle(p otp.Lease, o otp.Outcome) {
 	s.t.Helper()
 	if err := s.store.Settle(s.t.Context(), p, o); err != nil {
 		s.t.Fatalf("Settle: %v", err)
@@ -22,7 +22,7 @@ func (s *story) settle(p otp.Parcel, o otp.Outcome) {
 }
 
 // claim gives this phone's own messages: stores may share a database.
-func (s *story) claim() (own []otp.Parcel) {
+func (s *story) claim() (own []otp.Lease) {
 	s.t.Helper()
 	all, err := s.store.Claim(s.t.Context(), 100)
 	if err != nil {
@@ -36,9 +36,9 @@ func (s *story) claim() (own []otp.Parcel) {
 	return own
 }
 
-func (s *story) hold(p otp.Parcel, want error) {
+func (s *story) hold(p otp.Lease, want error) {
 	s.t.Helper()
-	until, err := s.store.Hold(s.t.Context(), p)
+	until, err := s.store.Renew(s.t.Context(), p)
 	if !errors.Is(err, want) || err == nil && time.Until(until) < time.Second {
 		s.t.Fatalf("Hold: until %v, %v; want %v", until, err, want)
 	}
@@ -57,10 +57,10 @@ func (s *story) status(c otp.Challenge, want otp.State) otp.Status {
 func heldMessage(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 	s := begin()
 	c := s.open()
-	if p := c.Parcel; string(p.Letter) != "letter to "+string(s.phone) || p.ID != c.ID || p.Send != 1 {
+	if p := c.Lease; string(p.Letter) != "letter to "+string(s.phone) || p.ID != c.ID || p.Send != 1 {
 		t.Errorf("the parcel of an opening: %+v; want its own", p)
 	}
-	if left := time.Until(c.Parcel.Until); left < time.Second || left > abandoned {
+	if left := time.Until(c.Lease.Until); left < time.Second || left > abandoned {
 		t.Errorf("the parcel is held for %v; want some seconds", left)
 	}
 	for range 5 {
@@ -68,14 +68,14 @@ func heldMessage(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 			t.Fatalf("claimed %+v, which is held", got)
 		}
 		s.age(abandoned / 2)
-		s.hold(c.Parcel, nil)
+		s.hold(c.Lease, nil)
 	}
 	s.status(c, otp.Queued)
 }
 
 func abandonedMessage(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 	s := begin()
-	first := s.open().Parcel
+	first := s.open().Lease
 	for range 3 {
 		s.age(abandoned)
 		claimed := s.claim()
@@ -108,11 +108,11 @@ func deadMessage(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 		"burnt": func(s *story) { burn(s) },
 		"another's": func(s *story) {
 			burn(s)
-			s.settle(s.open().Parcel, otp.Outcome{State: otp.Sent})
+			s.settle(s.open().Lease, otp.Outcome{State: otp.Sent})
 		},
 	} {
 		s := begin(noResendWait)
-		held := s.open().Parcel
+		held := s.open().Lease
 		end(s)
 		s.hold(held, otp.ErrNotLive)
 		s.hold(held, otp.ErrLost) // it has been dropped
@@ -140,14 +140,14 @@ func lateMessage(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 			t.Fatal("a code of 50 ms lives for ever")
 		}
 	}
-	s.hold(c.Parcel, otp.ErrLate)
+	s.hold(c.Lease, otp.ErrExpired)
 	s.age(abandoned)
 	claimed := s.claim()
-	if len(claimed) != 1 || !claimed[0].Late || claimed[0].ID != c.ID {
+	if len(claimed) != 1 || !claimed[0].Expired || claimed[0].ID != c.ID {
 		t.Fatalf("claimed %+v; want the message, late", claimed)
 	}
-	s.hold(claimed[0], otp.ErrLate)
-	s.settle(claimed[0], otp.Outcome{State: otp.Failed, GiveBack: true})
+	s.hold(claimed[0], otp.ErrExpired)
+	s.settle(claimed[0], otp.Outcome{State: otp.Failed, Refund: true})
 	s.hold(claimed[0], otp.ErrLost)
 	s.status(c, "")
 }
@@ -164,9 +164,9 @@ func settledMessage(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 	if m := s.check(right, nil); m.Provider != "" {
 		t.Errorf("before it was sent it went through %q", m.Provider)
 	}
-	s.settle(c.Parcel, otp.Outcome{State: otp.Sent, Carried: otp.Carried{Provider: "pigeon"}})
+	s.settle(c.Lease, otp.Outcome{State: otp.Sent, Handoff: otp.Handoff{Provider: "pigeon"}})
 	s.status(c, otp.Sent)
-	s.hold(c.Parcel, otp.ErrLost)
+	s.hold(c.Lease, otp.ErrLost)
 	s.age(abandoned)
 	if got := s.claim(); got != nil {
 		t.Errorf("claimed %+v, which is settled", got)
@@ -181,26 +181,26 @@ func settledMessage(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 }
 
 func settledTwice(_ *testing.T, begin func(...func(*otp.Policy)) *story) {
-	sent, failed := otp.Outcome{State: otp.Sent}, otp.Outcome{State: otp.Failed, GiveBack: true}
+	sent, failed := otp.Outcome{State: otp.Sent}, otp.Outcome{State: otp.Failed, Refund: true}
 	s := begin(noResendWait, func(p *otp.Policy) { p.PerPhone.Max = 1 })
 	c := s.open()
-	s.settle(c.Parcel, sent)
-	s.lost(c.Parcel, failed) // by a courier that woke up late
+	s.settle(c.Lease, sent)
+	s.lost(c.Lease, failed) // by a courier that woke up late
 	s.status(c, otp.Sent)
 	s.refused(otp.ErrPhoneLimit)
 
 	s = begin(noResendWait, func(p *otp.Policy) { p.PerPhone.Max = 1 })
 	c = s.open()
-	s.settle(c.Parcel, failed)
+	s.settle(c.Lease, failed)
 	s.status(c, otp.Failed)
-	s.settle(c.Parcel, sent)
+	s.settle(c.Lease, sent)
 	s.status(c, otp.Sent)
 
 	s = begin(noResendWait, func(p *otp.Policy) { p.PerPhone.Max = 2 })
 	c = s.open()
 	s.open()
-	s.settle(c.Parcel, failed)
-	s.settle(c.Parcel, failed) // as after a lost reply
+	s.settle(c.Lease, failed)
+	s.settle(c.Lease, failed) // as after a lost reply
 	s.open()
 	s.refused(otp.ErrPhoneLimit) // one was given back, and not two
 
@@ -208,7 +208,7 @@ func settledTwice(_ *testing.T, begin func(...func(*otp.Policy)) *story) {
 	c = s.open()
 	s.age(abandoned)
 	second := s.claim()[0]
-	s.lost(c.Parcel, failed) // while another has it
+	s.lost(c.Lease, failed) // while another has it
 	s.status(c, otp.Queued)
 	s.refused(otp.ErrPhoneLimit)
 	s.hold(second, nil)
@@ -216,7 +216,7 @@ func settledTwice(_ *testing.T, begin func(...func(*otp.Policy)) *story) {
 	s.status(c, otp.Sent)
 }
 
-func (s *story) lost(p otp.Parcel, o otp.Outcome) {
+func (s *story) lost(p otp.Lease, o otp.Outcome) {
 	s.t.Helper()
 	if err := s.store.Settle(s.t.Context(), p, o); !errors.Is(err, otp.ErrLost) {
 		s.t.Fatalf("Settle: %v; want ErrLost", err)
@@ -226,7 +226,7 @@ func (s *story) lost(p otp.Parcel, o otp.Outcome) {
 func rejectedMessage(_ *testing.T, begin func(...func(*otp.Policy)) *story) {
 	s := begin(func(p *otp.Policy) { p.PerPhone.Max = 1 })
 	c := s.open()
-	s.settle(c.Parcel, otp.Outcome{State: otp.Failed})
+	s.settle(c.Lease, otp.Outcome{State: otp.Failed})
 	s.status(c, otp.Failed)
 	s.refused(otp.ErrPhoneLimit)
 }
@@ -234,13 +234,13 @@ func rejectedMessage(_ *testing.T, begin func(...func(*otp.Policy)) *story) {
 func report(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 	s := begin(noResendWait)
 	var last otp.ChallengeID
-	send := func() (otp.Challenge, otp.Carried) {
-		c, carried := s.open(), otp.Carried{Provider: "pigeon", ID: rand.Text()}
+	send := func() (otp.Challenge, otp.Handoff) {
+		c, carried := s.open(), otp.Handoff{Provider: "pigeon", ID: rand.Text()}
 		last = c.ID
-		s.settle(c.Parcel, otp.Outcome{State: otp.Sent, Carried: carried, Region: "IR"})
+		s.settle(c.Lease, otp.Outcome{State: otp.Sent, Handoff: carried, Region: "IR"})
 		return c, carried
 	}
-	tell := func(c otp.Carried, delivered bool, want error) {
+	tell := func(c otp.Handoff, delivered bool, want error) {
 		t.Helper()
 		message, region, err := s.store.Report(t.Context(), c, delivered)
 		if !errors.Is(err, want) || err == nil && (region != "IR" || !strings.HasPrefix(message, last.String()+"-")) {
@@ -248,14 +248,14 @@ func report(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 		}
 	}
 	c, carried := send()
-	tell(otp.Carried{Provider: "pigeon", ID: rand.Text()}, true, otp.ErrUnknown)
-	tell(otp.Carried{Provider: "owl", ID: carried.ID}, true, otp.ErrUnknown)
+	tell(otp.Handoff{Provider: "pigeon", ID: rand.Text()}, true, otp.ErrUnknown)
+	tell(otp.Handoff{Provider: "owl", ID: carried.ID}, true, otp.ErrUnknown)
 	s.status(c, otp.Sent)
 	tell(carried, true, nil)
 	s.status(c, otp.Delivered)
 	tell(carried, false, otp.ErrUnknown) // it has said its last word
 	s.status(c, otp.Delivered)
-	s.settle(c.Parcel, otp.Outcome{State: otp.Sent})
+	s.settle(c.Lease, otp.Outcome{State: otp.Sent})
 	s.status(c, otp.Delivered)
 
 	c, carried = send()
@@ -281,7 +281,7 @@ func status(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 	s.status(otp.Challenge{ID: c.ID, Send: 2}, "")
 	s.status(otp.Challenge{ID: s.opening().ID, Send: 1}, "")
 	c = s.open()
-	s.settle(c.Parcel, otp.Outcome{State: otp.Failed, GiveBack: true})
+	s.settle(c.Lease, otp.Outcome{State: otp.Failed, Refund: true})
 	if got := s.status(c, otp.Failed).ResendIn; got != 0 {
 		t.Errorf("after a failure resend in %v; want 0", got)
 	}
@@ -319,10 +319,10 @@ func status(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 func claims(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 	s := begin()
 	const messages = 60
-	var phones []otp.Key
+	var phones []otp.Pseudonym
 	for range messages {
 		s.newPhone()
-		s.address = otp.Key(rand.Text())
+		s.address = otp.Pseudonym(rand.Text())
 		s.open()
 		phones = append(phones, s.phone)
 	}
