@@ -13,7 +13,7 @@ import (
 
 // floors are the packages from the ground up. A package may import those on floors below its own.
 var floors = [][]string{
-	{"internal/phone", "internal/config", "internal/localname", "internal/text", "internal/trace", "migrations", "docs"},
+	{"internal/phone", "internal/config", "internal/localname", "internal/requestid", "internal/text", "internal/trace", "migrations", "docs"},
 	{"internal/otp", "internal/account", "internal/token", "internal/doctor"},
 	{"internal/redisstore", "internal/pgstore", "internal/sqlitestore", "internal/sms", "internal/metrics"},
 	{"internal/httpapi"},

@@ -29,6 +29,7 @@ import (
 	"dekamond-otp/internal/account"
 	"dekamond-otp/internal/otp"
 	"dekamond-otp/internal/phone"
+	"dekamond-otp/internal/requestid"
 	"dekamond-otp/internal/trace"
 )
 
@@ -174,10 +175,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // A key is a value's name in a request's context.
 type key int
 
-const (
-	requestID key = iota
-	adminName
-)
+const adminName key = iota
 
 // around stands around every handler: it gives the request an identifier, a deadline and the headers of
 // every answer, turns errors and panics into answers, and writes the access log.
@@ -227,16 +225,10 @@ func routeOf(c *fiber.Ctx, err error) string {
 // prepare names the request. Requests that the server could not even read come here from the error handler.
 func (s *Server) prepare(c *fiber.Ctx) {
 	id := uuid.New().String()
-	c.SetUserContext(taken(context.WithValue(context.Background(), requestID, id), &c.Request().Header))
+	c.SetUserContext(taken(requestid.With(context.Background(), id), &c.Request().Header))
 	c.Set("X-Request-ID", id)
 	c.Set(fiber.HeaderCacheControl, "no-store")
 	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
-}
-
-// id is the request's identifier, and empty before prepare.
-func id(ctx context.Context) string {
-	id, _ := ctx.Value(requestID).(string)
-	return id
 }
 
 // LogHandler adds the request_id to every line that is logged on behalf of a request, and trace_id and span_id where
@@ -246,7 +238,7 @@ func LogHandler(h slog.Handler) slog.Handler { return logHandler{h} }
 type logHandler struct{ slog.Handler }
 
 func (h logHandler) Handle(ctx context.Context, r slog.Record) error {
-	if id := id(ctx); id != "" {
+	if id := requestid.From(ctx); id != "" {
 		r.AddAttrs(slog.String("request_id", id))
 	}
 	if trace, span := trace.IDs(ctx); trace != "" {

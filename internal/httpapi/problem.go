@@ -16,6 +16,7 @@ import (
 	"dekamond-otp/internal/account"
 	"dekamond-otp/internal/otp"
 	"dekamond-otp/internal/phone"
+	"dekamond-otp/internal/requestid"
 	"dekamond-otp/internal/token"
 )
 
@@ -112,7 +113,7 @@ func (e *notReadyError) Unwrap() error { return errNotReady }
 
 // fail is the error handler: it writes the answer to a failure (RFC 9457), and logs those that are ours.
 func (s *Server) fail(c *fiber.Ctx, err error) error {
-	if id(c.UserContext()) == "" {
+	if requestid.From(c.UserContext()) == "" {
 		s.prepare(c)
 	}
 	p := problemOf(err)
@@ -141,7 +142,7 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 		RequestID  string            `json:"request_id"`
 		RetryAfter int               `json:"retry_after,omitempty"`
 		Checks     map[string]string `json:"checks,omitempty"`
-	}{Type: "urn:dekamond-otp:problem:" + p.code, Title: p.title, Status: p.status, Detail: p.detail, Code: p.code, RequestID: id(c.UserContext())}
+	}{Type: "urn:dekamond-otp:problem:" + p.code, Title: p.title, Status: p.status, Detail: p.detail, Code: p.code, RequestID: requestid.From(c.UserContext())}
 	if throttled, ok := errors.AsType[*otp.ThrottledError](err); ok {
 		body.RetryAfter = wholeSeconds(throttled.RetryAfter)
 	} else if p.status == fiber.StatusServiceUnavailable {
