@@ -1,0 +1,104 @@
+// Package login owns the use cases that need both a code and an account: login by code, change of phone, and removal
+// of a person. It leaves codes to package otp and users to package account, which do not know each other. Two rules
+// say in which order they are asked.
+//
+// The code store proposes, the database decides. A right answer does not use up its code in Redis: two copies may check
+// the same code at once, a reply may be lost, and a failover may bring a used challenge back. The database, however,
+// records each challenge at most once. The challenge is therefore spent when the database has decided, whether for or
+// against the person. As long as it has not, the same code goes on working, so that no failure costs anyone a code.
+//
+// Redis first, then the database. A removal forgets the phone in Redis before it deletes the user. If Redis does not
+// answer, nothing has changed and the call can be repeated. In the other order the user and the session would be gone,
+// and with them the only way to ask for the rest of the removal.
+package login
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+
+	"dekamond-otp/internal/account"
+	"dekamond-otp/internal/otp"
+	"dekamond-otp/internal/phone"
+)
+
+// Codes sends and checks codes. It is implemented by otp.Service.
+type Codes interface {
+	Request(ctx context.Context, r otp.Request) (otp.Accepted, error)
+	// Verify calls redeem for a right answer. It closes the challenge if redeem reports it spent, and returns
+	// redeem's error.
+	Verify(
+		ctx context.Context, a otp.Answer, redeem func(context.Context, otp.ChallengeID) (spent bool, err error),
+	) error
+	Forget(ctx context.Context, p phone.Number) error
+}
+
+// Accounts keeps users and their sessions. It is implemented by account.Service.
+type Accounts interface {
+	Login(ctx context.Context, p phone.Number, challenge uuid.UUID, c account.Client) (account.Login, error)
+	ChangePhone(ctx context.Context, user uuid.UUID, p phone.Number, actor account.Actor) (account.User, error)
+	Delete(ctx context.Context, user uuid.UUID, actor account.Actor) error
+}
+
+// A Service runs the use cases. It is safe for use by many goroutines.
+type Service struct {
+	codes    Codes
+	accounts Accounts
+}
+
+// New returns a Service that works on the given codes and accounts.
+func New(codes Codes, accounts Accounts) *Service { return &Service{codes, accounts} }
+
+// Request sends a code for a login. It ignores r.Purpose. Its errors are those of otp.Service.Request. It does not ask
+// for the account, so that the answer is the same for a known and an unknown phone.
+func (s *Service) Request(ctx context.Context, r otp.Request) (otp.Accepted, error) {
+	r.Purpose = otp.ForLogin
+	return s.codes.Request(ctx, r)
+}
+
+// Login logs in the phone's user, or signs the phone up, if the code is right. Its errors are those of
+// otp.Service.Verify and of account.Service.Login. The code is spent by a login, by ErrSpent and by ErrBanned: in these
+// three cases the database has recorded the challenge.
+func (s *Service) Login(
+	ctx context.Context, p phone.Number, code otp.Code, client account.Client,
+) (login account.Login, err error) {
+	answer := otp.Answer{Phone: p, Code: code, Purpose: otp.ForLogin}
+	err = s.codes.Verify(ctx, answer, func(ctx context.Context, challenge otp.ChallengeID) (spent bool, err error) {
+		login, err = s.accounts.Login(ctx, p, challenge, client)
+		decided := err == nil || errors.Is(err, account.ErrSpent) || errors.Is(err, account.ErrBanned)
+		return decided, err
+	})
+	return login, err
+}
+
+// RequestPhone sends a code for a change of the user's phone to the phone of the request. It ignores r.Purpose. Its
+// errors are those of otp.Service.Request.
+func (s *Service) RequestPhone(ctx context.Context, user uuid.UUID, r otp.Request) (otp.Accepted, error) {
+	r.Purpose = otp.ForPhone(user)
+	return s.codes.Request(ctx, r)
+}
+
+// ChangePhone makes the phone the user's own if the code is right, which only RequestPhone for the same user sends. Its
+// errors are those of otp.Service.Verify and of account.Service.ChangePhone. Only a change spends the code. ErrTaken
+// leaves it as it is, so that the caller cannot tell another user's phone from a wrong code.
+func (s *Service) ChangePhone(
+	ctx context.Context, user uuid.UUID, p phone.Number, code otp.Code, actor account.Actor,
+) (u account.User, err error) {
+	answer := otp.Answer{Phone: p, Code: code, Purpose: otp.ForPhone(user)}
+	err = s.codes.Verify(ctx, answer, func(ctx context.Context, _ otp.ChallengeID) (spent bool, err error) {
+		u, err = s.accounts.ChangePhone(ctx, user, p, actor)
+		return err == nil, err
+	})
+	return u, err
+}
+
+// Remove removes a user, all sessions of the user and what is kept of the user's phone. Its errors are
+// otp.ErrUnavailable, after which nothing has changed, and those of account.Service.Delete. It can be repeated after
+// any of them.
+func (s *Service) Remove(ctx context.Context, u account.User, actor account.Actor) error {
+	if err := s.codes.Forget(ctx, u.Phone); err != nil {
+		return err
+	}
+	return s.accounts.Delete(ctx, u.ID, actor)
+}

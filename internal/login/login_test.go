@@ -1,0 +1,218 @@
+package login
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"dekamond-otp/internal/account"
+	"dekamond-otp/internal/otp"
+	"dekamond-otp/internal/phone"
+)
+
+var (
+	number    = parse("+989121234567")
+	user      = account.User{ID: uuid.Must(uuid.NewV7()), Phone: number}
+	challenge = uuid.Must(uuid.NewV7())
+	client    = account.Client{IP: "192.0.2.1", UserAgent: "test"}
+	actor     = account.Actor{Kind: account.Person, Session: uuid.Must(uuid.NewV7()), Client: client}
+)
+
+func parse(e164 string) phone.Number {
+	n, err := phone.NewParser("").Parse(e164)
+	if err != nil {
+		panic(err)
+	}
+	return n
+}
+
+// fakes stands in for both services. It records their calls in order, and answers with the errors that the test sets.
+type fakes struct {
+	calls                      []string
+	requested                  otp.Request
+	answered                   otp.Answer
+	checked, forgotten         error // of Verify before redeem, and of Forget
+	loggedIn, changed, deleted error // of the account's methods
+	redeemed, spent            bool
+	gotChallenge               uuid.UUID
+	gotPhone                   phone.Number
+	gotClient                  account.Client
+	gotUser                    uuid.UUID
+	gotActor                   account.Actor
+}
+
+func (f *fakes) Request(_ context.Context, r otp.Request) (otp.Accepted, error) {
+	f.requested = r
+	return otp.Accepted{Ticket: "ticket"}, nil
+}
+
+func (f *fakes) Verify(
+	ctx context.Context, a otp.Answer, redeem func(context.Context, otp.ChallengeID) (bool, error),
+) (err error) {
+	f.answered = a
+	if f.checked != nil {
+		return f.checked
+	}
+	f.redeemed = true
+	f.spent, err = redeem(ctx, challenge)
+	return err
+}
+
+func (f *fakes) Forget(_ context.Context, p phone.Number) error {
+	f.calls, f.gotPhone = append(f.calls, "forget"), p
+	return f.forgotten
+}
+
+func (f *fakes) Login(_ context.Context, p phone.Number, id uuid.UUID, c account.Client) (account.Login, error) {
+	f.gotPhone, f.gotChallenge, f.gotClient = p, id, c
+	if f.loggedIn != nil {
+		return account.Login{}, f.loggedIn
+	}
+	return account.Login{User: user, New: true}, nil
+}
+
+func (f *fakes) ChangePhone(
+	_ context.Context, id uuid.UUID, p phone.Number, a account.Actor,
+) (account.User, error) {
+	f.gotUser, f.gotPhone, f.gotActor = id, p, a
+	if f.changed != nil {
+		return account.User{}, f.changed
+	}
+	return user, nil
+}
+
+func (f *fakes) Delete(_ context.Context, id uuid.UUID, a account.Actor) error {
+	f.calls, f.gotUser, f.gotActor = append(f.calls, "delete"), id, a
+	return f.deleted
+}
+
+func wrapped(err error) error { return fmt.Errorf("in the database: %w", err) }
+
+// TestRequestNamesPurpose checks that a code is sent for the use case that asks for it, whatever the request says.
+func TestRequestNamesPurpose(t *testing.T) {
+	var f fakes
+	r := otp.Request{Phone: number, Purpose: "another", Channel: otp.SMS}
+	if got, err := New(&f, &f).Request(t.Context(), r); got.Ticket != "ticket" || err != nil {
+		t.Errorf("Request: %+v, %v; want the answer of the codes", got, err)
+	}
+	if want := (otp.Request{Phone: number, Purpose: otp.ForLogin, Channel: otp.SMS}); f.requested != want {
+		t.Errorf("Request asked for %+v; want %+v", f.requested, want)
+	}
+	if got, err := New(&f, &f).RequestPhone(t.Context(), user.ID, r); got.Ticket != "ticket" || err != nil {
+		t.Errorf("RequestPhone: %+v, %v; want the answer of the codes", got, err)
+	}
+	if want := (otp.Request{Phone: number, Purpose: otp.ForPhone(user.ID), Channel: otp.SMS}); f.requested != want {
+		t.Errorf("RequestPhone asked for %+v; want %+v", f.requested, want)
+	}
+}
+
+// TestDatabaseDecidesLogin checks that the database decides about a right code, and that the code is spent exactly when
+// the database has recorded its challenge.
+func TestDatabaseDecidesLogin(t *testing.T) {
+	for _, tc := range []struct {
+		err   error
+		spent bool
+	}{
+		{nil, true},
+		{wrapped(account.ErrSpent), true},
+		{wrapped(account.ErrBanned), true},
+		{wrapped(account.ErrUnavailable), false},
+		{wrapped(account.ErrNotFound), false},
+		{context.DeadlineExceeded, false},
+	} {
+		f := fakes{loggedIn: tc.err}
+		got, err := New(&f, &f).Login(t.Context(), number, otp.Code{}, client)
+		if !errors.Is(err, tc.err) || f.spent != tc.spent {
+			t.Errorf("Login, with the database's %v: %v, spent %t; want spent %t", tc.err, err, f.spent, tc.spent)
+		}
+		if loggedIn := got.User == user && got.New; loggedIn != (tc.err == nil) {
+			t.Errorf("Login, with the database's %v: %+v; want a login only without an error", tc.err, got)
+		}
+		if f.answered != (otp.Answer{Phone: number, Purpose: otp.ForLogin}) {
+			t.Errorf("Login checked %+v; want the phone's code for a login", f.answered)
+		}
+		if f.gotPhone != number || f.gotChallenge != challenge || f.gotClient != client {
+			t.Errorf("Login recorded %v for %v, %v; want the challenge that was answered, for the phone and the client",
+				f.gotChallenge, f.gotPhone, f.gotClient)
+		}
+	}
+}
+
+// TestDatabaseDecidesPhone checks that only a change of phone spends its code. ErrTaken in particular leaves the code,
+// as a wrong code would be left.
+func TestDatabaseDecidesPhone(t *testing.T) {
+	for _, tc := range []struct {
+		err   error
+		spent bool
+	}{
+		{nil, true},
+		{wrapped(account.ErrTaken), false},
+		{wrapped(account.ErrNotFound), false},
+		{wrapped(account.ErrUnavailable), false},
+	} {
+		f := fakes{changed: tc.err}
+		got, err := New(&f, &f).ChangePhone(t.Context(), user.ID, number, otp.Code{}, actor)
+		if !errors.Is(err, tc.err) || f.spent != tc.spent {
+			t.Errorf("ChangePhone, with the database's %v: %v, spent %t; want spent %t", tc.err, err, f.spent, tc.spent)
+		}
+		if changed := got == user; changed != (tc.err == nil) {
+			t.Errorf("ChangePhone, with the database's %v: %+v; want a user only without an error", tc.err, got)
+		}
+		if f.answered != (otp.Answer{Phone: number, Purpose: otp.ForPhone(user.ID)}) {
+			t.Errorf("ChangePhone checked %+v; want the code that this user asked for", f.answered)
+		}
+		if f.gotUser != user.ID || f.gotPhone != number || f.gotActor != actor {
+			t.Errorf("ChangePhone gave %v the phone %v by %+v; want the user, the phone and the actor of the call",
+				f.gotUser, f.gotPhone, f.gotActor)
+		}
+	}
+}
+
+// TestCodeStoreProposes checks that the database is not asked about an answer that the code store refuses.
+func TestCodeStoreProposes(t *testing.T) {
+	for _, refusal := range []error{otp.ErrWrong, otp.ErrNotLive, otp.ErrUnavailable} {
+		f := fakes{checked: wrapped(refusal)}
+		s := New(&f, &f)
+		if _, err := s.Login(t.Context(), number, otp.Code{}, client); !errors.Is(err, refusal) || f.redeemed {
+			t.Errorf("Login: %v, redeemed %t; want %v and no question to the database", err, f.redeemed, refusal)
+		}
+		_, err := s.ChangePhone(t.Context(), user.ID, number, otp.Code{}, actor)
+		if !errors.Is(err, refusal) || f.redeemed {
+			t.Errorf("ChangePhone: %v, redeemed %t; want %v and no question to the database", err, f.redeemed, refusal)
+		}
+	}
+}
+
+// TestRemoveAsksRedisFirst checks that a removal forgets the phone before it deletes the user, and that it leaves the
+// user alone if the phone could not be forgotten.
+func TestRemoveAsksRedisFirst(t *testing.T) {
+	for _, tc := range []struct {
+		name               string
+		forgotten, deleted error
+		calls              []string
+	}{
+		{"both answer", nil, nil, []string{"forget", "delete"}},
+		{"Redis is down", wrapped(otp.ErrUnavailable), nil, []string{"forget"}},
+		{"the database is down", nil, wrapped(account.ErrUnavailable), []string{"forget", "delete"}},
+	} {
+		f := fakes{forgotten: tc.forgotten, deleted: tc.deleted}
+		err := New(&f, &f).Remove(t.Context(), user, actor)
+		if want := cmp.Or(tc.forgotten, tc.deleted); !errors.Is(err, want) {
+			t.Errorf("%s: Remove: %v; want %v", tc.name, err, want)
+		}
+		if !slices.Equal(f.calls, tc.calls) {
+			t.Errorf("%s: Remove called %v; want %v", tc.name, f.calls, tc.calls)
+		}
+		if f.gotPhone != number {
+			t.Errorf("%s: Remove forgot %v; want the user's phone", tc.name, f.gotPhone)
+		}
+		if len(tc.calls) == 2 && (f.gotUser != user.ID || f.gotActor != actor) {
+			t.Errorf("%s: Remove deleted %v by %+v; want the user, by the actor", tc.name, f.gotUser, f.gotActor)
+		}
+	}
+}
