@@ -26,8 +26,10 @@ import (
 	"github.com/joho/godotenv"
 
 	"dekamond-otp/internal/account"
+	"dekamond-otp/internal/address"
 	"dekamond-otp/internal/config"
 	"dekamond-otp/internal/doctor"
+	"dekamond-otp/internal/health"
 	"dekamond-otp/internal/httpapi"
 	"dekamond-otp/internal/metrics"
 	"dekamond-otp/internal/otp"
@@ -121,7 +123,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	case "doctor":
 		return examine(ctx, c, stdout)
 	case "healthcheck":
-		return healthcheck(ctx, c.HTTPAddr)
+		return health.Check(ctx, address.Reachable(c.HTTPAddr))
 	case "migrate":
 		accounts, err := openAccounts(ctx, c, log, true)
 		if err != nil {
@@ -431,16 +433,16 @@ func openTexts(c *config.Config, log *slog.Logger) (*text.Texts, error) {
 
 // serveInternal answers those who run the service until ctx is done. Where the address is taken the service goes on
 // without: nobody should be unable to log in because of that.
-func serveInternal(ctx context.Context, address string, log *slog.Logger, h http.Handler) {
-	if address == "" {
+func serveInternal(ctx context.Context, listen string, log *slog.Logger, h http.Handler) {
+	if listen == "" {
 		return
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
 	if err != nil {
 		log.Warn("no metrics: set INTERNAL_ADDR to another address, or off", "error", err.Error())
 		return
 	}
-	log.Info("metrics", "address", listener.Addr().String(), "page", "http://"+reachable(listener.Addr().String())+"/")
+	log.Info("metrics", "address", listener.Addr().String(), "page", "http://"+address.Reachable(listener.Addr().String())+"/")
 	server := &http.Server{Handler: h, ReadTimeout: internalRead, WriteTimeout: internalWrite}
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
@@ -458,7 +460,7 @@ Dekamond OTP answers on http://%[1]s. Try it:
 
 `
 
-func greet(c *config.Config, log *slog.Logger, stdout io.Writer, address net.Addr) {
+func greet(c *config.Config, log *slog.Logger, stdout io.Writer, listening net.Addr) {
 	if path, ok := c.SQLitePath(); ok || c.EmbeddedRedis() {
 		var embedded []string
 		if ok {
@@ -469,15 +471,15 @@ func greet(c *config.Config, log *slog.Logger, stdout io.Writer, address net.Add
 		}
 		log.Info("embedded stores", "stores", strings.Join(embedded, "; "))
 	}
-	log.Info("listening", "address", address.String(), "version", versionText(), "production", c.Production)
+	log.Info("listening", "address", listening.String(), "version", versionText(), "production", c.Production)
 	if !c.Production {
-		own, page := reachable(address.String()), ""
+		own, page := address.Reachable(listening.String()), ""
 		if c.LoginPage {
 			page = "  http://" + own + "/      is a page to log in on\n"
 		}
 		operator := ""
 		if c.InternalAddr != "" {
-			operator = "  http://" + reachable(c.InternalAddr) + "/      shows whether codes arrive\n"
+			operator = "  http://" + address.Reachable(c.InternalAddr) + "/      shows whether codes arrive\n"
 		}
 		fmt.Fprintf(stdout, try, own, page, operator)
 	}
@@ -485,7 +487,7 @@ func greet(c *config.Config, log *slog.Logger, stdout io.Writer, address net.Add
 
 // examine says what is weak or wrong in the settings and in what they lead to, and changes nothing.
 func examine(ctx context.Context, c *config.Config, stdout io.Writer) error {
-	p := doctor.Patient{Config: c, Misspelt: misspelt(), Alive: func(ctx context.Context) error { return healthcheck(ctx, c.HTTPAddr) }}
+	p := doctor.Patient{Config: c, Misspelt: misspelt(), Alive: func(ctx context.Context) error { return health.Check(ctx, address.Reachable(c.HTTPAddr)) }}
 	if path, ok := c.SQLitePath(); ok {
 		p.SQLite = func(ctx context.Context) (doctor.SQLite, error) { return sqlitestore.Facts(ctx, path) }
 	} else {
@@ -535,35 +537,6 @@ func examineKeys(c *config.Config) (keys []doctor.Key, err error) {
 		keys = append(keys, doctor.Key(k))
 	}
 	return keys, nil
-}
-
-// healthcheck asks the service on this machine whether it lives.
-func healthcheck(ctx context.Context, address string) error {
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+reachable(address)+"/healthz", nil)
-	if err != nil {
-		return err
-	}
-	client := http.Client{Transport: &http.Transport{}} // through no proxy
-	response, err := client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("not healthy: %s", response.Status)
-	}
-	return nil
-}
-
-// reachable is a listening address as a client on this machine calls it.
-func reachable(address string) string {
-	host, port, err := net.SplitHostPort(address)
-	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
-		return net.JoinHostPort("127.0.0.1", port)
-	}
-	return address
 }
 
 func versionText() string {

@@ -13,11 +13,36 @@ import (
 
 // floors are the packages from the ground up. A package may import those on floors below its own.
 var floors = [][]string{
-	{"internal/phone", "internal/config", "internal/localname", "internal/requestid", "internal/text", "internal/trace", "migrations", "docs"},
-	{"internal/otp", "internal/account", "internal/token", "internal/doctor"},
-	{"internal/login"},
-	{"internal/redisstore", "internal/pgstore", "internal/sqlitestore", "internal/sms", "internal/metrics"},
-	{"internal/httpapi"},
+	{
+		"docs",
+		"internal/address",
+		"internal/config",
+		"internal/health",
+		"internal/phone",
+		"internal/requestid",
+		"internal/text",
+		"internal/trace",
+		"migrations",
+	},
+	{
+		"internal/account",
+		"internal/doctor",
+		"internal/otp",
+		"internal/token",
+	},
+	{
+		"internal/login",
+	},
+	{
+		"internal/metrics",
+		"internal/pgstore",
+		"internal/redisstore",
+		"internal/sms",
+		"internal/sqlitestore",
+	},
+	{
+		"internal/httpapi",
+	},
 	{""}, // main
 }
 
@@ -36,7 +61,7 @@ var owners = map[string][]string{
 	"github.com/nyaruka":          {"internal/phone", "internal/config"},
 	"github.com/joho/godotenv":    {""},
 	"database/sql":                {"internal/sqlitestore", "migrations"},
-	"net/http":                    {"internal/sms", "internal/metrics", "internal/trace", "internal/bench", ""},
+	"net/http":                    {"internal/sms", "internal/metrics", "internal/trace", "internal/health", "internal/bench", ""},
 	"github.com/sony/gobreaker":   {"internal/sms"},
 	"github.com/aws":              {"internal/sms"},
 	"github.com/prometheus":       {"internal/metrics"},

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"regexp"
 	"syscall"
@@ -77,28 +76,6 @@ func plain(err error) string {
 		return "hangs up"
 	}
 	return "does not answer as it should"
-}
-
-var shared = netip.MustParsePrefix("100.64.0.0/10") // RFC 6598; private networks that span providers use it
-
-// Public tells whether an address is reached through networks of others.
-func Public(ip netip.Addr) bool {
-	ip = ip.Unmap()
-	return !ip.IsLoopback() && !ip.IsPrivate() && !ip.IsLinkLocalUnicast() && !ip.IsUnspecified() && !shared.Contains(ip)
-}
-
-// PublicHost tells the same of a host, by what its name stands for. A name that stands for nothing is not public.
-func PublicHost(ctx context.Context, host string) bool {
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return false
-	}
-	for _, ip := range ips {
-		if Public(ip) {
-			return true
-		}
-	}
-	return false
 }
 
 const soon = 14 * 24 * time.Hour // before a certificate ends

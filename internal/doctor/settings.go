@@ -3,13 +3,13 @@ package doctor
 import (
 	"log/slog"
 	"maps"
-	"net"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 
+	"dekamond-otp/internal/address"
 	"dekamond-otp/internal/config"
 )
 
@@ -27,7 +27,7 @@ func settings(c *config.Config, misspelt []string) (f findings) {
 		f.add(Weak, ".env", "has %s, which is no setting", name)
 	}
 	f.either(c.Production, "APP_ENV", "is production", Weak, "is development: whatever is missing has a default that is good for trying only")
-	if !c.Production && !local(c.HTTPAddr) && slices.Contains(c.UsedProviders(), "console") {
+	if !c.Production && !address.IsLoopback(c.HTTPAddr) && slices.Contains(c.UsedProviders(), "console") {
 		f.add(Weak, "HTTP_ADDR", "takes connections from other machines, and development shows every code: whoever reaches it can log in as anybody")
 	}
 	f.addresses(c)
@@ -40,18 +40,11 @@ func settings(c *config.Config, misspelt []string) (f findings) {
 	return f
 }
 
-// local tells whether host:port takes connections of this machine alone.
-func local(address string) bool {
-	host, _, _ := net.SplitHostPort(address)
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
-}
-
 func (f *findings) addresses(c *config.Config) {
 	if c.InternalAddr == "" {
 		f.add(Note, "INTERNAL_ADDR", "is off: there are no metrics")
 	} else {
-		f.either(local(c.InternalAddr), "INTERNAL_ADDR", "is for this machine alone", Weak,
+		f.either(address.IsLoopback(c.InternalAddr), "INTERNAL_ADDR", "is for this machine alone", Weak,
 			"takes connections from other machines: metrics and profiles are for whoever reaches it; let only your monitoring do so")
 	}
 	const forged = "believes addresses that anybody can make up: OTP_LIMIT_IP limits nobody; name your proxies alone"
@@ -63,7 +56,7 @@ func (f *findings) addresses(c *config.Config) {
 		f.add(Weak, "TRUSTED_PROXIES", "has a network of millions of addresses, and %s", forged)
 	case len(c.TrustedProxies) > 0:
 		f.add(OK, "TRUSTED_PROXIES", "names whose X-Forwarded-For is believed")
-	case local(c.HTTPAddr) && c.Production:
+	case address.IsLoopback(c.HTTPAddr) && c.Production:
 		f.add(Weak, "TRUSTED_PROXIES", "is not set, and only a proxy on this machine can reach HTTP_ADDR: all clients are one address to OTP_LIMIT_IP")
 	case c.Production:
 		f.add(Weak, "TRUSTED_PROXIES", "is not set: behind a proxy or load balancer all clients are one address to OTP_LIMIT_IP")
@@ -188,13 +181,13 @@ func (f *findings) web(c *config.Config) {
 
 // inClear tells whether a URL leads through networks of others without TLS: over http, to a name with a dot or a
 // public address. A name without a dot is one of a private network.
-func inClear(address string) bool {
-	u, err := url.Parse(address)
+func inClear(text string) bool {
+	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" {
 		return false
 	}
 	if ip, err := netip.ParseAddr(u.Hostname()); err == nil {
-		return Public(ip)
+		return address.IsPublic(ip)
 	}
 	return strings.Contains(u.Hostname(), ".")
 }

@@ -5,7 +5,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"dekamond-otp/internal/localname"
+	"dekamond-otp/internal/address"
 )
 
 const devPath = "/dev/messages"
@@ -13,7 +13,7 @@ const devPath = "/dev/messages"
 // devMessages answers with the messages that the console has shown, so that whoever develops an app sees the codes of
 // all phones without leaving the browser. No page of a stranger may, nor anybody by a name that is known to the world.
 func (s *Server) devMessages(c *fiber.Ctx) error {
-	if host := c.Request().Host(); !localname.Is(string(host)) { // c.Hostname() believes X-Forwarded-Host
+	if host := c.Request().Host(); !address.IsLocalName(string(host)) { // c.Hostname() believes X-Forwarded-Host
 		return errNotFound
 	}
 	to := ""

@@ -16,7 +16,7 @@ import (
 	"strings"
 	"time"
 
-	"dekamond-otp/internal/localname"
+	"dekamond-otp/internal/address"
 )
 
 // page has the operator's page; page/uplot is uPlot 1.6.32 as its npm package has it, under the MIT licence.
@@ -80,7 +80,7 @@ func guarded(h http.Handler) http.Handler {
 		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
 		w.Header().Set("Referrer-Policy", "no-referrer")
 		local, _ := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
-		if local != nil && local.IP.IsLoopback() && !localname.Is(r.Host) {
+		if local != nil && local.IP.IsLoopback() && !address.IsLocalName(r.Host) {
 			http.Error(w, "Call this by an address or as localhost.", http.StatusMisdirectedRequest)
 			return
 		}

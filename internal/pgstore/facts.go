@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"dekamond-otp/internal/address"
 	"dekamond-otp/internal/doctor"
 )
 
@@ -79,8 +80,8 @@ func (a *Accounts) Facts(ctx context.Context) (facts doctor.Postgres, err error)
 
 // look sees how the connection was made.
 func look(conn net.Conn, settings *pgx.ConnConfig, facts *doctor.Postgres) {
-	if address, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
-		facts.Public = doctor.Public(address.AddrPort().Addr())
+	if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+		facts.Public = address.IsPublic(tcp.AddrPort().Addr())
 	}
 	if secured, ok := conn.(*tls.Conn); ok {
 		facts.TLS, facts.Certificate = true, secured.ConnectionState().PeerCertificates[0].NotAfter

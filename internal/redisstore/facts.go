@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"dekamond-otp/internal/address"
 	"dekamond-otp/internal/doctor"
 )
 
@@ -25,9 +26,9 @@ func (c *Client) Facts(ctx context.Context) (facts doctor.Redis, err error) {
 	if config := c.options.TLSConfig; config != nil {
 		facts.TLS, facts.Unverified = true, config.InsecureSkipVerify
 	}
-	for _, address := range c.options.Addrs {
-		host, _, _ := net.SplitHostPort(address)
-		facts.Public = facts.Public || doctor.PublicHost(ctx, host)
+	for _, server := range c.options.Addrs {
+		host, _, _ := net.SplitHostPort(server)
+		facts.Public = facts.Public || address.IsPublicHost(ctx, host)
 	}
 	for n := 1; ; n++ {
 		if err = c.redis.Ping(ctx).Err(); err == nil {

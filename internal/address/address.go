@@ -1,0 +1,63 @@
+// Package address owns what a network address tells without a connection: whether strangers can reach it, whether they
+// can own its name, and how a client on this machine calls it. Which of that is allowed is decided by the callers.
+package address
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"strings"
+)
+
+// IsLocalName reports whether the value of a Host header is an IP address, localhost, or a name without a dot. No stranger
+// can own such a name. A web page whose own name was made to resolve to this machine (DNS rebinding) has the same origin
+// as the service, but it cannot call the service by a local name.
+func IsLocalName(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil || !strings.Contains(host, ".") || strings.HasSuffix(host, ".localhost")
+}
+
+// IsLoopback reports whether a server that listens on the address, such as 127.0.0.1:1628, is reached from this machine
+// alone.
+func IsLoopback(listen string) bool {
+	host, _, _ := net.SplitHostPort(listen)
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// Reachable returns the address by which a client on this machine calls a server that listens on the given one: an
+// unspecified host becomes 127.0.0.1.
+func Reachable(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return listen
+}
+
+var shared = netip.MustParsePrefix("100.64.0.0/10") // RFC 6598; private networks that span providers use it
+
+// IsPublic reports whether an address is reached through networks of other owners.
+func IsPublic(ip netip.Addr) bool {
+	ip = ip.Unmap()
+	private := ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast() || ip.IsUnspecified()
+	return !private && !shared.Contains(ip)
+}
+
+// IsPublicHost reports whether the host, a name or an address, resolves to a public address. A name that does not resolve
+// is not public.
+func IsPublicHost(ctx context.Context, host string) bool {
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return false
+	}
+	for _, ip := range ips {
+		if IsPublic(ip) {
+			return true
+		}
+	}
+	return false
+}
