@@ -1,6 +1,5 @@
 VERSION     = $(shell git describe --always --dirty 2>/dev/null || echo unknown)
-GOFUMPT     = go run mvdan.cc/gofumpt@v0.12.0
-STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOLANGCI    = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 FLAGS     =
 FUZZTIME  = 30s
@@ -8,7 +7,7 @@ BENCHTIME = 1s
 BASELINE  =
 DELAY     = 0s
 
-.PHONY: help run build test check bench fuzz vendored pictures clean
+.PHONY: help run build test check format bench fuzz vendored pictures clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -23,13 +22,14 @@ build: ## build the static binary ./application
 test: ## run all tests against real servers; FLAGS='-run X -v' is passed to go test
 	.ci/with-services go test -race -shuffle=on $(FLAGS) ./...
 
-check: ## check format, go vet, staticcheck, go.mod and the scripts
-	@files=$$($(GOFUMPT) -l .) || exit; \
-	[ -z "$$files" ] || { echo "gofumpt would change:" $$files; exit 1; }
-	go vet ./...
-	$(STATICCHECK) ./...
+check: ## check format, names, comments and faults of the Go code, go.mod and the scripts
+	$(GOLANGCI) run ./...
 	go mod tidy -diff
-	@for script in .ci/*; do bash -n $$script || exit; done
+	@type shellcheck >/dev/null 2>&1 || .ci/install shellcheck
+	shellcheck .ci/*
+
+format: ## format the Go code
+	$(GOLANGCI) fmt ./...
 
 bench: ## measure the parts, then the whole service; BENCHTIME=1s FLAGS= BASELINE=commit DELAY=0s of the webhook
 	.ci/with-services go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) $(FLAGS) ./internal/...
