@@ -36,6 +36,7 @@ import (
 	"dekamond-otp/internal/pgstore"
 	"dekamond-otp/internal/phone"
 	"dekamond-otp/internal/redisstore"
+	"dekamond-otp/internal/secret"
 	"dekamond-otp/internal/sms"
 	"dekamond-otp/internal/sqlitestore"
 	"dekamond-otp/internal/text"
@@ -351,17 +352,17 @@ func misspelt() (names []string) {
 // makeSecrets makes what development may leave out.
 func makeSecrets(c *config.Config) (err error) {
 	if c.OTPSecret.IsZero() {
-		if c.OTPSecret, err = config.Kept("data/otp_secret"); err != nil {
+		if c.OTPSecret, err = secret.Kept("data/otp_secret"); err != nil {
 			return err
 		}
 	}
 	if c.JWTSecret.IsZero() && c.JWTKeys == "" {
-		c.JWTSecret, err = config.Kept("data/jwt_secret")
+		c.JWTSecret, err = secret.Kept("data/jwt_secret")
 	}
 	return err
 }
 
-func reveal(secrets []config.Secret) (texts []string) {
+func reveal(secrets []secret.Secret) (texts []string) {
 	for _, s := range secrets {
 		texts = append(texts, s.Reveal())
 	}

@@ -13,26 +13,28 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"dekamond-otp/internal/secret"
 )
 
 const embedded = "embedded" // the REDIS_URL of a Redis inside the process
 
 // Config holds the settings. Each field is the variable of the same name; docs/settings.md explains them.
 type Config struct {
-	Production   bool   // APP_ENV=production
-	HTTPAddr     string // host:port; without a host: every interface
-	InternalAddr string // the same, for metrics; empty = off
-	PublicURL    string // http(s)://host[/path], without a slash at the end, by which providers call back; may be empty
-	HookSecret   Secret // of URL-safe characters; the secret path of delivery reports that are not signed
+	Production   bool          // APP_ENV=production
+	HTTPAddr     string        // host:port; without a host: every interface
+	InternalAddr string        // the same, for metrics; empty = off
+	PublicURL    string        // http(s)://host[/path], without a slash at the end, by which providers call back; may be empty
+	HookSecret   secret.Secret // of URL-safe characters; the secret path of delivery reports that are not signed
 
-	DatabaseURL     Secret // postgres://, postgresql:// or sqlite:PATH; see SQLitePath
+	DatabaseURL     secret.Secret // postgres://, postgresql:// or sqlite:PATH; see SQLitePath
 	MigrateOnStart  bool
-	RedisURL        Secret // redis:// or rediss:// with one or more hosts, or embedded; see EmbeddedRedis
-	RedisMode       string // single, cluster or sentinel
-	RedisMaster     string // set in the sentinel mode
-	RedisPartitions int    // 1 to 1024
+	RedisURL        secret.Secret // redis:// or rediss:// with one or more hosts, or embedded; see EmbeddedRedis
+	RedisMode       string        // single, cluster or sentinel
+	RedisMaster     string        // set in the sentinel mode
+	RedisPartitions int           // 1 to 1024
 
-	OTPSecret        Secret        // at least 32 bytes; zero in development: make one
+	OTPSecret        secret.Secret // at least 32 bytes; zero in development: make one
 	OTPLength        int           // digits, 6 to 10
 	OTPTTL           time.Duration // 30s to 10m
 	OTPMaxAttempts   int           // 1 to 10
@@ -44,7 +46,7 @@ type Config struct {
 	SignupLogsIn     bool
 	DormantAfter     time.Duration // up to 87600h; 0 = off
 
-	JWTSecret   Secret        // at least 32 bytes, none that is known; zero in development without JWTKeys: make one
+	JWTSecret   secret.Secret // at least 32 bytes, none that is known; zero in development without JWTKeys: make one
 	JWTKeys     string        // a folder; empty: JWTSecret signs
 	JWTKeyGrace time.Duration // 0 to 24h
 	JWTIssuer   string
@@ -61,32 +63,32 @@ type Config struct {
 	WebOTPOrigin   string              // a host, or empty
 	AndroidAppHash string              // 11 characters, or empty
 	SMSWebhook     struct {
-		URL      Secret   // http:// or https://
-		Secret   Secret   // in production set; after whsec_ comes base64
-		Channels []string // sms, whatsapp, telegram, voice
+		URL      secret.Secret // http:// or https://
+		Secret   secret.Secret // in production set; after whsec_ comes base64
+		Channels []string      // sms, whatsapp, telegram, voice
 	}
 	Twilio struct {
 		AccountSID string
-		AuthToken  Secret
+		AuthToken  secret.Secret
 		From       string // a number, a name or a messaging service
 		BaseURL    string
 	}
 	Kavenegar struct {
-		APIKey                           Secret
+		APIKey                           secret.Secret
 		Sender, Template, ChangeTemplate string
 		BaseURL                          string
 	}
 	SMSIR struct {
-		APIKey                         Secret
+		APIKey                         secret.Secret
 		Line, Template, ChangeTemplate int // 0 = none
 		Parameter                      string
 		BaseURL                        string
 	}
 	Vonage struct {
 		APIKey          string
-		APISecret       Secret
+		APISecret       secret.Secret
 		From            string
-		SignatureSecret Secret
+		SignatureSecret secret.Secret
 		SignatureMethod string
 		BaseURL         string
 	}
@@ -95,20 +97,20 @@ type Config struct {
 		BaseURL          string
 	}
 	WhatsApp struct {
-		Token                       Secret
+		Token                       secret.Secret
 		PhoneID, Template, Language string
 		BaseURL                     string
 	}
 	Telegram struct {
-		Token   Secret
+		Token   secret.Secret
 		BaseURL string
 	}
 	SMTPAddr string // host:port
 
-	AdminAPIKey    []Secret       // at least 32 bytes each; none: no admin calls
-	AuditTTL       time.Duration  // 1h to 87600h
-	TrustedProxies []netip.Prefix // masked; a single address is a prefix of its whole length
-	CORSOrigins    []string       // scheme://host[:port] in lower case, or "*" alone for all
+	AdminAPIKey    []secret.Secret // at least 32 bytes each; none: no admin calls
+	AuditTTL       time.Duration   // 1h to 87600h
+	TrustedProxies []netip.Prefix  // masked; a single address is a prefix of its whole length
+	CORSOrigins    []string        // scheme://host[:port] in lower case, or "*" alone for all
 	LoginPage      bool
 
 	LogLevel  slog.Level
@@ -145,16 +147,16 @@ func Load(getenv func(string) string) (*Config, error) {
 		HTTPAddr:     read(r, "HTTP_ADDR", def("127.0.0.1:1628", ":1628"), hostPort),
 		InternalAddr: read(r, "INTERNAL_ADDR", "127.0.0.1:1629", or("off", "", hostPort)),
 		PublicURL:    read(r, "PUBLIC_URL", "", base),
-		HookSecret:   read(r, "HOOK_SECRET", "", secret(pathSecret)),
+		HookSecret:   read(r, "HOOK_SECRET", "", hidden(pathSecret)),
 
-		DatabaseURL:     read(r, "DATABASE_URL", def("sqlite:data/otp.db", ""), secret(databaseURL)),
+		DatabaseURL:     read(r, "DATABASE_URL", def("sqlite:data/otp.db", ""), hidden(databaseURL)),
 		MigrateOnStart:  read(r, "MIGRATE_ON_START", "true", yesNo),
-		RedisURL:        read(r, "REDIS_URL", def(embedded, ""), secret(or(embedded, embedded, redisURL))),
+		RedisURL:        read(r, "REDIS_URL", def(embedded, ""), hidden(or(embedded, embedded, redisURL))),
 		RedisMode:       read(r, "REDIS_MODE", "single", oneOf("single", "cluster", "sentinel")),
 		RedisMaster:     r.text("REDIS_MASTER", ""),
 		RedisPartitions: read(r, "REDIS_PARTITIONS", "16", whole(1, 1024)),
 
-		OTPSecret:        read(r, "OTP_SECRET", "", secret(long)),
+		OTPSecret:        read(r, "OTP_SECRET", "", hidden(long)),
 		OTPLength:        read(r, "OTP_LENGTH", "6", whole(6, 10)),
 		OTPTTL:           read(r, "OTP_TTL", "2m", seconds("30s", "10m")),
 		OTPMaxAttempts:   read(r, "OTP_MAX_ATTEMPTS", "5", whole(1, 10)),
@@ -166,7 +168,7 @@ func Load(getenv func(string) string) (*Config, error) {
 		SignupLogsIn:     read(r, "SIGNUP_LOGS_IN", "true", yesNo),
 		DormantAfter:     read(r, "DORMANT_AFTER", "off", or("off", 0, seconds("1s", "87600h"))),
 
-		JWTSecret:   read(r, "JWT_SECRET", "", secret(strong)),
+		JWTSecret:   read(r, "JWT_SECRET", "", hidden(strong)),
 		JWTKeys:     read(r, "JWT_KEYS", "", folder),
 		JWTKeyGrace: read(r, "JWT_KEY_GRACE", "10m", seconds("0s", "24h")),
 		JWTIssuer:   r.text("JWT_ISSUER", "dekamond-otp"),
@@ -184,7 +186,7 @@ func Load(getenv func(string) string) (*Config, error) {
 		AndroidAppHash: read(r, "ANDROID_APP_HASH", "", appHash),
 		SMTPAddr:       read(r, "SMTP_ADDR", "127.0.0.1:1025", hostPort),
 
-		AdminAPIKey:    read(r, "ADMIN_API_KEY", "", list(secret(long))),
+		AdminAPIKey:    read(r, "ADMIN_API_KEY", "", list(hidden(long))),
 		AuditTTL:       read(r, "AUDIT_TTL", "2160h", seconds("1h", "87600h")),
 		TrustedProxies: read(r, "TRUSTED_PROXIES", "", list(prefix)),
 		CORSOrigins:    read(r, "CORS_ORIGINS", "", or("*", []string{"*"}, list(origin))),
@@ -241,22 +243,22 @@ var Providers = map[string][]string{
 var forDevelopment = []string{"console", "smtp"}
 
 func (r *reader) providers(c *Config) {
-	c.SMSWebhook.URL = read(r, "SMS_WEBHOOK_URL", "", secret(httpURL))
-	c.SMSWebhook.Secret = read(r, "SMS_WEBHOOK_SECRET", "", secret(webhookSecret))
+	c.SMSWebhook.URL = read(r, "SMS_WEBHOOK_URL", "", hidden(httpURL))
+	c.SMSWebhook.Secret = read(r, "SMS_WEBHOOK_SECRET", "", hidden(webhookSecret))
 	c.SMSWebhook.Channels = read(r, "SMS_WEBHOOK_CHANNELS", "sms", list(oneOf("sms", "whatsapp", "telegram", "voice")))
 
 	c.Twilio.AccountSID = r.text("TWILIO_ACCOUNT_SID", "")
-	c.Twilio.AuthToken = read(r, "TWILIO_AUTH_TOKEN", "", secret(anything))
+	c.Twilio.AuthToken = read(r, "TWILIO_AUTH_TOKEN", "", hidden(anything))
 	c.Twilio.From = r.text("TWILIO_FROM", "")
 	c.Twilio.BaseURL = read(r, "TWILIO_BASE_URL", "", httpURL)
 
-	c.Kavenegar.APIKey = read(r, "KAVENEGAR_API_KEY", "", secret(anything))
+	c.Kavenegar.APIKey = read(r, "KAVENEGAR_API_KEY", "", hidden(anything))
 	c.Kavenegar.Sender = r.text("KAVENEGAR_SENDER", "")
 	c.Kavenegar.Template = r.text("KAVENEGAR_TEMPLATE", "")
 	c.Kavenegar.ChangeTemplate = r.text("KAVENEGAR_CHANGE_TEMPLATE", "")
 	c.Kavenegar.BaseURL = read(r, "KAVENEGAR_BASE_URL", "", httpURL)
 
-	c.SMSIR.APIKey = read(r, "SMSIR_API_KEY", "", secret(anything))
+	c.SMSIR.APIKey = read(r, "SMSIR_API_KEY", "", hidden(anything))
 	c.SMSIR.Line = read(r, "SMSIR_LINE", "", whole(1, math.MaxInt))
 	c.SMSIR.Template = read(r, "SMSIR_TEMPLATE", "", whole(1, 1<<31-1))
 	c.SMSIR.ChangeTemplate = read(r, "SMSIR_CHANGE_TEMPLATE", "", whole(1, 1<<31-1))
@@ -264,9 +266,9 @@ func (r *reader) providers(c *Config) {
 	c.SMSIR.BaseURL = read(r, "SMSIR_BASE_URL", "", httpURL)
 
 	c.Vonage.APIKey = r.text("VONAGE_API_KEY", "")
-	c.Vonage.APISecret = read(r, "VONAGE_API_SECRET", "", secret(anything))
+	c.Vonage.APISecret = read(r, "VONAGE_API_SECRET", "", hidden(anything))
 	c.Vonage.From = r.text("VONAGE_FROM", "")
-	c.Vonage.SignatureSecret = read(r, "VONAGE_SIGNATURE_SECRET", "", secret(anything))
+	c.Vonage.SignatureSecret = read(r, "VONAGE_SIGNATURE_SECRET", "", hidden(anything))
 	c.Vonage.SignatureMethod = read(r, "VONAGE_SIGNATURE_METHOD", "md5hash", oneOf("md5hash", "md5", "sha1", "sha256", "sha512"))
 	c.Vonage.BaseURL = read(r, "VONAGE_BASE_URL", "", httpURL)
 
@@ -274,13 +276,13 @@ func (r *reader) providers(c *Config) {
 	c.SNS.SenderID = r.text("SNS_SENDER_ID", "")
 	c.SNS.BaseURL = read(r, "SNS_BASE_URL", "", httpURL)
 
-	c.WhatsApp.Token = read(r, "WHATSAPP_TOKEN", "", secret(anything))
+	c.WhatsApp.Token = read(r, "WHATSAPP_TOKEN", "", hidden(anything))
 	c.WhatsApp.PhoneID = r.text("WHATSAPP_PHONE_ID", "")
 	c.WhatsApp.Template = r.text("WHATSAPP_TEMPLATE", "")
 	c.WhatsApp.Language = r.text("WHATSAPP_LANGUAGE", "en_US")
 	c.WhatsApp.BaseURL = read(r, "WHATSAPP_BASE_URL", "", httpURL)
 
-	c.Telegram.Token = read(r, "TELEGRAM_TOKEN", "", secret(anything))
+	c.Telegram.Token = read(r, "TELEGRAM_TOKEN", "", hidden(anything))
 	c.Telegram.BaseURL = read(r, "TELEGRAM_BASE_URL", "", httpURL)
 
 	for _, name := range c.UsedProviders() {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/netip"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"dekamond-otp/internal/secret"
 )
 
 // production holds the least that APP_ENV=production starts with.
@@ -48,8 +51,8 @@ func mustLoad(t *testing.T, getenv func(string) string) *Config {
 func TestDevelopmentDefaults(t *testing.T) {
 	want := &Config{
 		HTTPAddr: "127.0.0.1:1628", InternalAddr: "127.0.0.1:1629",
-		DatabaseURL: NewSecret("sqlite:data/otp.db"), MigrateOnStart: true,
-		RedisURL: NewSecret("embedded"), RedisMode: "single", RedisPartitions: 16,
+		DatabaseURL: secret.New("sqlite:data/otp.db"), MigrateOnStart: true,
+		RedisURL: secret.New("embedded"), RedisMode: "single", RedisPartitions: 16,
 		OTPLength: 6, OTPTTL: 2 * time.Minute, OTPMaxAttempts: 5, OTPResendAfter: 30 * time.Second, OTPDailyAttempts: 30,
 		OTPLimitPhone: Limit{3, 10 * time.Minute}, OTPLimitIP: Limit{30, 10 * time.Minute}, SignupLogsIn: true,
 		JWTKeyGrace: 10 * time.Minute, JWTIssuer: "dekamond-otp", JWTAudience: "dekamond-otp",
@@ -156,9 +159,22 @@ func TestValues(t *testing.T) {
 	}
 }
 
+// reveal prints a Config with its secrets, for the message of a failed test.
+func reveal(c *Config) string {
+	var b strings.Builder
+	for f, v := range reflect.ValueOf(c).Elem().Fields() {
+		value := v.Interface()
+		if s, ok := value.(secret.Secret); ok {
+			value = s.Reveal()
+		}
+		fmt.Fprintf(&b, "%s=%v ", f.Name, value)
+	}
+	return b.String()
+}
+
 const secret64 = "hJ7vQ2mXc9RtW4zKpL6yBnF3sDgE8uAaN5wCxM1kTbYqVrZoHiUjOlGdSfPeI0Xt"
 
-func revealAll(secrets []Secret) string {
+func revealAll(secrets []secret.Secret) string {
 	var texts []string
 	for _, s := range secrets {
 		texts = append(texts, s.Reveal())
@@ -167,21 +183,16 @@ func revealAll(secrets []Secret) string {
 }
 
 func TestWeakSecrets(t *testing.T) {
-	for _, weak := range append([]string{
+	for _, weak := range []string{
 		strings.Repeat("a", 32), strings.Repeat("a", 100), strings.Repeat("ab", 20), strings.Repeat("secret", 6), strings.Repeat("secret", 6) + "sec",
-		strings.Repeat("0123456789abcdef", 2), strings.Repeat("changeme", 4), strings.ToUpper(known[0]),
+		strings.Repeat("0123456789abcdef", 2), strings.Repeat("changeme", 4), "A-STRING-SECRET-AT-LEAST-256-BITS-LONG",
 		"your-super-secret-jwt-token-with-at-least-32-characters-long", "your_jwt_secret_of_32_characters_or_more",
 		"please-change-me-please-change-me-now", "a long secret, so CHANGE ME before use", "do-not-use-this-secret-in-production!",
 		"REPLACE_ME_WITH_A_RANDOM_SECRET_STRING", "put-your-secret-key-here-32-characters", strings.Repeat(secret64[:20], 2),
 		strings.Repeat("0", 31) + "1", strings.Repeat("a", 40) + "b",
-	}, known...) {
+	} {
 		if _, err := Load(with(nil, "JWT_SECRET="+weak)); err == nil || !strings.HasPrefix(err.Error(), "JWT_SECRET: must ") || strings.Contains(err.Error(), weak) {
 			t.Errorf("JWT_SECRET=%s: %v; want it refused", weak, err)
-		}
-	}
-	for _, k := range known {
-		if k != strings.ToLower(k) || len(k) < 32 {
-			t.Errorf("%s is never compared", k)
 		}
 	}
 	for _, good := range []string{

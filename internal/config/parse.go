@@ -18,6 +18,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/nyaruka/phonenumbers"
+
+	"dekamond-otp/internal/secret"
 )
 
 // A parser reads a value that is not empty. Its error says what the value must be, not what it is.
@@ -58,10 +60,10 @@ func or[T any](word string, value T, parse parser[T]) parser[T] {
 	}
 }
 
-func secret(parse parser[string]) parser[Secret] {
-	return func(s string) (Secret, error) {
+func hidden(parse parser[string]) parser[secret.Secret] {
+	return func(s string) (secret.Secret, error) {
 		s, err := parse(s)
-		return NewSecret(s), err
+		return secret.New(s), err
 	}
 }
 
@@ -265,59 +267,15 @@ func folder(s string) (string, error) {
 	return s, must(!strings.ContainsAny(s, "\r\n"), "be the path of a folder")
 }
 
-// placeholder is how documentation asks for a secret of one's own.
-var placeholder = regexp.MustCompile(`(?i)(^|[^a-z0-9])(your|(change|replace).?(me|it|this)|in.?production)([^a-z0-9]|$)`)
-
-// leastDistinct is how many different bytes a secret has at least; 32 random hexadecimal digits have 14.
-const leastDistinct = 8
-
-// strong refuses secrets that are long and yet found by guessing: a part that is repeated, a placeholder
-// that was left, and what is in everybody's list.
+// strong refuses a secret that is long and yet found by guessing.
 func strong(s string) (string, error) {
 	if _, err := long(s); err != nil {
 		return s, err
 	}
-	if repetitive(s) {
+	if secret.IsRepetitive(s) {
 		return s, must(false, "not repeat a part of itself")
 	}
-	return s, must(!published(s), "be a secret of your own, such as openssl rand -base64 48 makes")
-}
-
-// Guessable tells whether a secret of any length repeats a part of itself, or is a known one or a placeholder.
-func Guessable(s Secret) bool { return repetitive(s.Reveal()) || published(s.Reveal()) }
-
-func repetitive(s string) bool {
-	distinct := make(map[byte]bool)
-	for i := range len(s) {
-		if distinct[s[i]] = true; i > 0 && i <= len(s)/2 && strings.HasPrefix(s, s[i:]) {
-			return true
-		}
-	}
-	return len(distinct) < leastDistinct
-}
-
-func published(s string) bool {
-	return slices.Contains(known, strings.ToLower(s)) || placeholder.MatchString(s)
-}
-
-// known are secrets of 32 bytes and more, in lower case, that documentation and tutorials have for tokens,
-// and that are found in the settings of many services.
-var known = []string{
-	"a-string-secret-at-least-256-bits-long",                                  // jwt.io
-	"a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long", // jwt.io
-	"404e635266556a586e3272357538782f413f4428472b4b6250645367566b5970",
-	"586e3272357538782f413f4428472b4b6250655368566b597033733676397924",
-	"3cfa76ef14937c1c0ea519f8fc057a80fcd04a7420f8e8bcd0a7567c272e007b",
-	"09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
-	"my-32-character-ultra-secure-and-ultra-long-secret",
-	"this is my custom secret key for authentication",
-	"this is my custom secret key for authnetication",
-	"secretkeysecretkeysecretkeysecretkeysecretkey123",
-	"my-secret-key-that-is-at-least-32-bytes-long",
-	"abcdefghijklmnopqrstuvwxyz0123456789",
-	"abcdefghijklmnopqrstuvwxyz123456",
-	"abcdefghijklmnopqrstuvwxyzabcdef",
-	"0123456789abcdefghijklmnopqrstuvwxyz",
+	return s, must(!secret.IsKnown(s), "be a secret of your own, such as openssl rand -base64 48 makes")
 }
 
 // webhookSecret holds a whsec_ secret to the Standard Webhooks specification; any other is used as it is.

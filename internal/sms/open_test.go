@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"dekamond-otp/internal/config"
+	"dekamond-otp/internal/secret"
 )
 
 // TestOpen holds that there is a provider for every name, and which of them report.
@@ -59,8 +60,8 @@ func TestOpen(t *testing.T) {
 // TestOpenGivesEachItsSettings holds that no setting goes astray.
 func TestOpenGivesEachItsSettings(t *testing.T) {
 	c := new(config.Config)
-	c.SMSProviders, c.PublicURL, c.HookSecret = []string{"kavenegar", "smsir", "twilio", "vonage"}, "https://example.com", config.NewSecret("hook")
-	c.Kavenegar.APIKey, c.SMSIR.APIKey = config.NewSecret("key"), config.NewSecret("key")
+	c.SMSProviders, c.PublicURL, c.HookSecret = []string{"kavenegar", "smsir", "twilio", "vonage"}, "https://example.com", secret.New("hook")
+	c.Kavenegar.APIKey, c.SMSIR.APIKey = secret.New("key"), secret.New("key")
 	c.Kavenegar.Sender, c.Kavenegar.Template, c.Kavenegar.ChangeTemplate = "10004346", "login", "change"
 	c.SMSIR.Line, c.SMSIR.Template, c.SMSIR.ChangeTemplate = 1, 2, 3
 	open := func() (*Kavenegar, *SMSIR, *Twilio, *Vonage) {
@@ -83,7 +84,7 @@ func TestOpenGivesEachItsSettings(t *testing.T) {
 	if got := v.o.Callback; got != "https://example.com/hooks/vonage/hook" {
 		t.Errorf("Vonage reports to %s", got)
 	}
-	c.Vonage.SignatureSecret = config.NewSecret("signature")
+	c.Vonage.SignatureSecret = secret.New("signature")
 	if _, _, _, v = open(); v.o.Callback != "https://example.com/hooks/vonage" {
 		t.Errorf("Vonage reports to %s; want no secret in the path of what is signed", v.o.Callback)
 	}

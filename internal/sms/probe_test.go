@@ -17,6 +17,7 @@ import (
 
 	"dekamond-otp/internal/config"
 	"dekamond-otp/internal/doctor"
+	"dekamond-otp/internal/secret"
 )
 
 // probers open each provider that is asked over HTTP, with credentials that no error may hold.
@@ -231,8 +232,8 @@ func TestPatients(t *testing.T) {
 	noAWS(t)
 	names := slices.Sorted(maps.Keys(config.Providers))
 	c := new(config.Config)
-	c.SMSProviders, c.SMSWebhook.URL, c.SMTPAddr = names, config.NewSecret("not a URL"), "127.0.0.1:25"
-	c.Kavenegar.APIKey, c.SMSIR.APIKey, c.SMSIR.Line, c.SNS.Region = config.NewSecret("key"), config.NewSecret("key"), 1, "eu-central-1"
+	c.SMSProviders, c.SMSWebhook.URL, c.SMTPAddr = names, secret.New("not a URL"), "127.0.0.1:25"
+	c.Kavenegar.APIKey, c.SMSIR.APIKey, c.SMSIR.Line, c.SNS.Region = secret.New("key"), secret.New("key"), 1, "eu-central-1"
 	for _, p := range Patients(c) {
 		if faulty := p.Name == "webhook"; faulty != (p.Fault != nil) || (p.Probe == nil) != (faulty || p.Name == "console") {
 			t.Errorf("%s: fault %v, asked: %v", p.Name, p.Fault, p.Probe != nil)

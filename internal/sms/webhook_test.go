@@ -26,10 +26,10 @@ import (
 )
 
 const (
-	secret64 = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" // the Standard Webhooks libraries' example
-	secret   = "whsec_" + secret64
-	login    = "operator:hunter2"
-	query    = "key=s3cr3t"
+	secret64      = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" // the Standard Webhooks libraries' example
+	webhookSecret = "whsec_" + secret64
+	login         = "operator:hunter2"
+	query         = "key=s3cr3t"
 )
 
 // openWebhook gives a webhook to the base URL with all that must not show up in errors.
@@ -77,7 +77,7 @@ func verified(r *http.Request, key []byte) (body []byte, err error) {
 
 // The vector is that of the Standard Webhooks libraries' own tests.
 func TestSign(t *testing.T) {
-	key, err := readSecret(secret)
+	key, err := readSecret(webhookSecret)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestWebhookSpeaksStandardWebhooks(t *testing.T) {
 		name, secret, locale, want string
 		key                        []byte
 	}{
-		{"standard secret", secret, "fa-IR", `"fa-IR"`, key},
+		{"standard secret", webhookSecret, "fa-IR", `"fa-IR"`, key},
 		{"raw secret", "any other text", "", `""`, []byte("any other text")},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -158,7 +158,7 @@ func TestWebhookTakesTheStatusAsTheAnswer(t *testing.T) {
 			w.Header().Set("Location", "/elsewhere?code="+message.Code)
 			w.WriteHeader(status)
 		})
-		got := send(t, openWebhook(t, address, secret), message, time.Minute)
+		got := send(t, openWebhook(t, address, webhookSecret), message, time.Minute)
 		want := fmt.Sprintf("answered %d", status)
 		if status < 300 {
 			want = "<nil>"
@@ -174,7 +174,7 @@ func TestWebhookTakesTheStatusAsTheAnswer(t *testing.T) {
 
 func TestWebhookTimesOut(t *testing.T) {
 	address := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-	err := send(t, openWebhook(t, address, secret), message, 50*time.Millisecond)
+	err := send(t, openWebhook(t, address, webhookSecret), message, 50*time.Millisecond)
 	if !errors.Is(err, context.DeadlineExceeded) || err.Error() != "context deadline exceeded" {
 		t.Errorf("Send to a server that does not answer = %v; want context deadline exceeded", err)
 	}
@@ -186,7 +186,7 @@ func TestWebhookEndsWithItsContext(t *testing.T) {
 		cancel(errors.New("the client hung up"))
 		<-r.Context().Done()
 	})
-	if _, err := openWebhook(t, address, secret).Send(ctx, message); !errors.Is(err, context.Canceled) {
+	if _, err := openWebhook(t, address, webhookSecret).Send(ctx, message); !errors.Is(err, context.Canceled) {
 		t.Errorf("Send with a context cancelled on the way = %v; want Canceled", err)
 	}
 }
@@ -200,7 +200,7 @@ func TestWebhookDoesNotWaitForTheBody(t *testing.T) {
 		<-r.Context().Done()
 	})
 	began := time.Now()
-	err := send(t, openWebhook(t, address, secret), message, time.Minute)
+	err := send(t, openWebhook(t, address, webhookSecret), message, time.Minute)
 	if took := time.Since(began); err != nil || took > 20*time.Second {
 		t.Errorf("Send = %v after %s; want it accepted after about %s", err, took, drainTime)
 	}
@@ -213,7 +213,7 @@ func TestWebhookBoundsTheBody(t *testing.T) {
 		w := openWebhook(t, serve(t, func(w http.ResponseWriter, r *http.Request) {
 			clients <- r.RemoteAddr
 			_, _ = w.Write(make([]byte, size))
-		}), secret)
+		}), webhookSecret)
 		for range cap(clients) {
 			if err := send(t, w, message, time.Minute); err != nil {
 				t.Fatalf("Send answered with %d bytes = %v; want it accepted", size, err)
@@ -232,7 +232,7 @@ func TestWebhookRefusesSwitchingProtocols(t *testing.T) {
 		_, _ = c.Read(make([]byte, 1)) // until the client hangs up
 	})
 	const want = "answered 101"
-	if got := send(t, openWebhook(t, address, secret), message, time.Second); got == nil || got.Error() != want {
+	if got := send(t, openWebhook(t, address, webhookSecret), message, time.Second); got == nil || got.Error() != want {
 		t.Errorf("Send = %v; want %s", got, want)
 	}
 }
@@ -263,7 +263,7 @@ func TestWebhookErrorsTellNothing(t *testing.T) {
 		{"no TLS", strings.Replace(echo, "http:", "https:", 1), "no valid HTTP answer"},
 		{"an unknown certificate", secure.URL, "certificate"},
 	} {
-		w := openWebhook(t, tc.url, secret)
+		w := openWebhook(t, tc.url, webhookSecret)
 		err := send(t, w, message, time.Minute)
 		if err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: Send = %v; want %q", tc.name, err, tc.want)
@@ -307,7 +307,7 @@ func TestWebhookKeepsItsConnections(t *testing.T) {
 	}
 	s.Start()
 	t.Cleanup(s.Close)
-	w := openWebhook(t, s.URL, secret)
+	w := openWebhook(t, s.URL, webhookSecret)
 	var refused atomic.Int32
 	var running sync.WaitGroup
 	for range senders {

@@ -1,4 +1,4 @@
-package config
+package secret
 
 import (
 	"os"
@@ -19,12 +19,12 @@ func TestKept(t *testing.T) {
 		t.Errorf("Kept in another file: the same secret, %v; want another", err)
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("the file's mode is %v, %v; want 0600", info.Mode(), err)
+		t.Errorf("the file has mode %v, %v; want 0600", info.Mode(), err)
 	}
 	if err := os.WriteFile(file, []byte("cut"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Kept(file); err == nil {
-		t.Error("Kept took a secret that was cut off")
+		t.Error("Kept of a truncated file: no error; want one")
 	}
 }

@@ -1,40 +1,41 @@
-package config
+package secret
 
 import (
 	"bytes"
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"strings"
 	"testing"
 )
 
-// reveal prints a Config with its secrets, for the message of a failed test.
-func reveal(c *Config) string {
-	var b strings.Builder
-	for f, v := range reflect.ValueOf(c).Elem().Fields() {
-		value := v.Interface()
-		if s, ok := value.(Secret); ok {
-			value = s.Reveal()
-		}
-		fmt.Fprintf(&b, "%s=%v ", f.Name, value)
-	}
-	return b.String()
+// settings stands for every struct that holds secrets.
+type settings struct {
+	Addr      string
+	OTPSecret Secret
 }
 
 func TestSecretDoesNotPrint(t *testing.T) {
 	const text = "hunter2-hunter2-hunter2-hunter2-"
-	secret := NewSecret(text)
-	c := &Config{OTPSecret: secret}
+	secret := New(text)
+	c := &settings{OTPSecret: secret}
 	unexported := struct{ s Secret }{secret}
-
+	values := map[string]any{
+		"secret":     secret,
+		"pointer":    &secret,
+		"config":     c,
+		"*config":    *c,
+		"unexported": unexported,
+		"slice":      []Secret{secret},
+		"map":        map[string]Secret{"k": secret},
+	}
 	outputs := make(map[string]string)
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%q", "%x", "%X", "%t", "%p"} {
-		if got := fmt.Sprintf(verb, secret); got != hidden && verb != "%p" { // fmt answers %p itself, with the address
+		// fmt answers %p itself, with the address.
+		if got := fmt.Sprintf(verb, secret); got != hidden && verb != "%p" {
 			t.Errorf("%s prints %q, want %q", verb, got, hidden)
 		}
-		for name, v := range map[string]any{"secret": secret, "pointer": &secret, "config": c, "*config": *c, "unexported": unexported, "slice": []Secret{secret}} {
+		for name, v := range values {
 			outputs[verb+" of "+name] = fmt.Sprintf(verb, v)
 		}
 	}
@@ -62,15 +63,15 @@ func TestSecretDoesNotPrint(t *testing.T) {
 		t.Errorf("json = %s, want %s", got, want)
 	}
 	if !strings.Contains(outputs["%+v of *config"], "OTPSecret:[secret]") {
-		t.Errorf("%%+v of a Config: %s", outputs["%+v of *config"])
+		t.Errorf("%%+v of a struct with a secret: %s", outputs["%+v of *config"])
 	}
 }
 
-func TestSecretReveal(t *testing.T) {
+func TestReveal(t *testing.T) {
 	if got := (Secret{}).Reveal(); got != "" || !(Secret{}).IsZero() {
 		t.Errorf("the zero Secret reveals %q", got)
 	}
-	if got := NewSecret("x").Reveal(); got != "x" || NewSecret("x").IsZero() {
-		t.Errorf("NewSecret(x) reveals %q", got)
+	if got := New("x").Reveal(); got != "x" || New("x").IsZero() {
+		t.Errorf("New(x) reveals %q", got)
 	}
 }
