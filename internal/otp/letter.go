@@ -1,0 +1,70 @@
+package otp
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// A letter is the content of a queued message, apart from what its Lease holds. The store sees it only sealed. Copies of
+// the version before and after this one share a queue during an upgrade: a field may be added if it is optional, and
+// none may be removed or renamed.
+type letter struct {
+	To        string  `json:"to"` // E.164
+	Region    string  `json:"region"`
+	Channel   string  `json:"channel"`
+	Purpose   Purpose `json:"purpose,omitempty"`
+	Asked     string  `json:"asked,omitempty"` // the locale that the client asked for
+	Locale    string  `json:"locale"`          // of the text
+	Parent    string  `json:"traceparent,omitempty"`
+	State     string  `json:"tracestate,omitempty"`
+	RequestID string  `json:"request_id,omitempty"` // of the HTTP request, for the log
+}
+
+func (k *keys) seal(l *letter) ([]byte, error) {
+	text, err := json.Marshal(l)
+	return k.letters.Seal(nil, nil, text, nil), err
+}
+
+func (k *keys) unseal(sealed []byte) (*letter, error) {
+	text, err := k.letters.Open(nil, nil, sealed, nil)
+	if err != nil {
+		return nil, err
+	}
+	l := new(letter)
+	return l, json.Unmarshal(text, l)
+}
+
+// A ticket names one message of a challenge. Clients hold it sealed, so that they learn nothing from it.
+type ticket struct {
+	phone   Pseudonym
+	purpose Purpose
+	id      ChallengeID
+	send    int
+}
+
+func (k *keys) ticket(t ticket) string {
+	text := fmt.Appendf(t.id[:], "%d %s %s", t.send, t.phone, t.purpose)
+	return encode(k.tickets.Seal(nil, nil, text, nil))
+}
+
+func (k *keys) readTicket(s string) (t ticket, ok bool) {
+	sealed, err := base64.RawURLEncoding.DecodeString(s)
+	if err != nil {
+		return ticket{}, false
+	}
+	text, err := k.tickets.Open(nil, nil, sealed, nil)
+	if err != nil || len(text) < len(t.id) {
+		return ticket{}, false
+	}
+	t.id = ChallengeID(text)
+	fields := strings.Split(string(text[len(t.id):]), " ")
+	if len(fields) != 3 {
+		return ticket{}, false
+	}
+	t.send, err = strconv.Atoi(fields[0])
+	t.phone, t.purpose = Pseudonym(fields[1]), Purpose(fields[2])
+	return t, err == nil
+}

@@ -1,0 +1,133 @@
+package otp
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"dekamond-otp/internal/phone"
+	"dekamond-otp/internal/requestid"
+	"dekamond-otp/internal/trace"
+)
+
+// A Request asks for a message with a code.
+type Request struct {
+	Phone    phone.Number
+	Purpose  Purpose
+	Address  netip.Addr // the client's
+	Channel  string     // empty: sms if available, or else the preferred channel
+	Locale   string     // a BCP 47 tag, or empty
+	Accepted string     // the client's Accept-Language
+}
+
+// An Accepted is the answer to a Request whose message has been queued.
+type Accepted struct {
+	Channel   string
+	ExpiresIn time.Duration
+	ResendIn  time.Duration // until the phone's limits allow the next message; 0 = at once
+	Length    int           // digits of the code
+	Ticket    string        // for Status
+}
+
+// Request sends the phone its code: a new one, or the live one again. The errors are ErrRegion, ErrChannel,
+// *ThrottledError and ErrUnavailable.
+func (s *Service) Request(ctx context.Context, r Request) (Accepted, error) {
+	accepted, err := s.request(ctx, r)
+	result := "accepted"
+	if err != nil {
+		result = outcome(err)
+	} else if s.isTest(r.Phone) {
+		result = "test_number"
+	}
+	s.metrics.CountRequest(result, r.Phone.Region())
+	return accepted, err
+}
+
+func (s *Service) request(ctx context.Context, r Request) (Accepted, error) {
+	isTest := s.isTest(r.Phone)
+	if !isTest && !s.allows(r.Phone.Region()) {
+		return Accepted{}, ErrRegion
+	}
+	channel, err := s.channel(r)
+	if err != nil {
+		return Accepted{}, err
+	}
+	opening, letter, err := s.opening(ctx, r, channel)
+	if err != nil {
+		return Accepted{}, err
+	}
+	c, err := s.store.Open(ctx, opening)
+	if err != nil {
+		if errors.Is(err, ErrThrottled) {
+			s.log.InfoContext(ctx, "code refused to the phone",
+				"phone", r.Phone, "purpose", r.Purpose.Name(), "reason", outcome(err))
+		}
+		return Accepted{}, err
+	}
+	if isTest {
+		s.log.InfoContext(ctx, "test number asked for its code", "phone", r.Phone, "purpose", r.Purpose.Name())
+	}
+	s.enqueue(c.Lease, letter)
+	return Accepted{
+		Channel:   channel,
+		ExpiresIn: s.policy.TTL,
+		ResendIn:  c.ResendIn,
+		Length:    s.policy.Length,
+		Ticket:    s.keys.ticket(ticket{opening.Phone, r.Purpose, c.ID, c.Send}),
+	}, nil
+}
+
+// opening returns what the store needs to open a challenge. The letter is nil for a test number.
+func (s *Service) opening(ctx context.Context, r Request, channel string) (Opening, *letter, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return Opening{}, nil, fmt.Errorf("otp: new challenge: %w", err)
+	}
+	o := Opening{Phone: s.keys.phone(r.Phone), Address: s.keys.address(r.Address), Purpose: r.Purpose, ID: id}
+	if s.isTest(r.Phone) {
+		o.Digest = s.keys.digest(r.Phone, s.tests[r.Phone.E164()])
+		return o, nil, nil
+	}
+	l := &letter{
+		To:        r.Phone.E164(),
+		Region:    r.Phone.Region(),
+		Channel:   channel,
+		Purpose:   r.Purpose,
+		Asked:     r.Locale,
+		Locale:    s.texts.Locale(r.Locale, r.Accepted, r.Phone.Region()),
+		RequestID: requestid.From(ctx),
+	}
+	l.Parent, l.State = trace.Headers(ctx)
+	if o.Letter, err = s.keys.seal(l); err != nil {
+		return Opening{}, nil, fmt.Errorf("otp: seal: %w", err)
+	}
+	o.Digest = s.keys.digest(r.Phone, s.keys.code(id, r.Phone, s.policy.Length))
+	return o, l, nil
+}
+
+func (s *Service) isTest(p phone.Number) bool {
+	_, ok := s.tests[p.E164()]
+	return ok
+}
+
+func (s *Service) allows(region string) bool { return s.regions["*"] || s.regions[region] }
+
+// channel returns the channel that the client asked for, if a provider offers it in the region. If it asked for none,
+// channel returns sms, or the preferred channel where sms is not available.
+func (s *Service) channel(r Request) (string, error) {
+	channels := s.router.Channels(r.Phone.Region())
+	wanted := cmp.Or(r.Channel, SMS)
+	if slices.Contains(channels, wanted) {
+		return wanted, nil
+	}
+	if r.Channel != "" || len(channels) == 0 {
+		return "", ErrChannel
+	}
+	return channels[0], nil
+}
