@@ -1,5 +1,6 @@
 VERSION     = $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 GOLANGCI    = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOTESTSUM   = go run gotest.tools/gotestsum@v1.13.0
 
 FLAGS     =
 FUZZTIME  = 30s
@@ -19,8 +20,11 @@ run: ## build and run; needs nothing but Go
 build: ## build the static binary ./application
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o application .
 
-test: ## run all tests against real servers; FLAGS='-run X -v' is passed to go test
-	.ci/with-services go test -race -shuffle=on $(FLAGS) ./...
+test: ## run all tests against real servers and list the slowest; FLAGS='-run X -v' is passed to go test
+	@events=$$(mktemp) && trap 'rm -f "$$events"' EXIT && status=0; \
+	.ci/with-services $(GOTESTSUM) --format standard-$(if $(filter -v,$(FLAGS)),verbose,quiet) --jsonfile "$$events" -- \
+		-race -shuffle=on -timeout 60m $(FLAGS) ./... || status=$$?; \
+	echo 'The ten slowest tests:'; $(GOTESTSUM) tool slowest --num 10 --jsonfile "$$events"; exit $$status
 
 check: ## check format, names, comments and faults of the Go code, go.mod and the scripts
 	$(GOLANGCI) run ./...

@@ -146,7 +146,8 @@ func (s *Service) Refresh(token string, headers ...string) Answer {
 	return s.Call("POST", "/token/refresh", JSON("refresh_token", token), headers...)
 }
 
-// ShownCode waits until all messages are settled and returns the last code that the console provider printed for a phone.
+// ShownCode waits until all messages are settled and returns the last code that the console provider printed for a
+// phone.
 func (s *Service) ShownCode(phone string) string {
 	s.t.Helper()
 	s.AwaitMessages()

@@ -66,8 +66,8 @@ func Main(m *testing.M, atEnd ...func()) {
 	}())
 }
 
-// buildDirectory returns the directory for the binary. .ci/with-services names one in TEST_BUILD_DIR, which all packages
-// of a run share; otherwise each package has its own, which remove deletes.
+// buildDirectory returns the directory for the binary. .ci/with-services names one in TEST_BUILD_DIR, which all
+// packages of a run share; otherwise each package has its own, which remove deletes.
 func buildDirectory() (dir string, remove func(), err error) {
 	if dir := os.Getenv("TEST_BUILD_DIR"); dir != "" {
 		return dir, func() {}, nil
