@@ -13,7 +13,6 @@ import (
 	"log/slog"
 	"maps"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -32,6 +31,7 @@ import (
 	"dekamond-otp/internal/health"
 	"dekamond-otp/internal/httpapi"
 	"dekamond-otp/internal/metrics"
+	"dekamond-otp/internal/operator"
 	"dekamond-otp/internal/otp"
 	"dekamond-otp/internal/pgstore"
 	"dekamond-otp/internal/phone"
@@ -48,10 +48,8 @@ import (
 const gcPercent = 400
 
 const (
-	startTimeout  = 30 * time.Second // for the stores to answer
-	drainTimeout  = 10 * time.Second // for the requests in flight; the messages in hand have otp.DrainTimeout
-	internalRead  = 10 * time.Second // of a request on INTERNAL_ADDR
-	internalWrite = time.Minute      // of its answer: a profile takes half of it
+	startTimeout = 30 * time.Second // for the stores to answer
+	drainTimeout = 10 * time.Second // for the requests in flight; the messages in hand have otp.DrainTimeout
 )
 
 const usage = `Dekamond OTP, a phone-number login service.
@@ -157,7 +155,8 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 	}
 	tracer := trace.Open(log, versionText())
 	defer tracer.Close()
-	numbers := metrics.New(versionText())
+	history := operator.NewHistory()
+	numbers := metrics.New(versionText(), history)
 	numbers.Expect(c.UsedProviders(), c.SMSRegions)
 	providers, err := sms.Open(c, stdout)
 	if err != nil {
@@ -214,6 +213,15 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 		Inbox:          inbox(c, providers),
 	})
 
+	internal := operator.New(operator.Options{
+		Version: versionText(),
+		Metrics: numbers.Handler(),
+		History: history,
+		Outbox:  store.Backlog,
+		Resting: router.Resting,
+		Log:     log,
+	})
+
 	ctx, cancel := context.WithCancel(ctx)
 	var background sync.WaitGroup
 	defer background.Wait()
@@ -224,8 +232,8 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 	delivering, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
 	counting, stopCounting := context.WithCancel(context.WithoutCancel(ctx))
 	background.Go(func() { defer stopCounting(); codes.Deliver(delivering) })
-	background.Go(func() { numbers.Share(counting, redisstore.NewNumbers(redis)) })
-	background.Go(func() { serveInternal(counting, c.InternalAddr, log, numbers.Handler()) })
+	background.Go(func() { history.Share(counting, redisstore.NewHistory(redis)) })
+	background.Go(func() { internal.Serve(counting, c.InternalAddr) })
 	defer stopDelivering()
 
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.HTTPAddr)
@@ -430,25 +438,6 @@ func openTexts(c *config.Config, log *slog.Logger) (*text.Texts, error) {
 		log.Warn("text costs more than one message", "locale", cost.Locale, "purpose", cost.Purpose, "segments", cost.Segments, "characters", cost.Characters, "bytes", cost.Bytes)
 	}
 	return texts, nil
-}
-
-// serveInternal answers those who run the service until ctx is done. Where the address is taken the service goes on
-// without: nobody should be unable to log in because of that.
-func serveInternal(ctx context.Context, listen string, log *slog.Logger, h http.Handler) {
-	if listen == "" {
-		return
-	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
-	if err != nil {
-		log.Warn("no metrics: set INTERNAL_ADDR to another address, or off", "error", err.Error())
-		return
-	}
-	log.Info("metrics", "address", listener.Addr().String(), "page", "http://"+address.Reachable(listener.Addr().String())+"/")
-	server := &http.Server{Handler: h, ReadTimeout: internalRead, WriteTimeout: internalWrite}
-	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		log.Warn("metrics ended", "error", err.Error())
-	}
 }
 
 const try = `

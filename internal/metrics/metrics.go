@@ -1,12 +1,11 @@
-// Package metrics owns the numbers by which the one who runs the service sees how it does, and the pages
-// that Prometheus and a person read them from. What is counted, and when, is left to the packages that do it; the calls of the stores
-// are timed here, around the stores.
+// Package metrics owns the metrics that the service has for Prometheus: their names, labels and buckets. What is counted,
+// and when, is left to the packages that do it, through interfaces of their own. The alerts and the dashboard in observe/
+// use the names.
 //
 // No label has a value that a stranger chooses: never a phone, an address or a code.
 package metrics
 
 import (
-	"context"
 	"net/http"
 	"strconv"
 	"time"
@@ -14,15 +13,21 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"dekamond-otp/internal/otp"
 )
+
+// DelayBounds are the bounds, in seconds, by which the time is counted that a person takes to answer with a code.
+var DelayBounds = [...]float64{2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 300}
 
 var (
-	callBuckets   = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10} // seconds of an HTTP or store call
-	tryBuckets    = []float64{.05, .1, .25, .5, 1, 1.5, 2, 2.5, 5}                                  // seconds of a provider's call
-	personBuckets = [...]float64{2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 300}                        // seconds until a person has answered
+	// callBuckets are for an HTTP request and for a call of a store, in seconds.
+	callBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+	// providerBuckets are for a call of a provider, in seconds.
+	providerBuckets = []float64{.05, .1, .25, .5, 1, 1.5, 2, 2.5, 5}
 )
 
-// Metrics are the numbers of this process. It is safe for use by many goroutines.
+// Metrics are those of this process. It is safe for concurrent use.
 type Metrics struct {
 	registry      *prometheus.Registry
 	http          *prometheus.HistogramVec
@@ -31,46 +36,61 @@ type Metrics struct {
 	messages      *prometheus.CounterVec
 	verifications *prometheus.CounterVec
 	delays        *prometheus.HistogramVec
-	tries         *prometheus.HistogramVec
+	calls         *prometheus.HistogramVec
 	redis         *prometheus.HistogramVec
 	database      *prometheus.HistogramVec
-	history       *history
-	version       string
-	sources       Sources
+	also          []otp.Metrics
 }
 
-// New gives metrics that are all zero.
-func New(version string) *Metrics {
-	m := &Metrics{registry: prometheus.NewRegistry(), history: newHistory(), version: version}
-	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
-		m.registry.MustRegister(c)
-		return c
-	}
-	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
-		h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
-		m.registry.MustRegister(h)
-		return h
-	}
-	m.http = histogram("otp_http_request_duration_seconds", "HTTP requests by the class of their status.", callBuckets, "method", "route", "class")
-	m.problems = counter("otp_problems_total", "Failures told to clients, by their code in the OpenAPI document.", "route", "code")
-	m.requests = counter("otp_requests_total", "Requests for a code: accepted, for a test number, or why they were refused.", "outcome", "region")
-	m.messages = counter("otp_messages_total", "Messages that were sent, failed, delivered or verified, by the provider "+
-		"(none: no provider took it) and the region of the number. A provider that fails a message counts one failure for each try.", "event", "provider", "region")
-	m.verifications = counter("otp_verifications_total", "Answers with a code: verified, or why they logged nobody in.", "outcome", "region")
-	m.delays = histogram("otp_verify_delay_seconds", "From the first request for a code to the right answer.", personBuckets[:], "provider")
-	m.tries = histogram("otp_provider_call_duration_seconds", "Tries to hand a message to a provider: taken, rejected for the number, "+
-		"refused for the message, or failed.", tryBuckets, "provider", "result")
-	m.redis = histogram("otp_redis_call_duration_seconds", "Decisions of the code store.", callBuckets, "call", "result")
-	m.database = histogram("otp_database_call_duration_seconds", "Calls of the account store.", callBuckets, "call", "result")
+// New returns metrics that are zero. What is counted about codes and messages is passed on to each of also.
+func New(version string, also ...otp.Metrics) *Metrics {
+	r := registry{prometheus.NewRegistry()}
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "otp_build_info", Help: "The running version."}, []string{"version"})
 	build.WithLabelValues(version).Set(1)
-	m.registry.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return m
+	r.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return &Metrics{
+		registry: r.Registry,
+		also:     also,
+		http: r.histogram("otp_http_request_duration_seconds",
+			"HTTP requests by the class of their status.", callBuckets, "method", "route", "class"),
+		problems: r.counter("otp_problems_total",
+			"Failures that clients were answered with, by their code in the OpenAPI document.", "route", "code"),
+		requests: r.counter("otp_requests_total",
+			"Requests for a code: accepted, for a test number, or why they were refused.", "outcome", "region"),
+		messages: r.counter("otp_messages_total",
+			"Messages that were sent, failed, delivered or verified, by the provider (none: no provider took it) and the region "+
+				"of the number. A provider that fails a message counts one failure for each call.", "event", "provider", "region"),
+		verifications: r.counter("otp_verifications_total",
+			"Answers with a code: verified, or why they logged nobody in.", "outcome", "region"),
+		delays: r.histogram("otp_verify_delay_seconds",
+			"From the first request for a code to the right answer.", DelayBounds[:], "provider"),
+		calls: r.histogram("otp_provider_call_duration_seconds",
+			"Calls that hand a message to a provider: taken, rejected for the number, refused for the message, or failed.",
+			providerBuckets, "provider", "result"),
+		redis: r.histogram("otp_redis_call_duration_seconds",
+			"Decisions of the code store.", callBuckets, "call", "result"),
+		database: r.histogram("otp_database_call_duration_seconds",
+			"Calls of the account store.", callBuckets, "call", "result"),
+	}
 }
 
-// Expect begins the counts of what may happen at zero, so that Prometheus sees the first of each as an increase. Regions
-// are ISO 3166 codes; of "*", which is all, none is expected.
+// A registry makes metrics and registers them.
+type registry struct{ *prometheus.Registry }
+
+func (r registry) counter(name, help string, labels ...string) *prometheus.CounterVec {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	r.MustRegister(c)
+	return c
+}
+
+func (r registry) histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
+	r.MustRegister(h)
+	return h
+}
+
+// Expect starts the counters of likely events at zero, so that Prometheus sees the first event of each as an increase.
+// Regions are ISO 3166 codes; "*", which stands for all of them, is left out.
 func (m *Metrics) Expect(providers, regions []string) {
 	for _, region := range regions {
 		if region == "*" {
@@ -87,68 +107,57 @@ func (m *Metrics) Expect(providers, regions []string) {
 	}
 	for _, provider := range providers {
 		for _, result := range []string{"taken", "failed"} {
-			m.tries.WithLabelValues(provider, result)
+			m.calls.WithLabelValues(provider, result)
 		}
 	}
 }
 
-// Answered implements httpapi.Metrics.
+// ObserveRequest implements httpapi.Metrics.
 func (m *Metrics) ObserveRequest(method, route string, status int, took time.Duration) {
 	m.http.WithLabelValues(method, route, strconv.Itoa(status/100)+"xx").Observe(took.Seconds())
 }
 
-// Refused implements httpapi.Metrics.
+// CountProblem implements httpapi.Metrics.
 func (m *Metrics) CountProblem(route, code string) { m.problems.WithLabelValues(route, code).Inc() }
 
-// Requested implements otp.Metrics.
+// CountRequest implements otp.Metrics.
 func (m *Metrics) CountRequest(outcome, region string) {
 	m.requests.WithLabelValues(outcome, region).Inc()
-	switch outcome {
-	case "accepted":
-		m.history.add(cell{Event: "requested", Region: region})
-	case "test_number":
-	default:
-		m.history.add(cell{Event: "refused", Region: region, Reason: outcome})
+	for _, also := range m.also {
+		also.CountRequest(outcome, region)
 	}
 }
 
-// Message implements otp.Metrics and sms.Metrics.
+// CountMessage implements otp.Metrics and sms.Metrics.
 func (m *Metrics) CountMessage(event, provider, region string) {
 	m.messages.WithLabelValues(event, provider, region).Inc()
-	m.history.add(cell{Event: event, Region: region, Provider: provider})
-}
-
-// Checked implements otp.Metrics.
-func (m *Metrics) CountAttempt(outcome, region string) {
-	m.verifications.WithLabelValues(outcome, region).Inc()
-	switch outcome {
-	case "verified": // counts with its message; that of a test number has none
-	case "refused", "unavailable":
-		m.history.add(cell{Event: "not_redeemed", Region: region, Reason: outcome})
-	default:
-		m.history.add(cell{Event: outcome, Region: region})
+	for _, also := range m.also {
+		also.CountMessage(event, provider, region)
 	}
 }
 
-// Delay implements otp.Metrics.
+// CountAttempt implements otp.Metrics.
+func (m *Metrics) CountAttempt(outcome, region string) {
+	m.verifications.WithLabelValues(outcome, region).Inc()
+	for _, also := range m.also {
+		also.CountAttempt(outcome, region)
+	}
+}
+
+// ObserveDelay implements otp.Metrics.
 func (m *Metrics) ObserveDelay(provider string, d time.Duration) {
 	m.delays.WithLabelValues(provider).Observe(d.Seconds())
-	m.history.delay(d)
+	for _, also := range m.also {
+		also.ObserveDelay(provider, d)
+	}
 }
 
-// Tried implements sms.Metrics.
+// ObserveCall implements sms.Metrics.
 func (m *Metrics) ObserveCall(provider, result string, took time.Duration) {
-	m.tries.WithLabelValues(provider, result).Observe(took.Seconds())
+	m.calls.WithLabelValues(provider, result).Observe(took.Seconds())
 }
 
-// Share keeps what is counted by the hour on the shelf, until ctx is done, and reads there what the other copies have.
-func (m *Metrics) Share(ctx context.Context, s Shelf) { m.history.share(ctx, s) }
-
-// Handler serves the operator's page, GET /metrics in the formats of Prometheus, and pprof.
+// Handler answers with all metrics in the formats of Prometheus.
 func (m *Metrics) Handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
-	m.pages(mux)
-	profiles(mux)
-	return guarded(mux)
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }

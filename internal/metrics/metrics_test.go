@@ -31,10 +31,11 @@ func sources(err error) Sources {
 	}
 }
 
-func get(t *testing.T, m *Metrics, path string) (int, string) {
+// read returns the status and the metrics that Prometheus would read.
+func read(t *testing.T, m *Metrics) (status int, text string) {
 	t.Helper()
 	w := httptest.NewRecorder()
-	m.Handler().ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+	m.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	body, err := io.ReadAll(w.Result().Body)
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +60,7 @@ func TestMetrics(t *testing.T) {
 	}
 	counting.Wait()
 	m.CountMessage("failed", "none", "")
-	status, text := get(t, m, "/metrics")
+	status, text := read(t, m)
 	for _, want := range []string{
 		`otp_build_info{version="v1"} 1`,
 		`otp_messages_total{event="sent",provider="twilio",region="IR"} 100`,
@@ -92,11 +93,11 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// TestExpected holds that the first event of a kind is an increase.
+// TestExpected checks that the counters of likely events start at zero.
 func TestExpected(t *testing.T) {
 	m := New("v1")
 	m.Expect([]string{"twilio"}, []string{"IR", "*"})
-	_, text := get(t, m, "/metrics")
+	_, text := read(t, m)
 	for _, want := range []string{
 		`otp_messages_total{event="failed",provider="none",region="IR"} 0`,
 		`otp_messages_total{event="failed",provider="twilio",region="IR"} 0`,
@@ -113,22 +114,11 @@ func TestExpected(t *testing.T) {
 	}
 }
 
-func TestProfiles(t *testing.T) {
-	if status, text := get(t, New("v1"), "/debug/pprof/goroutine?debug=1"); status != http.StatusOK || !strings.Contains(text, "goroutine profile") {
-		t.Errorf("GET = %d %.100s; want a profile", status, text)
-	}
-	w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/debug/pprof/profile", nil)
-	r.Header.Set("Sec-Fetch-Site", "cross-site")
-	if New("v1").Handler().ServeHTTP(w, r); w.Code != http.StatusForbidden {
-		t.Errorf("asked for by another site: %d; want 403", w.Code)
-	}
-}
-
-// TestOutboxUnknown holds that a Redis that does not answer takes nothing away but its own numbers.
+// TestOutboxUnknown checks that a Redis that does not answer costs no metrics but those of the outbox.
 func TestOutboxUnknown(t *testing.T) {
 	m := New("v1")
 	m.Watch(sources(errDown))
-	status, text := get(t, m, "/metrics")
+	status, text := read(t, m)
 	if status != http.StatusOK || strings.Contains(text, "otp_outbox_messages ") || !strings.Contains(text, "otp_redis_pool_timeouts_total 7") {
 		t.Errorf("GET /metrics = %d %s; want all but the outbox", status, text)
 	}
@@ -165,7 +155,7 @@ func TestStoresAreTimed(t *testing.T) {
 			t.Errorf("Login = %v; want %v", got, err)
 		}
 	}
-	_, text := get(t, m, "/metrics")
+	_, text := read(t, m)
 	for _, want := range []string{
 		`otp_redis_call_duration_seconds_count{call="check",result="ok"} 2`,
 		`otp_redis_call_duration_seconds_count{call="check",result="error"} 1`,
@@ -194,7 +184,7 @@ func TestEveryCallIsTimed(t *testing.T) {
 		for i := range store.NumMethod() {
 			call(store.Method(i))
 		}
-		_, text := get(t, m, "/metrics")
+		_, text := read(t, m)
 		if got := strings.Count(text, "otp_"+name+"_call_duration_seconds_count{"); got != store.NumMethod() || got == 0 {
 			t.Errorf("%s: %d calls are timed; want %d", name, got, store.NumMethod())
 		}

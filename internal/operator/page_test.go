@@ -1,9 +1,11 @@
-package metrics
+package operator
 
 import (
 	"compress/gzip"
 	"context"
+	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -14,30 +16,38 @@ import (
 	"time"
 )
 
-func watched(err error) *Metrics {
-	m := New("v1")
-	m.Watch(sources(err))
-	return m
+var errDown = errors.New("down")
+
+// server returns a Server on a history. The error is that of Redis when it is asked about the outbox.
+func server(h *History, err error) *Server {
+	return New(Options{
+		Version: "v1",
+		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "otp_outbox_messages 5") }),
+		History: h,
+		Outbox:  func(context.Context) (int, time.Duration, error) { return 5, 2500 * time.Millisecond, err },
+		Resting: func(yield func(string, bool) bool) { _ = yield("twilio", true) && yield("vonage", false) },
+		Log:     slog.New(slog.DiscardHandler),
+	})
 }
 
-func ask(m *Metrics, method, path string, header ...string) *http.Response {
+func ask(s *Server, method, path string, header ...string) *http.Response {
 	r := httptest.NewRequest(method, path, nil)
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
 	w := httptest.NewRecorder()
-	m.Handler().ServeHTTP(w, r)
+	s.handler.ServeHTTP(w, r)
 	return w.Result()
 }
 
 func TestPage(t *testing.T) {
-	m := watched(nil)
+	s := server(NewHistory(), nil)
 	for path, mediaType := range map[string]string{
 		"/": "text/html", "/page.css": "text/css", "/page.js": "text/javascript", "/icon.svg": "image/svg+xml",
 		"/uplot.css": "text/css", "/uplot.js": "text/javascript", "/numbers.json": "application/json",
 	} {
 		for _, method := range []string{"GET", "HEAD"} {
-			r := ask(m, method, path)
+			r := ask(s, method, path)
 			body, _ := io.ReadAll(r.Body)
 			if r.StatusCode != 200 || !strings.HasPrefix(r.Header.Get("Content-Type"), mediaType) || method == "GET" && len(body) == 0 {
 				t.Errorf("%s %s = %d %q, %d bytes; want 200 %s", method, path, r.StatusCode, r.Header.Get("Content-Type"), len(body), mediaType)
@@ -48,68 +58,69 @@ func TestPage(t *testing.T) {
 				}
 			}
 		}
-		if r := ask(m, "POST", path); r.StatusCode != 405 {
+		if r := ask(s, "POST", path); r.StatusCode != 405 {
 			t.Errorf("POST %s = %d; want 405", path, r.StatusCode)
 		}
 	}
 	for _, path := range []string{"/index.html", "/page", "/page/", "/uplot/LICENSE", "/numbers"} {
-		if r := ask(m, "GET", path); r.StatusCode != 404 {
+		if r := ask(s, "GET", path); r.StatusCode != 404 {
 			t.Errorf("GET %s = %d; want 404", path, r.StatusCode)
 		}
 	}
-	r := ask(m, "GET", "/")
+	r := ask(s, "GET", "/")
 	if p := r.Header.Get("Content-Security-Policy"); !strings.Contains(p, "default-src 'none'") || !strings.Contains(p, "frame-ancestors 'none'") || strings.Contains(p, "unsafe") {
 		t.Errorf("Content-Security-Policy = %q", p)
 	}
-	if again := ask(m, "GET", "/", "If-None-Match", r.Header.Get("ETag")); again.StatusCode != 304 {
+	if again := ask(s, "GET", "/", "If-None-Match", r.Header.Get("ETag")); again.StatusCode != 304 {
 		t.Errorf("GET / with its ETag = %d; want 304", again.StatusCode)
 	}
-	if c := ask(m, "GET", "/numbers.json").Header.Get("Cache-Control"); c != "no-store" {
+	if c := ask(s, "GET", "/numbers.json").Header.Get("Cache-Control"); c != "no-store" {
 		t.Errorf("Cache-Control of the numbers = %q; want no-store", c)
 	}
 }
 
-// TestPageIsWhole holds that the page loads nothing that is not here.
-func TestPageIsWhole(t *testing.T) {
-	m := watched(nil)
-	r := ask(m, "GET", "/")
+// TestPageIsComplete checks that the page loads nothing from elsewhere, and that all that it loads is there.
+func TestPageIsComplete(t *testing.T) {
+	s := server(NewHistory(), nil)
+	r := ask(s, "GET", "/")
 	html, _ := io.ReadAll(r.Body)
 	loads := regexp.MustCompile(`(?:src|href)="([^"]+)"`).FindAllStringSubmatch(string(html), -1)
 	if len(loads) < 5 {
 		t.Fatalf("the page loads %v", loads)
 	}
 	for _, l := range loads {
-		if strings.Contains(l[1], ":") || ask(m, "GET", "/"+l[1]).StatusCode != 200 {
+		if strings.Contains(l[1], ":") || ask(s, "GET", "/"+l[1]).StatusCode != 200 {
 			t.Errorf("the page loads %s, which is not here", l[1])
 		}
 	}
 }
 
-func TestNumbers(t *testing.T) {
+func TestSummary(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := watched(nil)
+		h := NewHistory()
+		s := server(h, nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		go m.Share(ctx, newMemory())
-		m.CountRequest("accepted", "IR")
-		m.CountRequest("test_number", "IR")
-		m.CountRequest("phone_limit", "IR")
-		m.CountMessage("sent", "twilio", "IR")
-		m.CountMessage("failed", "none", "")
-		m.CountAttempt("wrong", "IR")
-		m.CountAttempt("burnt", "IR")
-		m.CountAttempt("closed", "IR")
-		m.CountAttempt("not_live", "IR")
-		m.CountAttempt("refused", "IR")
-		m.CountAttempt("unavailable", "IR")
-		m.CountAttempt("verified", "IR")
-		m.CountMessage("verified", "twilio", "IR")
-		m.ObserveDelay("twilio", 9*time.Second)
+		go h.Share(ctx, newMemory())
+		h.CountRequest("accepted", "IR")
+		h.CountRequest("test_number", "IR")
+		h.CountRequest("phone_limit", "IR")
+		h.CountMessage("sent", "twilio", "IR")
+		h.CountMessage("failed", "none", "")
+		h.CountAttempt("wrong", "IR")
+		h.CountAttempt("burnt", "IR")
+		h.CountAttempt("closed", "IR")
+		h.CountAttempt("not_live", "IR")
+		h.CountAttempt("refused", "IR")
+		h.CountAttempt("unavailable", "IR")
+		h.CountAttempt("verified", "IR")
+		h.CountMessage("verified", "twilio", "IR")
+		h.ObserveDelay("twilio", 9*time.Second)
 		time.Sleep(time.Hour)
-		m.CountMessage("delivered", "twilio", "IR")
-		m.CountMessage("delivered", "twilio", "IR")
+		h.CountMessage("delivered", "twilio", "IR")
+		h.CountMessage("delivered", "twilio", "IR")
 		synctest.Wait()
-		body, _ := io.ReadAll(ask(m, "GET", "/numbers.json").Body)
+		body, _ := io.ReadAll(ask(s, "GET", "/numbers.json").Body)
 		want := `{"now":"2000-01-01T01:00:00Z","version":"v1","copies":1,"shared":true,"shared_at":"2000-01-01T01:00:00Z",` +
 			`"outbox":{"messages":5,"oldest_seconds":2.5},"resting":["twilio"],"delay_bounds":[2,5,10,15,20,30,45,60,90,120,300],"hours":[` +
 			`{"hour":"2000-01-01T00:00:00Z","counts":[{"event":"burnt","region":"IR","n":1},{"event":"closed","region":"IR","n":1},` +
@@ -121,7 +132,7 @@ func TestNumbers(t *testing.T) {
 		if string(body) != want {
 			t.Errorf("numbers:\n%s\nwant\n%s", body, want)
 		}
-		r := ask(m, "GET", "/numbers.json", "Accept-Encoding", "gzip")
+		r := ask(s, "GET", "/numbers.json", "Accept-Encoding", "gzip")
 		unpacked, err := gzip.NewReader(r.Body)
 		if err != nil {
 			t.Fatal(err)
@@ -132,16 +143,16 @@ func TestNumbers(t *testing.T) {
 	})
 }
 
-func TestNumbersWithoutRedis(t *testing.T) {
-	body, _ := io.ReadAll(ask(watched(errDown), "GET", "/numbers.json").Body)
+func TestSummaryWithoutRedis(t *testing.T) {
+	body, _ := io.ReadAll(ask(server(NewHistory(), errDown), "GET", "/numbers.json").Body)
 	if !strings.Contains(string(body), `"copies":1,"shared":false,"shared_at":null,"outbox":null,`) || !strings.Contains(string(body), `"hours":[]`) {
 		t.Errorf("numbers: %s", body)
 	}
 }
 
-// TestNamesOfStrangers holds that no page of a stranger, under a name that resolves to this machine, reads anything here.
-func TestNamesOfStrangers(t *testing.T) {
-	h := watched(nil).Handler()
+// TestForeignNames checks that the page of a stranger, under a name that resolves to this machine, can read nothing.
+func TestForeignNames(t *testing.T) {
+	h := server(NewHistory(), nil).handler
 	for _, tc := range []struct {
 		local, host string
 		want        int
@@ -168,5 +179,16 @@ func TestNamesOfStrangers(t *testing.T) {
 				t.Errorf("GET %s of %s at %s = %d; want %d", path, tc.host, tc.local, w.Code, tc.want)
 			}
 		}
+	}
+}
+
+func TestProfiles(t *testing.T) {
+	s := server(NewHistory(), nil)
+	r := ask(s, "GET", "/debug/pprof/goroutine?debug=1")
+	if text, _ := io.ReadAll(r.Body); r.StatusCode != http.StatusOK || !strings.Contains(string(text), "goroutine profile") {
+		t.Errorf("GET = %d %.100s; want a profile", r.StatusCode, text)
+	}
+	if r := ask(s, "GET", "/debug/pprof/profile", "Sec-Fetch-Site", "cross-site"); r.StatusCode != http.StatusForbidden {
+		t.Errorf("GET on behalf of another site = %d; want 403", r.StatusCode)
 	}
 }

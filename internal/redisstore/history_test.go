@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-func TestNumbers(t *testing.T) {
+func TestHistory(t *testing.T) {
 	for name, open := range openers {
 		t.Run(name, func(t *testing.T) {
 			c, err := open(t)
@@ -13,11 +13,11 @@ func TestNumbers(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			ctx, s := t.Context(), NewNumbers(c)
+			ctx, s := t.Context(), NewHistory(c)
 			ten := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
 			hours := []time.Time{ten, ten.Add(time.Hour), ten.Add(24 * time.Hour)}
 			for _, h := range hours {
-				if err := c.redis.Del(ctx, numbersKey(h)).Err(); err != nil {
+				if err := c.redis.Del(ctx, historyKey(h)).Err(); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -45,20 +45,20 @@ func TestNumbers(t *testing.T) {
 					}
 				}
 			}
-			if life := c.redis.TTL(ctx, numbersKey(ten)).Val(); life < 48*time.Hour || life > numbersLife {
-				t.Errorf("the hour lives %v; want %v", life, numbersLife)
+			if life := c.redis.TTL(ctx, historyKey(ten)).Val(); life < 48*time.Hour || life > historyLife {
+				t.Errorf("the hour lives %v; want %v", life, historyLife)
 			}
 		})
 	}
 }
 
-func TestNumbersOfMuteRedis(t *testing.T) {
+func TestHistoryOfMuteRedis(t *testing.T) {
 	c, err := Open(Options{URL: "redis://127.0.0.1:1", Mode: Single})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	s := NewNumbers(c)
+	s := NewHistory(c)
 	if err := s.Put(t.Context(), time.Now(), "a", nil); err == nil {
 		t.Error("Put without a Redis; want an error")
 	}

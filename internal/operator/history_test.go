@@ -1,4 +1,4 @@
-package metrics
+package operator
 
 import (
 	"cmp"
@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// A memory is a Shelf.
+// A memory is a HistoryStore.
 type memory struct {
 	mu    sync.Mutex
 	hours map[time.Time]map[string][]byte
@@ -75,8 +75,8 @@ func (m *memory) All(ctx context.Context, hours []time.Time) (all []map[string][
 	return all, m.err
 }
 
-// TestSlowShelf holds that a shelf far away is read in a few trips, and that whoever has waited for that needs none.
-func TestSlowShelf(t *testing.T) {
+// TestSlowStore holds that a store far away is read in a few trips, and that whoever has waited for that needs none.
+func TestSlowStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newMemory()
 		s.slow = 500 * time.Millisecond
@@ -86,18 +86,18 @@ func TestSlowShelf(t *testing.T) {
 				t.Error("the view is not shared")
 			}
 		}
-		if s.asked != hoursKept/hoursAtOnce {
-			t.Errorf("the shelf is asked %d times; want %d", s.asked, hoursKept/hoursAtOnce)
+		if s.asked != hoursKept/hoursPerTrip {
+			t.Errorf("the store is asked %d times; want %d", s.asked, hoursKept/hoursPerTrip)
 		}
 	})
 }
 
 // started gives a history that shares until the test or stop ends it.
-func started(t *testing.T, s Shelf) (h *history, stop func()) {
-	h = newHistory()
+func started(t *testing.T, s HistoryStore) (h *History, stop func()) {
+	h = NewHistory()
 	ctx, cancel := context.WithCancel(t.Context())
 	var sharing sync.WaitGroup
-	sharing.Go(func() { h.share(ctx, s) })
+	sharing.Go(func() { h.Share(ctx, s) })
 	synctest.Wait()
 	stop = func() { cancel(); sharing.Wait() }
 	t.Cleanup(stop)
@@ -105,17 +105,17 @@ func started(t *testing.T, s Shelf) (h *history, stop func()) {
 }
 
 var (
-	sentIR = cell{Event: "sent", Region: "IR", Provider: "twilio"}
-	sentDE = cell{Event: "sent", Region: "DE", Provider: "vonage"}
+	sentIR = event{Name: "sent", Region: "IR", Provider: "twilio"}
+	sentDE = event{Name: "sent", Region: "DE", Provider: "vonage"}
 )
 
 // story runs on a clock that begins at a full hour.
 func story(t *testing.T, test func(*testing.T)) { t.Helper(); synctest.Test(t, test) }
 
-func expect(t *testing.T, h *history, shared bool, copies int, want map[int]map[cell]uint64) {
+func expect(t *testing.T, h *History, shared bool, copies int, want map[int]map[event]uint64) {
 	t.Helper()
 	v := h.view()
-	got, now := make(map[int]map[cell]uint64), hourOf(time.Now())
+	got, now := make(map[int]map[event]uint64), hourOf(time.Now())
 	for n, sum := range v.hours {
 		got[int(n-now)] = sum.counts
 	}
@@ -126,17 +126,17 @@ func expect(t *testing.T, h *history, shared bool, copies int, want map[int]map[
 
 func TestHistoryOfCopies(t *testing.T) {
 	story(t, func(t *testing.T) {
-		shelf := newMemory()
-		a, stopA := started(t, shelf)
-		b, stopB := started(t, shelf)
+		store := newMemory()
+		a, stopA := started(t, store)
+		b, stopB := started(t, store)
 		var counting sync.WaitGroup
 		for range 100 {
 			counting.Go(func() { a.add(sentIR); b.add(sentIR); b.add(sentDE) })
 		}
 		counting.Wait()
-		expect(t, a, true, 1, map[int]map[cell]uint64{0: {sentIR: 100}}) // its own are there at once
-		time.Sleep(shareEvery + readEvery)
-		both := map[int]map[cell]uint64{0: {sentIR: 200, sentDE: 100}}
+		expect(t, a, true, 1, map[int]map[event]uint64{0: {sentIR: 100}}) // its own are there at once
+		time.Sleep(writeEvery + readEvery)
+		both := map[int]map[event]uint64{0: {sentIR: 200, sentDE: 100}}
 		expect(t, a, true, 2, both)
 		expect(t, b, true, 2, both)
 
@@ -146,7 +146,7 @@ func TestHistoryOfCopies(t *testing.T) {
 		both[0][sentDE]++
 		expect(t, a, true, 1, both)
 		stopA()
-		c, _ := started(t, shelf)
+		c, _ := started(t, store)
 		time.Sleep(readEvery)
 		expect(t, c, true, 1, both)
 	})
@@ -154,117 +154,117 @@ func TestHistoryOfCopies(t *testing.T) {
 
 func TestHistoryForgetsAfterTwoDays(t *testing.T) {
 	story(t, func(t *testing.T) {
-		shelf := newMemory()
-		a, stop := started(t, shelf)
-		b, _ := started(t, shelf)
+		store := newMemory()
+		a, stop := started(t, store)
+		b, _ := started(t, store)
 		time.Sleep(time.Hour - time.Nanosecond)
 		a.add(sentIR)
 		time.Sleep(time.Nanosecond)
 		a.add(sentDE)
 		b.add(sentDE)
 		time.Sleep(46*time.Hour + 59*time.Minute)
-		expect(t, b, true, 2, map[int]map[cell]uint64{-47: {sentIR: 1}, -46: {sentDE: 2}})
+		expect(t, b, true, 2, map[int]map[event]uint64{-47: {sentIR: 1}, -46: {sentDE: 2}})
 		time.Sleep(time.Minute)
-		expect(t, b, true, 2, map[int]map[cell]uint64{-47: {sentDE: 2}})
-		expect(t, a, true, 2, map[int]map[cell]uint64{-47: {sentDE: 2}})
+		expect(t, b, true, 2, map[int]map[event]uint64{-47: {sentDE: 2}})
+		expect(t, a, true, 2, map[int]map[event]uint64{-47: {sentDE: 2}})
 		time.Sleep(5 * time.Hour)
-		expect(t, a, true, 2, map[int]map[cell]uint64{})
+		expect(t, a, true, 2, map[int]map[event]uint64{})
 		stop()
-		if len(a.own) > hoursKept || len(a.others) > hoursKept {
-			t.Errorf("%d hours of its own and %d of others are kept; want %d", len(a.own), len(a.others), hoursKept)
+		if len(a.own) > hoursKept || len(a.peers.hours) > hoursKept {
+			t.Errorf("%d hours of its own and %d of others are kept; want %d", len(a.own), len(a.peers.hours), hoursKept)
 		}
 	})
 }
 
-// TestHistoryWithoutShelf holds that a shelf that is down costs nothing but the news of the others.
-func TestHistoryWithoutShelf(t *testing.T) {
+// TestHistoryWithoutStore holds that a store that is down costs nothing but the news of the others.
+func TestHistoryWithoutStore(t *testing.T) {
 	story(t, func(t *testing.T) {
-		shelf := newMemory()
-		a, _ := started(t, shelf)
-		b, _ := started(t, shelf)
+		store := newMemory()
+		a, _ := started(t, store)
+		b, _ := started(t, store)
 		b.add(sentDE)
-		time.Sleep(shareEvery + readEvery)
-		expect(t, a, true, 2, map[int]map[cell]uint64{0: {sentDE: 1}})
-		shelf.set(errDown, nil)
+		time.Sleep(writeEvery + readEvery)
+		expect(t, a, true, 2, map[int]map[event]uint64{0: {sentDE: 1}})
+		store.set(errDown, nil)
 		answered := time.Now()
-		time.Sleep(shareEvery)
+		time.Sleep(writeEvery)
 		a.add(sentIR)
 		b.add(sentDE)
-		time.Sleep(shareEvery)
-		expect(t, a, false, 2, map[int]map[cell]uint64{0: {sentIR: 1, sentDE: 1}})
-		expect(t, b, false, 1, map[int]map[cell]uint64{0: {sentDE: 2}}) // it has never read
-		if at := a.view().at; !at.Equal(answered) {
-			t.Errorf("the shelf has answered at %v; want %v", at, answered)
+		time.Sleep(writeEvery)
+		expect(t, a, false, 2, map[int]map[event]uint64{0: {sentIR: 1, sentDE: 1}})
+		expect(t, b, false, 1, map[int]map[event]uint64{0: {sentDE: 2}}) // it has never read
+		if at := a.view().sharedAt; !at.Equal(answered) {
+			t.Errorf("the store has answered at %v; want %v", at, answered)
 		}
 		time.Sleep(2 * time.Hour)
-		shelf.set(nil, nil)
+		store.set(nil, nil)
 		time.Sleep(readAllEvery)
-		expect(t, a, true, 2, map[int]map[cell]uint64{-2: {sentIR: 1, sentDE: 2}})
+		expect(t, a, true, 2, map[int]map[event]uint64{-2: {sentIR: 1, sentDE: 2}})
 	})
 }
 
-// TestHistoryOfFullShelf holds that the page says so when the others do not learn what this copy counts.
-func TestHistoryOfFullShelf(t *testing.T) {
+// TestHistoryOfFullStore holds that the page says so when the others do not learn what this copy counts.
+func TestHistoryOfFullStore(t *testing.T) {
 	story(t, func(t *testing.T) {
-		shelf := newMemory()
-		a, _ := started(t, shelf)
+		store := newMemory()
+		a, _ := started(t, store)
 		a.add(sentIR)
-		shelf.set(nil, errDown)
-		time.Sleep(shareEvery + readEvery)
-		expect(t, a, false, 1, map[int]map[cell]uint64{0: {sentIR: 1}})
-		shelf.set(nil, nil)
-		time.Sleep(shareEvery)
-		expect(t, a, true, 1, map[int]map[cell]uint64{0: {sentIR: 1}})
+		store.set(nil, errDown)
+		time.Sleep(writeEvery + readEvery)
+		expect(t, a, false, 1, map[int]map[event]uint64{0: {sentIR: 1}})
+		store.set(nil, nil)
+		time.Sleep(writeEvery)
+		expect(t, a, true, 1, map[int]map[event]uint64{0: {sentIR: 1}})
 	})
 }
 
 // TestHistoryAtTheEdge counts in the last moment of an hour, and while the hour is put.
 func TestHistoryAtTheEdge(t *testing.T) {
 	story(t, func(t *testing.T) {
-		shelf := newMemory()
-		a, _ := started(t, shelf)
-		b, _ := started(t, shelf)
+		store := newMemory()
+		a, _ := started(t, store)
+		b, _ := started(t, store)
 		time.Sleep(time.Hour - time.Second)
-		expect(t, a, true, 2, map[int]map[cell]uint64{})
+		expect(t, a, true, 2, map[int]map[event]uint64{})
 		b.add(sentIR)
-		shelf.during(func() { b.add(sentIR) })
-		time.Sleep(3 * shareEvery)
-		expect(t, a, true, 2, map[int]map[cell]uint64{-1: {sentIR: 1}, 0: {sentIR: 1}})
+		store.during(func() { b.add(sentIR) })
+		time.Sleep(3 * writeEvery)
+		expect(t, a, true, 2, map[int]map[event]uint64{-1: {sentIR: 1}, 0: {sentIR: 1}})
 		time.Sleep(time.Minute)
-		shelf.during(func() { b.add(sentDE) })
+		store.during(func() { b.add(sentDE) })
 		b.add(sentIR)
-		time.Sleep(3 * shareEvery)
-		expect(t, a, true, 2, map[int]map[cell]uint64{-1: {sentIR: 1}, 0: {sentIR: 2, sentDE: 1}})
+		time.Sleep(3 * writeEvery)
+		expect(t, a, true, 2, map[int]map[event]uint64{-1: {sentIR: 1}, 0: {sentIR: 2, sentDE: 1}})
 	})
 }
 
 // TestHistoryOfAnotherVersion holds that what cannot be read is left out.
 func TestHistoryOfAnotherVersion(t *testing.T) {
 	story(t, func(t *testing.T) {
-		shelf := newMemory()
-		a, _ := started(t, shelf)
+		store := newMemory()
+		a, _ := started(t, store)
 		a.add(sentIR)
 		for id, value := range map[string]string{"x": "{", "y": `{"counts":7}`, "z": `{"counts":[{"event":"new","n":3,"of":1}],"delays":[1]}`} {
-			_ = shelf.Put(t.Context(), timeOf(hourOf(time.Now())), id, []byte(value))
+			_ = store.Put(t.Context(), startOf(hourOf(time.Now())), id, []byte(value))
 		}
-		expect(t, a, true, 1, map[int]map[cell]uint64{0: {sentIR: 1, {Event: "new"}: 3}})
+		expect(t, a, true, 1, map[int]map[event]uint64{0: {sentIR: 1, {Name: "new"}: 3}})
 	})
 }
 
 func TestHistoryPutsWhatIsNew(t *testing.T) {
 	story(t, func(t *testing.T) {
-		shelf := newMemory()
-		a, _ := started(t, shelf)
+		store := newMemory()
+		a, _ := started(t, store)
 		puts := func(within time.Duration) int {
-			before := shelf.count()
+			before := store.count()
 			time.Sleep(within)
 			synctest.Wait()
-			return shelf.count() - before
+			return store.count() - before
 		}
-		if n := puts(shareEvery); n != 1 {
+		if n := puts(writeEvery); n != 1 {
 			t.Errorf("put %d times at the start; want once", n)
 		}
-		if n := puts(greetEvery - shareEvery); n != 0 {
+		if n := puts(heartbeatEvery - writeEvery); n != 0 {
 			t.Errorf("put %d times without news; want never", n)
 		}
 		if n := puts(10 * time.Minute); n != 20 {
@@ -273,19 +273,19 @@ func TestHistoryPutsWhatIsNew(t *testing.T) {
 		for range 1000 {
 			a.add(sentIR)
 		}
-		if n := puts(shareEvery); n != 1 {
+		if n := puts(writeEvery); n != 1 {
 			t.Errorf("put %d times for the news of one hour; want once", n)
 		}
-		if n := puts(greetEvery - shareEvery); n != 0 {
+		if n := puts(heartbeatEvery - writeEvery); n != 0 {
 			t.Errorf("put %d times after the news; want never", n)
 		}
 	})
 }
 
 func TestHistoryDelays(t *testing.T) {
-	h := newHistory()
+	h := NewHistory()
 	for _, d := range []time.Duration{0, 2 * time.Second, 2*time.Second + 1, 119 * time.Second, 5 * time.Minute, time.Hour} {
-		h.delay(d)
+		h.ObserveDelay("", d)
 	}
 	for _, sum := range h.view().hours {
 		if want := (delays{2, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1}); sum.delays != want {
@@ -296,20 +296,20 @@ func TestHistoryDelays(t *testing.T) {
 
 func TestHistoryIsBounded(t *testing.T) {
 	story(t, func(t *testing.T) {
-		h := newHistory()
-		for i := range 2 * cellsAtMost {
-			h.add(cell{Event: "sent", Region: strconv.Itoa(i)})
+		h := NewHistory()
+		for i := range 2 * maxCounters {
+			h.add(event{Name: "sent", Region: strconv.Itoa(i)})
 		}
-		h.add(cell{Event: "sent", Region: "0"}) // which has one
+		h.add(event{Name: "sent", Region: "0"}) // which has one
 		counts := h.own[hourOf(time.Now())].counts
-		if n, rest, known := len(counts), counts[cell{Event: "sent"}], counts[cell{Event: "sent", Region: "0"}]; n > cellsAtMost+1 || rest != cellsAtMost || known != 2 {
-			t.Errorf("%d cells, %d counted without a region, %d with the first; want %d, %d and 2", n, rest, known, cellsAtMost+1, cellsAtMost)
+		if n, rest, known := len(counts), counts[event{Name: "sent"}], counts[event{Name: "sent", Region: "0"}]; n > maxCounters+1 || rest != maxCounters || known != 2 {
+			t.Errorf("%d cells, %d counted without a region, %d with the first; want %d, %d and 2", n, rest, known, maxCounters+1, maxCounters)
 		}
 	})
 }
 
 func BenchmarkHistoryAdd(b *testing.B) {
-	h := newHistory()
+	h := NewHistory()
 	b.ReportAllocs()
 	b.RunParallel(func(p *testing.PB) {
 		for p.Next() {

@@ -1,0 +1,113 @@
+// Package operator owns what the people who run the service read on INTERNAL_ADDR: a page that shows whether codes arrive,
+// the history by the hour that it draws, the metrics for Prometheus, and profiles. What is counted is decided by the
+// packages that call the History; the metrics themselves belong to package metrics.
+//
+// Everything here is readable by whoever reaches the address, so it holds no phone, address, code or secret, and it
+// answers no web page of a stranger.
+package operator
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"time"
+
+	"dekamond-otp/internal/address"
+)
+
+const (
+	readTimeout   = 10 * time.Second // of a request
+	writeTimeout  = time.Minute      // of an answer: a profile takes half of it
+	outboxTimeout = time.Second      // for Redis to describe the outbox
+)
+
+// Options are the inputs of New. All are needed.
+type Options struct {
+	Version string
+	Metrics http.Handler // answers GET /metrics
+	History *History
+	// Outbox returns how many messages wait in all copies, and the age of the oldest.
+	Outbox func(ctx context.Context) (messages int, oldest time.Duration, err error)
+	// Resting yields the providers, and whether this copy leaves each alone for now.
+	Resting iter.Seq2[string, bool]
+	Log     *slog.Logger
+}
+
+// A Server answers on INTERNAL_ADDR.
+type Server struct {
+	options Options
+	handler http.Handler
+}
+
+// New returns a Server.
+func New(o Options) *Server {
+	s := &Server{options: o}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", o.Metrics)
+	mux.HandleFunc("GET /numbers.json", s.summary)
+	servePage(mux)
+	serveProfiles(mux)
+	s.handler = guard(mux)
+	return s
+}
+
+// Serve answers on the address until ctx is done; an empty address is off. An address that cannot be used is logged and
+// nothing else: that the metrics are missing is no reason to keep people from logging in.
+func (s *Server) Serve(ctx context.Context, listen string) {
+	if listen == "" {
+		return
+	}
+	log := s.options.Log
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
+	if err != nil {
+		log.WarnContext(ctx, "no metrics: set INTERNAL_ADDR to another address, or off", "error", err.Error())
+		return
+	}
+	own := listener.Addr().String()
+	log.InfoContext(ctx, "metrics", "address", own, "page", "http://"+address.Reachable(own)+"/")
+	server := &http.Server{Handler: s.handler, ReadTimeout: readTimeout, WriteTimeout: writeTimeout}
+	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		log.WarnContext(ctx, "metrics ended", "error", err.Error())
+	}
+}
+
+// serveProfiles answers profilers, such as: go tool pprof http://127.0.0.1:1629/debug/pprof/profile. A profile costs
+// work, so it is refused to a browser that asks on behalf of another site.
+func serveProfiles(mux *http.ServeMux) {
+	for path, profile := range map[string]http.HandlerFunc{
+		"":        pprof.Index,
+		"cmdline": pprof.Cmdline,
+		"profile": pprof.Profile,
+		"symbol":  pprof.Symbol,
+		"trace":   pprof.Trace,
+	} {
+		mux.HandleFunc("GET /debug/pprof/"+path, func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Sec-Fetch-Site") == "cross-site" {
+				http.Error(w, "Not from another site.", http.StatusForbidden)
+				return
+			}
+			profile(w, r)
+		})
+	}
+}
+
+// guard refuses the web pages of strangers, also those whose name was made to resolve to this machine. On other addresses
+// than loopback any name is accepted, because the operator chooses it.
+func guard(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
+		w.Header().Set("Referrer-Policy", "no-referrer")
+		local, _ := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+		if local != nil && local.IP.IsLoopback() && !address.IsLocalName(r.Host) {
+			http.Error(w, "Call this by an address or as localhost.", http.StatusMisdirectedRequest)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,188 @@
+package operator
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	writeEvery     = 3 * time.Second  // while there are new counts
+	heartbeatEvery = 30 * time.Second // while there are none
+	aliveFor       = 90 * time.Second // after its last heartbeat
+	readEvery      = time.Second      // the last two hours, which still change
+	readAllEvery   = 5 * time.Minute
+	readAllWithin  = 5 * time.Second
+	hoursPerTrip   = 8 // so that no round trip keeps Redis busy for long
+	lastWrite      = 2 * time.Second
+)
+
+// A HistoryStore keeps what each copy has counted in each hour, for the other copies and for the time after a restart.
+type HistoryStore interface {
+	// Put replaces the value of a copy for an hour. It is kept for two days at least.
+	Put(ctx context.Context, hour time.Time, copyID string, value []byte) error
+	// All returns the values of all copies for each of the hours, by the identifiers of the copies.
+	All(ctx context.Context, hours []time.Time) ([]map[string][]byte, error)
+}
+
+// A record is the value of a copy for an hour.
+type record struct {
+	At     int64   `json:"at,omitempty"` // the heartbeat in Unix seconds; none once the copy has ended
+	Counts []count `json:"counts,omitempty"`
+	Delays delays  `json:"delays"`
+}
+
+// Share writes the counts of this copy to the store until ctx is done, and then once more, and reads those of the other
+// copies there when the page is read. It is called once.
+func (h *History) Share(ctx context.Context, s HistoryStore) {
+	h.mu.Lock()
+	h.store = s
+	h.mu.Unlock()
+	ticker := time.NewTicker(writeEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			h.write(ctx, s, false)
+		case <-ctx.Done():
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrite)
+			defer cancel()
+			h.write(ctx, s, true)
+			return
+		}
+	}
+}
+
+// write brings the store up to date. What fails is written the next time.
+func (h *History) write(ctx context.Context, s HistoryStore, ending bool) {
+	for _, d := range h.drafts(ending) {
+		value, err := json.Marshal(d.record)
+		if err == nil {
+			err = s.Put(ctx, startOf(d.hour), h.id, value)
+		}
+		h.mu.Lock()
+		if h.writeErr = err; err == nil {
+			d.own.written, d.own.writtenAt = d.changes, time.Now()
+		}
+		h.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// A draft is a record to write, which holds the first changes of its hour.
+type draft struct {
+	hour    hourNumber
+	own     *ownHour
+	changes uint64
+	record
+}
+
+// drafts returns the records that the store lacks, oldest first.
+func (h *History) drafts(ending bool) (drafts []draft) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	current := h.currentHour()
+	for _, n := range slices.Sorted(maps.Keys(h.own)) {
+		o := h.own[n]
+		heartbeat := o == current && (ending || time.Since(o.writtenAt) >= heartbeatEvery)
+		if o.changes == o.written && !heartbeat {
+			continue
+		}
+		d := draft{hour: n, own: o, changes: o.changes, record: record{Counts: sorted(o.counts), Delays: o.delays}}
+		if !ending {
+			d.At = time.Now().Unix()
+		}
+		drafts = append(drafts, d)
+	}
+	return drafts
+}
+
+// peers are the other copies, as they were last read from the store.
+type peers struct {
+	reading    sync.Mutex // guards what follows
+	hours      map[hourNumber]*peerHour
+	readAt     time.Time // when the store was last asked
+	answers    bool      // it answered then
+	readAllAt  time.Time
+	answeredAt time.Time
+}
+
+// A peerHour is what the other copies have counted together in an hour, and the last heartbeat of each.
+type peerHour struct {
+	hour
+	heartbeats map[string]int64 // Unix seconds, by copy
+}
+
+// read asks the store for the counts of all copies but own, and reports whether it answers. The last two hours may still
+// change; those before are read rarely. The caller holds p.reading.
+func (p *peers) read(s HistoryStore, own string, now time.Time) bool {
+	if s == nil {
+		return false
+	}
+	if now.Sub(p.readAt) < readEvery { // the caller may have waited for a read that has just ended
+		return p.answers
+	}
+	defer func() { p.readAt = time.Now() }()
+	p.answers = false
+	current := hourOf(now)
+	hours, all := []time.Time{startOf(current), startOf(current - 1)}, now.Sub(p.readAllAt) >= readAllEvery
+	for n := current - 2; all && n > current-hoursKept; n-- {
+		hours = append(hours, startOf(n))
+	}
+	// The request that caused the read may end early, but others wait for its result.
+	ctx, cancel := context.WithTimeout(context.Background(), readAllWithin)
+	defer cancel()
+	for some := range slices.Chunk(hours, hoursPerTrip) {
+		values, err := s.All(ctx, some)
+		if err != nil {
+			return false
+		}
+		for i, hour := range some {
+			delete(values[i], own)
+			p.hours[hourOf(hour)] = addUp(values[i])
+		}
+	}
+	maps.DeleteFunc(p.hours, func(n hourNumber, _ *peerHour) bool { return n <= current-hoursKept })
+	if p.answers, p.answeredAt = true, now; all {
+		p.readAllAt = now
+	}
+	return true
+}
+
+// addUp adds up the values of an hour. Those that cannot be read, of another version of the service, are left out.
+func addUp(values map[string][]byte) *peerHour {
+	sum := &peerHour{hour: newHour(), heartbeats: make(map[string]int64)}
+	for id, value := range values {
+		var r record
+		if json.Unmarshal(value, &r) != nil {
+			continue
+		}
+		sum.heartbeats[id] = r.At
+		for _, c := range r.Counts {
+			sum.counts[c.event] += c.N
+		}
+		sum.add(hour{delays: r.Delays})
+	}
+	return sum
+}
+
+// alive returns how many of the other copies have had a heartbeat lately. The caller holds p.reading.
+func (p *peers) alive(now time.Time) (copies int) {
+	last := make(map[string]int64)
+	for n := hourOf(now) - hoursKept + 1; n <= hourOf(now); n++ {
+		if o := p.hours[n]; o != nil {
+			maps.Copy(last, o.heartbeats)
+		}
+	}
+	for _, at := range last {
+		if now.Sub(time.Unix(at, 0)) < aliveFor {
+			copies++
+		}
+	}
+	return copies
+}

@@ -1,0 +1,85 @@
+package operator
+
+import (
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"dekamond-otp/internal/metrics"
+)
+
+// A summary is what the page draws.
+type summary struct {
+	Now         time.Time     `json:"now"`
+	Version     string        `json:"version"`
+	Copies      int           `json:"copies"`
+	Shared      bool          `json:"shared"`    // false: the counts of the other copies are as old as SharedAt
+	SharedAt    *time.Time    `json:"shared_at"` // null: they were never known
+	Outbox      *outbox       `json:"outbox"`    // null: Redis does not answer
+	Resting     []string      `json:"resting"`   // providers that this copy does not ask for now
+	DelayBounds []float64     `json:"delay_bounds"`
+	Hours       []hourSummary `json:"hours"` // oldest first, without those in which nothing happened
+}
+
+type outbox struct {
+	Messages      int     `json:"messages"`
+	OldestSeconds float64 `json:"oldest_seconds"`
+}
+
+type hourSummary struct {
+	Hour   time.Time `json:"hour"`
+	Counts []count   `json:"counts"`
+	Delays delays    `json:"delays"` // codes answered within each bound, and one more for those that took longer
+}
+
+// summary answers GET /numbers.json.
+func (s *Server) summary(w http.ResponseWriter, r *http.Request) {
+	v := s.options.History.view()
+	answer := summary{
+		Now:         time.Now().UTC(),
+		Version:     s.options.Version,
+		Copies:      v.copies,
+		Shared:      v.shared,
+		DelayBounds: metrics.DelayBounds[:],
+		Resting:     []string{},
+		Hours:       []hourSummary{},
+	}
+	if !v.sharedAt.IsZero() {
+		at := v.sharedAt.UTC()
+		answer.SharedAt = &at
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), outboxTimeout)
+	defer cancel()
+	if messages, oldest, err := s.options.Outbox(ctx); err == nil {
+		answer.Outbox = &outbox{messages, oldest.Seconds()}
+	}
+	for provider, rests := range s.options.Resting {
+		if rests {
+			answer.Resting = append(answer.Resting, provider)
+		}
+	}
+	for _, n := range slices.Sorted(maps.Keys(v.hours)) {
+		answer.Hours = append(answer.Hours, hourSummary{startOf(n), sorted(v.hours[n].counts), v.hours[n].delays})
+	}
+	writeSummary(w, r, answer)
+}
+
+func writeSummary(w http.ResponseWriter, r *http.Request, answer summary) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Vary", "Accept-Encoding")
+	out := io.Writer(w)
+	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") { // it repeats a few words a thousand times
+		w.Header().Set("Content-Encoding", "gzip")
+		compressed := gzip.NewWriter(w)
+		defer compressed.Close()
+		out = compressed
+	}
+	_ = json.NewEncoder(out).Encode(answer) // fails only when the client has closed the connection
+}
