@@ -30,7 +30,7 @@ func TestFacts(t *testing.T) {
 	address := pgtest.NewDatabase(t)
 	got, err := facts(t, address)
 	if err != nil || got.Version < 100000 || !got.MayMigrate || len(got.Pending) == 0 || got.Pool != maxConns || got.Connections < maxConns || got.Used < 1 ||
-		got.Replica || got.ReadOnly || got.Public || got.TLS || got.Latency <= 0 || got.Skew.Abs() > time.Second {
+		got.Replica || got.ReadOnly || got.Public || got.TLS || got.Latency <= 0 || got.Skew.Abs() > time.Minute {
 		t.Errorf("Facts of an empty database: %+v, %v", got, err)
 	}
 	a, err := Open(address)
@@ -133,7 +133,7 @@ func TestFactsInTime(t *testing.T) {
 		t.Errorf("Facts: %v; want the deadline", err)
 	}
 	_ = a.Close()
-	if took := time.Since(began); took > 2*time.Second {
+	if took := time.Since(began); took > time.Minute {
 		t.Errorf("Facts and Close took %v; want them in time", took)
 	}
 }

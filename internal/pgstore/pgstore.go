@@ -25,17 +25,27 @@ import (
 )
 
 const (
-	connectTimeout   = 3 * time.Second
-	acquireTimeout   = 500 * time.Millisecond // waiting for a free connection
-	statementTimeout = 1500 * time.Millisecond
-	txTimeout        = 5 * time.Second // of several statements, and of as many rows as one user may have
-	maxConns         = 16              // unless the URL says pool_max_conns
+	connectTimeout = 3 * time.Second
+	maxConns       = 16 // unless the URL has pool_max_conns
 )
+
+// timeouts are how long the parts of a call may take.
+type timeouts struct {
+	acquire     time.Duration // to get a free connection
+	statement   time.Duration
+	transaction time.Duration // of several statements, on as many rows as one user may have
+}
+
+var defaultTimeouts = timeouts{
+	acquire:     500 * time.Millisecond,
+	statement:   1500 * time.Millisecond,
+	transaction: 5 * time.Second,
+}
 
 // Accounts is an account.Store.
 type Accounts struct {
-	pool    *pgxpool.Pool
-	acquire time.Duration
+	pool     *pgxpool.Pool
+	timeouts timeouts
 }
 
 var _ account.Store = (*Accounts)(nil)
@@ -54,7 +64,7 @@ func Open(url string) (*Accounts, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pgstore: %w", err)
 	}
-	return &Accounts{pool: pool, acquire: acquireTimeout}, nil
+	return &Accounts{pool: pool, timeouts: defaultTimeouts}, nil
 }
 
 // Close closes the connections.
@@ -90,11 +100,11 @@ func (a *Accounts) Pending(ctx context.Context) (pending []string, err error) {
 
 // do runs a statement on a connection, with the timeouts and the errors of account.
 func (a *Accounts) do(ctx context.Context, f func(context.Context, *pgxpool.Conn) error) error {
-	return a.within(ctx, statementTimeout, f)
+	return a.within(ctx, a.timeouts.statement, f)
 }
 
 func (a *Accounts) within(ctx context.Context, timeout time.Duration, f func(context.Context, *pgxpool.Conn) error) error {
-	acquire, cancel := context.WithTimeout(ctx, a.acquire)
+	acquire, cancel := context.WithTimeout(ctx, a.timeouts.acquire)
 	defer cancel()
 	conn, err := a.pool.Acquire(acquire)
 	if err != nil {
@@ -108,7 +118,7 @@ func (a *Accounts) within(ctx context.Context, timeout time.Duration, f func(con
 
 // tx runs f in a transaction, with the timeouts and the errors of account.
 func (a *Accounts) tx(ctx context.Context, f func(context.Context, pgx.Tx) error) error {
-	return a.within(ctx, txTimeout, func(ctx context.Context, c *pgxpool.Conn) error {
+	return a.within(ctx, a.timeouts.transaction, func(ctx context.Context, c *pgxpool.Conn) error {
 		return pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error { return f(ctx, tx) })
 	})
 }

@@ -63,11 +63,11 @@ func TestBacklog(t *testing.T) {
 				}
 			}
 			time.Sleep(20 * time.Millisecond)
-			want(20, 15*time.Millisecond, time.Since(began)+time.Second)
+			want(20, 15*time.Millisecond, time.Since(began)+time.Minute)
 			if err := s.Settle(t.Context(), last.Lease, otp.Outcome{State: otp.Sent}); err != nil {
 				t.Fatal(err)
 			}
-			want(19, 15*time.Millisecond, time.Since(began)+time.Second)
+			want(19, 15*time.Millisecond, time.Since(began)+time.Minute)
 		})
 	}
 }
@@ -86,7 +86,7 @@ func suite(t *testing.T, open func(*testing.T) (*Client, error)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.timeout = 10 * time.Second // a thousand calls at once, on a machine that is busy with other tests
+		c.timeout = time.Hour // a thousand calls at once wait for each other for as long as the machine needs
 		t.Cleanup(func() {
 			if err := c.Close(); err != nil {
 				t.Error(err)

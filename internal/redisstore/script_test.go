@@ -33,7 +33,7 @@ func each(t *testing.T, test func(t *testing.T, c *Client)) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c.timeout = 10 * time.Second
+			c.timeout = time.Hour
 			t.Cleanup(func() { c.Close() })
 			test(t, c)
 		})

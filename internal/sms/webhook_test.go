@@ -232,7 +232,7 @@ func TestWebhookRefusesSwitchingProtocols(t *testing.T) {
 		_, _ = c.Read(make([]byte, 1)) // until the client hangs up
 	})
 	const want = "answered 101"
-	if got := send(t, openWebhook(t, address, webhookSecret), message, time.Second); got == nil || got.Error() != want {
+	if got := send(t, openWebhook(t, address, webhookSecret), message, time.Minute); got == nil || got.Error() != want {
 		t.Errorf("Send = %v; want %s", got, want)
 	}
 }

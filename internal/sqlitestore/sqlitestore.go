@@ -25,13 +25,14 @@ import (
 )
 
 const (
-	timeout = 5 * time.Second // of a call, with the wait for the writing connection
-	readers = 4
+	callTimeout = 5 * time.Second // with the wait for the writing connection
+	readers     = 4
 )
 
 // Accounts is an account.Store.
 type Accounts struct {
 	write, read *sql.DB
+	timeout     time.Duration // of a call
 }
 
 var _ account.Store = (*Accounts)(nil)
@@ -60,7 +61,7 @@ func Open(path string) (*Accounts, error) {
 		return nil, errors.Join(fmt.Errorf("sqlitestore: %w", err), write.Close())
 	}
 	read.SetMaxOpenConns(readers)
-	return &Accounts{write: write, read: read}, nil
+	return &Accounts{write: write, read: read, timeout: callTimeout}, nil
 }
 
 // Close closes the file.
@@ -102,7 +103,7 @@ func (a *Accounts) Pending(ctx context.Context) ([]string, error) {
 
 // do runs f with the timeout and the errors of account.
 func (a *Accounts) do(ctx context.Context, f func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
 	return translate(f(ctx))
 }

@@ -182,17 +182,18 @@ func TestVerifyRefuses(t *testing.T) {
 			forged[algorithm+" "+name] = text
 		}
 	}
+	const atMost = 5 * time.Millisecond
 	for name, text := range forged {
 		quickest := time.Hour
-		for range 3 { // of the machine's own pauses
+		for n := 0; n < 3 || n < 1000 && quickest > atMost; n++ { // a busy machine may interrupt some of the calls
 			began := time.Now()
 			if _, _, err := i.Verify(text); !errors.Is(err, ErrInvalid) {
-				t.Errorf("Verify of a token %s: %v; want ErrInvalid", name, err)
+				t.Fatalf("Verify of a token %s: %v; want ErrInvalid", name, err)
 			}
 			quickest = min(quickest, time.Since(began))
 		}
-		if quickest > 5*time.Millisecond {
-			t.Errorf("Verify of a token %s took %v; want 5 ms at most", name, quickest)
+		if quickest > atMost {
+			t.Errorf("Verify of a token %s took %v; want at most %v", name, quickest, atMost)
 		}
 	}
 }

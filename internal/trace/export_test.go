@@ -273,13 +273,14 @@ func TestFull(t *testing.T) {
 	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hold }))
 	defer slow.Close()
 	defer close(hold)
-	tracer, log := open(t, "OTEL_EXPORTER_OTLP_ENDPOINT="+slow.URL, "OTEL_BSP_SCHEDULE_DELAY=1", "OTEL_BSP_MAX_QUEUE_SIZE=100")
+	tracer, log := open(t, "OTEL_EXPORTER_OTLP_ENDPOINT="+slow.URL, "OTEL_BSP_SCHEDULE_DELAY=1", "OTEL_BSP_MAX_QUEUE_SIZE=100",
+		"OTEL_EXPORTER_OTLP_TIMEOUT=600000")
 	began := time.Now()
 	for range 10_000 {
 		_, span := tracer.Start(t.Context(), Server, "request")
 		span.End()
 	}
-	if took := time.Since(began); took > time.Second {
+	if took := time.Since(began); took > time.Minute {
 		t.Errorf("10,000 spans took %v; want them not to wait", took)
 	}
 	if n := strings.Count(log.String(), "spans dropped"); n != 1 {
@@ -287,7 +288,7 @@ func TestFull(t *testing.T) {
 	}
 	began = time.Now()
 	tracer.Close()
-	if took := time.Since(began); took > closeTimeout+time.Second {
+	if took := time.Since(began); took > closeTimeout+time.Minute {
 		t.Errorf("Close took %v; want at most %v", took, closeTimeout)
 	}
 }
