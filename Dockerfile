@@ -11,7 +11,7 @@ RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache
     go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$VERSION" -o /out/dekamond-otp . \
     && mkdir /out/data
 
-# Static, without a shell, with CA certificates; its user is 65532.
+# The base image has CA certificates, no shell, and the user 65532.
 FROM gcr.io/distroless/static-debian12:nonroot
 COPY --from=build /out/dekamond-otp /usr/local/bin/dekamond-otp
 WORKDIR /app

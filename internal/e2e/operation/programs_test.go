@@ -123,10 +123,10 @@ func TestProgramsThatCheckTokens(t *testing.T) {
 // clientTest logs in with the client of docs/clients/javascript.md, after some mistakes, and lets its access token expire
 // during five calls at once. It prints the result of each step.
 const clientTest = `
-import { countDown, fetchAsUser, requestCode, say, verify } from './otp.mjs'
+import { countDown, fetchAsUser, requestCode, textFor, verify } from './otp.mjs'
 
 const [base, phone] = process.argv.slice(2)
-const problem = (promise) => promise.then(() => 'no problem', (p) => [p.code, p.retry_after > 0, say(p)].join(' '))
+const problem = (promise) => promise.then(() => 'no problem', (p) => [p.code, p.retry_after > 0, textFor(p)].join(' '))
 const real = globalThis.fetch
 const expired = new Set()
 let refreshed = 0
@@ -183,7 +183,7 @@ func TestJavaScriptClient(t *testing.T) {
 		"invalid_phone false This is not a mobile number.",
 		servicetest.Phone + " 30 6",
 		"resend_too_soon true A message is on its way.",
-		"invalid_code false That code is not right, or no longer.",
+		"invalid_code false This code is wrong or no longer valid.",
 		servicetest.Phone,
 		"200",
 		"200 200 200 200 200 1",
