@@ -1,4 +1,3 @@
-VERSION     = $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 GOLANGCI    = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOTESTSUM   = go run gotest.tools/gotestsum@v1.13.0
 
@@ -18,7 +17,7 @@ run: ## build and run; needs nothing but Go
 	@go build -o application . && exec ./application
 
 build: ## build the static binary ./application
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o application .
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o application .
 
 test: ## run all tests against real servers and list the slowest; FLAGS='-run X -v' is passed to go test
 	@events=$$(mktemp) && trap 'rm -f "$$events"' EXIT && status=0; \

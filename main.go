@@ -67,10 +67,10 @@ usage: dekamond-otp [command]
 Settings are environment variables; a file .env is read too. docs/settings.md lists them.
 `
 
-var (
-	errUsage = errors.New("see dekamond-otp help")
-	version  = "" // set when a release is linked
-)
+// version is that of the newest entry in CHANGELOG.md (Semantic Versioning 2.0.0).
+const version = "1.0.0"
+
+var errUsage = errors.New("see dekamond-otp help")
 
 func main() {
 	if os.Getenv("GOGC") == "" {
@@ -104,7 +104,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		_, err := io.WriteString(stdout, usage)
 		return err
 	case "version":
-		_, err := fmt.Fprintln(stdout, versionText())
+		_, err := fmt.Fprintln(stdout, versionAndCommit())
 		return err
 	case "serve", "migrate", "doctor", "healthcheck":
 	default:
@@ -153,10 +153,10 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 	if err != nil {
 		return err
 	}
-	tracer := trace.Open(log, versionText())
+	tracer := trace.Open(log, version)
 	defer tracer.Close()
 	history := operator.NewHistory()
-	numbers := metrics.New(versionText(), history)
+	numbers := metrics.New(version, history)
 	numbers.Expect(c.UsedProviders(), c.SMSRegions)
 	providers, err := sms.Open(c, stdout)
 	if err != nil {
@@ -214,7 +214,7 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 	})
 
 	internal := operator.New(operator.Options{
-		Version: versionText(),
+		Version: version,
 		Metrics: numbers.Handler(),
 		History: history,
 		Outbox:  store.Backlog,
@@ -461,7 +461,7 @@ func greet(c *config.Config, log *slog.Logger, stdout io.Writer, listening net.A
 		}
 		log.Info("embedded stores", "stores", strings.Join(embedded, "; "))
 	}
-	log.Info("listening", "address", listening.String(), "version", versionText(), "production", c.Production)
+	log.Info("listening", "address", listening.String(), "version", version, "production", c.Production)
 	if !c.Production {
 		own, page := address.Reachable(listening.String()), ""
 		if c.LoginPage {
@@ -529,9 +529,16 @@ func examineKeys(c *config.Config) (keys []doctor.Key, err error) {
 	return keys, nil
 }
 
-func versionText() string {
-	if info, ok := debug.ReadBuildInfo(); version == "" && ok {
-		return info.Main.Version
+// versionAndCommit returns the version, and the commit in parentheses if the build recorded it.
+func versionAndCommit() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return version
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return version + " (" + s.Value + ")"
+		}
 	}
 	return version
 }
