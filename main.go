@@ -30,6 +30,7 @@ import (
 	"dekamond-otp/internal/doctor"
 	"dekamond-otp/internal/health"
 	"dekamond-otp/internal/httpapi"
+	"dekamond-otp/internal/login"
 	"dekamond-otp/internal/metrics"
 	"dekamond-otp/internal/operator"
 	"dekamond-otp/internal/otp"
@@ -195,8 +196,9 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 		Store: numbers.Accounts(accounts, accounts.System()), Signer: tokens, Log: log, RefreshTTL: c.RefreshTTL, SignupLogsIn: c.SignupLogsIn,
 		DormantAfter: c.DormantAfter, AuditTTL: c.AuditTTL,
 	})
-	server := httpapi.New(httpapi.Options{
-		OTP:            codes,
+	server, err := httpapi.New(httpapi.Options{
+		Login:          login.New(codes, users),
+		Codes:          codes,
 		Accounts:       users,
 		Tokens:         tokens,
 		Phones:         phone.NewParser(c.DefaultRegion, slices.Collect(maps.Keys(c.OTPTestNumbers))...),
@@ -212,6 +214,9 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 		LoginPage:      loginPage(c),
 		Inbox:          inbox(c, providers),
 	})
+	if err != nil {
+		return err
+	}
 
 	internal := operator.New(operator.Options{
 		Version: version,

@@ -2,35 +2,33 @@ package httpapi
 
 import (
 	"mime"
-	"net"
-	"net/netip"
-	"regexp"
+	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/gofiber/fiber/v2"
+	"github.com/google/uuid"
 
-	"dekamond-otp/internal/account"
+	"dekamond-otp/internal/phone"
 )
 
-// A field is a string of a JSON object. A value of another type does not spoil the object: it is the
-// field that is wrong then, and the one who reads the field says so.
+// A field is a string in a JSON object. A value of another type does not make the object invalid: the handler that
+// reads the field decides what it means.
 type field struct {
 	text     string
-	present  bool
+	present  bool // and not null
 	isString bool
 }
 
-// UnmarshalJSON never fails. An optional field may as well be null.
+// UnmarshalJSON never fails. A null is treated as a missing field.
 func (f *field) UnmarshalJSON(value []byte) error {
 	f.present = jsontext.Value(value).Kind() != 'n'
 	f.isString = json.Unmarshal(value, &f.text) == nil && jsontext.Value(value).Kind() == '"'
 	return nil
 }
 
-// A flag is a field that is true or false.
+// A flag is a boolean in a JSON object.
 type flag struct{ value, isBool bool }
 
 // UnmarshalJSON never fails.
@@ -39,20 +37,8 @@ func (f *flag) UnmarshalJSON(value []byte) error {
 	return nil
 }
 
-// readSwitch reads a parameter that is true or false; without it, it is false.
-func readSwitch(c *fiber.Ctx, name string) (bool, error) {
-	if !c.Context().QueryArgs().Has(name) {
-		return false, nil
-	}
-	value := c.Query(name)
-	if value != "true" && value != "false" {
-		return false, errField
-	}
-	return value == "true", nil
-}
-
-// decode reads exactly one JSON object in UTF-8, without duplicate names, into a struct of fields and flags. Names
-// are case-sensitive; those that the struct does not have are ignored. Its only error is errJSON.
+// decode reads exactly one JSON object in UTF-8, without duplicate names, into a struct of fields and flags. Names are
+// case-sensitive; names that the struct does not have are ignored. Its only error is errJSON.
 func decode(body []byte, into any) error {
 	if jsontext.Value(body).Kind() != '{' || json.Unmarshal(body, into) != nil {
 		return errJSON
@@ -60,8 +46,8 @@ func decode(body []byte, into any) error {
 	return nil
 }
 
-// body decodes the body of a request. Its errors are errMediaType and errJSON.
-func body(c *fiber.Ctx, into any) error {
+// readBody decodes the request's body. Its errors are errMediaType and errJSON.
+func readBody(c *fiber.Ctx, into any) error {
 	mediaType, params, err := mime.ParseMediaType(c.Get(fiber.HeaderContentType))
 	if err != nil || mediaType != fiber.MIMEApplicationJSON {
 		return errMediaType
@@ -75,59 +61,61 @@ func body(c *fiber.Ctx, into any) error {
 	return decode(c.Request().Body(), into)
 }
 
-// locale is the shape of a BCP 47 language tag, such as fa, fa-IR or zh-Hant-TW.
-var locale = regexp.MustCompile(`^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}$`)
-
-// client is the address that a request comes from: the rightmost hop that is no trusted proxy.
-func (s *Server) client(c *fiber.Ctx) netip.Addr {
-	var address netip.Addr
-	if tcp, ok := c.Context().RemoteAddr().(*net.TCPAddr); ok {
-		address = tcp.AddrPort().Addr().Unmap()
+// parsePhone reads the phone in a field. Its errors are those of phone.Parser.Parse.
+func (s *Server) parsePhone(f field) (phone.Number, error) {
+	if !f.isString {
+		return phone.Number{}, phone.ErrInvalid
 	}
-	var hops []string
-	for _, line := range c.Request().Header.PeekAll(fiber.HeaderXForwardedFor) {
-		hops = append(hops, strings.Split(string(line), ",")...)
-	}
-	for i := len(hops) - 1; i >= 0 && s.trusts(address); i-- {
-		hop, ok := parseHop(strings.TrimSpace(hops[i]))
-		if !ok {
-			break
-		}
-		address = hop
-	}
-	return address
+	return s.phones.Parse(f.text)
 }
 
-func (s *Server) trusts(a netip.Addr) bool {
-	for _, p := range s.TrustedProxies {
-		if p.Contains(a) {
-			return true
-		}
+// queryBool reads a query parameter that is true or false. Defaults to false. Its error is errField.
+func queryBool(c *fiber.Ctx, name string) (bool, error) {
+	if !c.Context().QueryArgs().Has(name) {
+		return false, nil
 	}
-	return false
+	value := c.Query(name)
+	if value != "true" && value != "false" {
+		return false, errField
+	}
+	return value == "true", nil
 }
 
-// parseHop reads an address, with or without a port.
-func parseHop(hop string) (netip.Addr, bool) {
-	if withPort, err := netip.ParseAddrPort(hop); err == nil {
-		return withPort.Addr().Unmap().WithZone(""), true
+const (
+	defaultLimit = 20
+	maxLimit     = 100
+)
+
+// queryCursor reads the parameters of a page: at most limit rows, which come after the row with the identifier before
+// in the order from the newest to the oldest. A before of uuid.Nil starts at the newest. Its error is errField.
+func queryCursor(c *fiber.Ctx) (limit int, before uuid.UUID, err error) {
+	limit = defaultLimit
+	if text := c.Query("limit"); text != "" {
+		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > maxLimit {
+			return 0, uuid.Nil, errField
+		}
 	}
-	a, err := netip.ParseAddr(strings.Trim(hop, "[]"))
-	return a.Unmap().WithZone(""), err == nil
+	if cursor := c.Query("cursor"); cursor != "" {
+		if before, err = parseID(cursor); err != nil {
+			return 0, uuid.Nil, errField
+		}
+	}
+	return limit, before, nil
 }
 
-const maxUserAgent = 256 // bytes
-
-// device describes the client to the sessions.
-func (s *Server) device(c *fiber.Ctx) account.Client {
-	agent := strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return -1
-	}, strings.ToValidUTF8(c.Get(fiber.HeaderUserAgent), ""))
-	if len(agent) > maxUserAgent {
-		agent = strings.ToValidUTF8(agent[:maxUserAgent], "")
+// pathID reads the identifier in the path. Its error is errNotFound, because any other text names nothing.
+func pathID(c *fiber.Ctx) (uuid.UUID, error) {
+	id, err := parseID(c.Params("id"))
+	if err != nil {
+		return uuid.Nil, errNotFound
 	}
-	return account.Client{IP: s.client(c).String(), UserAgent: strings.Clone(agent)}
+	return id, nil
+}
+
+// parseID reads an identifier in its hyphenated form (RFC 9562 §4). uuid.Parse alone would read other forms, too.
+func parseID(text string) (uuid.UUID, error) {
+	if len(text) != len(uuid.Nil.String()) {
+		return uuid.Nil, errField
+	}
+	return uuid.Parse(text)
 }

@@ -14,26 +14,27 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// pageFiles has a folder for each page. Its index.html is the page, and the files beside it are below the page's name.
-// A large file is kept compressed, as name.gz. What is not ours is named in pages/_vendored.
+// pageFiles has a folder for each page. Its index.html is the page; the files beside it are served below the page's
+// name. A large file is kept compressed, as name.gz. The files of other projects are listed in pages/_vendored.
 //
 //go:embed pages
 var pageFiles embed.FS
 
-func init() { _ = mime.AddExtensionType(".woff2", "font/woff2") } // not every system tells
+func init() { _ = mime.AddExtensionType(".woff2", "font/woff2") } // some systems do not know it
 
-// pagePolicy lets a page load nothing and ask nobody but this service (CSP level 3).
-const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; " +
-	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+// pagePolicy allows a page to load from this service and to call it, and nothing else (CSP level 3).
+const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
+	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// A file of a page.
+// A file is one file of a page, ready to be sent.
 type file struct {
-	mediaType, tag string
-	gzip           []byte
-	plain          func() []byte
+	mediaType string
+	tag       string // an ETag
+	gzip      []byte
+	plain     func() []byte
 }
 
-// mountPage serves a page at route, and its files below /name/.
+// mountPage registers a page at route, and its files below /name/.
 func (s *Server) mountPage(route, name string) {
 	folder := "pages/" + name
 	entries, err := pageFiles.ReadDir(folder)
@@ -50,12 +51,14 @@ func (s *Server) mountPage(route, name string) {
 	}
 }
 
-// mountFile serves what a page loads, which says less in the access log than the page itself.
+// mountFile registers a file that pages load. The access log has it at the debug level, because the page itself is
+// logged already.
 func (s *Server) mountFile(route string, f *file) {
 	s.app.Get(route, f.serve)
 	s.quiet[route] = true
 }
 
+// readFile returns a file of pageFiles.
 func readFile(name string) *file {
 	text, err := fs.ReadFile(pageFiles, name)
 	if err != nil {
@@ -66,29 +69,34 @@ func readFile(name string) *file {
 	if !compressed {
 		return newFile(mediaType, text)
 	}
-	return &file{mediaType: mediaType, tag: tagOf(text), gzip: text, plain: sync.OnceValue(func() []byte { // for those few who do not take gzip
+	decompress := func() []byte { // only for clients that do not accept gzip, which are few
 		plain, err := fasthttp.AppendGunzipBytes(nil, text)
 		if err != nil {
 			panic(err)
 		}
 		return plain
-	})}
+	}
+	return &file{mediaType: mediaType, tag: tagOf(text), gzip: text, plain: sync.OnceValue(decompress)}
 }
 
+// newFile returns a file with the given text.
 func newFile(mediaType string, text []byte) *file {
 	return &file{
-		mediaType: mediaType, tag: tagOf(text), gzip: fasthttp.AppendGzipBytesLevel(nil, text, fasthttp.CompressBestCompression),
-		plain: func() []byte { return text },
+		mediaType: mediaType,
+		tag:       tagOf(text),
+		gzip:      fasthttp.AppendGzipBytesLevel(nil, text, fasthttp.CompressBestCompression),
+		plain:     func() []byte { return text },
 	}
 }
 
-// tagOf is weak, because it is the same for the file compressed and not (RFC 9110 §8.8.1).
+// tagOf returns an ETag of the text. It is weak, because the compressed and the plain form share it (RFC 9110 §8.8.1).
 func tagOf(text []byte) string {
 	sum := sha256.Sum256(text)
 	return `W/"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 }
 
-// serve answers with the file, which a browser keeps and asks after each time.
+// serve answers with the file, or with 304 if the browser has it already. Browsers keep the file and ask each time
+// whether it is still the same.
 func (f *file) serve(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderCacheControl, "no-cache")
 	c.Set(fiber.HeaderETag, f.tag)
@@ -99,7 +107,7 @@ func (f *file) serve(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderContentType, f.mediaType)
 	c.Set(fiber.HeaderContentSecurityPolicy, pagePolicy)
 	c.Set(fiber.HeaderReferrerPolicy, "no-referrer")
-	if c.AcceptsEncodings("identity", "gzip") == "gzip" { // the first where the client does not say
+	if c.AcceptsEncodings("identity", "gzip") == "gzip" { // the first one if the client names none
 		c.Set(fiber.HeaderContentEncoding, "gzip")
 		return c.Send(f.gzip)
 	}

@@ -11,8 +11,9 @@ import (
 	"dekamond-otp/internal/trace"
 )
 
-// taken gives a context in the trace that the headers name. Two traceparents name none (W3C Trace Context §3.2).
-func taken(ctx context.Context, h *fasthttp.RequestHeader) context.Context {
+// withTrace returns a context in the trace that the headers name. More than one traceparent is none (W3C Trace Context
+// §3.2).
+func withTrace(ctx context.Context, h *fasthttp.RequestHeader) context.Context {
 	parents := h.PeekAll("Traceparent")
 	if len(parents) != 1 {
 		return ctx
@@ -21,15 +22,16 @@ func taken(ctx context.Context, h *fasthttp.RequestHeader) context.Context {
 	return trace.With(ctx, parent, string(bytes.Join(h.PeekAll("Tracestate"), []byte(","))))
 }
 
-// span begins the span of a request. Those who only ask whether the service is well have none.
-func (s *Server) span(ctx context.Context, c *fiber.Ctx) (context.Context, trace.Span) {
+// startSpan starts the span of a request. Health checks have none.
+func (s *Server) startSpan(ctx context.Context, c *fiber.Ctx) (context.Context, trace.Span) {
 	if path := c.Path(); path == "/healthz" || path == "/readyz" {
 		return ctx, trace.Span{}
 	}
-	return s.Tracer.Start(ctx, trace.Server, "request")
+	return s.tracer.Start(ctx, trace.Server, "request")
 }
 
-// describe says what the request was: the route, but nothing of what its address or body held.
+// describe names the span and sets its attributes. They hold the route and the status, but nothing of the request's URL
+// or body.
 func describe(span trace.Span, c *fiber.Ctx, route string) {
 	if !span.Wanted() {
 		return

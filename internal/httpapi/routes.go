@@ -1,0 +1,67 @@
+package httpapi
+
+import (
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/cors"
+)
+
+// mount registers all routes but those of the login page.
+func (s *Server) mount() {
+	app := s.app
+
+	// Login by code. See login.go.
+	app.Post("/otp/request", s.request)
+	app.Get("/otp/status", s.status)
+	app.Post("/otp/verify", s.verify)
+	app.Post("/token/refresh", s.refresh)
+
+	// With an access token. See me.go.
+	app.Post("/logout", s.logOut)
+	app.Get("/me", s.me)
+	app.Delete("/me", s.deleteMe)
+	app.Get("/me/sessions", s.mySessions)
+	app.Delete("/me/sessions/:id", s.endMySession)
+	app.Post("/me/phone/request", s.requestPhone)
+	app.Post("/me/phone/verify", s.verifyPhone)
+
+	// With an admin key. See admin.go and audit.go.
+	if len(s.adminKeys) > 0 {
+		app.Get("/users", s.requireAdmin, s.users)
+		app.Get("/users/:id", s.requireAdmin, s.user)
+		app.Patch("/users/:id", s.requireAdmin, s.patchUser)
+		app.Delete("/users/:id", s.requireAdmin, s.deleteUser)
+		app.Get("/users/:id/sessions", s.requireAdmin, s.userSessions)
+		app.Delete("/users/:id/sessions", s.requireAdmin, s.endUserSessions)
+		app.Get("/audit", s.requireAdmin, s.audit)
+	}
+
+	// Delivery reports of providers, which call with either method. See hook.go.
+	for _, method := range []string{fiber.MethodGet, fiber.MethodPost} {
+		app.Add(method, "/hooks/:provider", s.hook)
+		app.Add(method, "/hooks/:provider/:secret", s.hook)
+	}
+
+	// About the service itself. See operation.go, page.go and dev.go.
+	app.Get("/.well-known/jwks.json", s.keySet)
+	app.Get("/healthz", s.alive)
+	app.Get("/readyz", s.ready)
+	app.Get("/openapi.yaml", s.document)
+	s.mountPage("/docs", "docs")
+	if s.inbox != nil {
+		app.Get(devPath, s.devMessages)
+	}
+}
+
+// crossOrigin lets pages of the given origins call the service, but for /dev/messages.
+func crossOrigin(origins []string) fiber.Handler {
+	return cors.New(cors.Config{
+		Next:          func(c *fiber.Ctx) bool { return c.Path() == devPath },
+		AllowOrigins:  strings.Join(origins, ","),
+		AllowMethods:  "GET,POST,PATCH,DELETE",
+		AllowHeaders:  "Authorization,Content-Type,Traceparent,Tracestate",
+		ExposeHeaders: "Retry-After,X-Request-ID",
+		MaxAge:        600,
+	})
+}

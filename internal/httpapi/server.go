@@ -1,0 +1,213 @@
+// Package httpapi owns the HTTP interface: routes, what a request may hold, and the form of every answer. It knows
+// Fiber and the services; it knows neither Redis nor SQL.
+//
+// A handler reads, calls a service and writes, and returns its error. Only the error handler turns errors into answers,
+// by the table in problem.go, and only it logs failures. The text of a request is parsed into values before it is
+// passed on: no text of a stranger reaches a log, another person's answer, a key or a statement as it is.
+package httpapi
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/google/uuid"
+	"github.com/valyala/fasthttp"
+
+	"dekamond-otp/internal/account"
+	"dekamond-otp/internal/login"
+	"dekamond-otp/internal/otp"
+	"dekamond-otp/internal/phone"
+	"dekamond-otp/internal/trace"
+)
+
+const (
+	readTimeout   = 5 * time.Second  // of a whole request
+	answerTimeout = 9 * time.Second  // of a handler; shorter than writeTimeout, so that its answer is still written
+	writeTimeout  = 10 * time.Second // of a whole answer
+	idleTimeout   = 30 * time.Second // of a connection between two requests
+	maxHeader     = 4 << 10          // bytes
+	maxBody       = 2 << 10          // bytes
+)
+
+// Tokens checks access tokens and publishes the keys to check them with.
+type Tokens interface {
+	// Verify returns the user and the session of a valid token. Its error is token.ErrInvalid.
+	Verify(token string) (user, session uuid.UUID, err error)
+	// Published returns the JWK set and how long it may be cached. It returns ok = false if no key is public.
+	Published() (keySet []byte, maxAge time.Duration, ok bool)
+}
+
+// A Hook reads the delivery reports of a provider. Its errors are otp.ErrForged and otp.ErrCallback.
+type Hook interface {
+	Read(c otp.Callback) ([]otp.Report, error)
+}
+
+// A Check is a dependency that has to answer before the service is ready.
+type Check struct {
+	Name string
+	Ping func(context.Context) error
+}
+
+// Metrics counts answers.
+type Metrics interface {
+	// ObserveRequest counts a request and its duration. The route is a pattern, or "none" for a request without one.
+	ObserveRequest(method, route string, status int, took time.Duration)
+	// CountProblem counts a problem by its code.
+	CountProblem(route, code string)
+}
+
+// Options are the inputs of New. The first seven fields are required.
+type Options struct {
+	Login    *login.Service
+	Codes    *otp.Service
+	Accounts *account.Service
+	Tokens   Tokens
+	Phones   *phone.Parser
+	Log      *slog.Logger
+	Metrics  Metrics
+
+	Tracer         *trace.Tracer   // Defaults to no spans.
+	Checks         []Check         // Defaults to a service that is ready as long as it runs.
+	Hooks          map[string]Hook // By the name of the provider.
+	PublicURL      string          // The base of the hooks' URLs as providers call them, without a slash at the end.
+	AdminKeys      []string        // Defaults to none, which turns the admin calls off.
+	TrustedProxies []netip.Prefix  // Proxies whose X-Forwarded-For is believed.
+	CORSOrigins    []string        // scheme://host[:port], or "*". Defaults to none.
+	LoginPage      *LoginPage      // Defaults to no login page.
+
+	// Inbox yields the messages that the console provider has shown, the newest first, and when they were sent.
+	// Defaults to nil, which turns /dev/messages off.
+	Inbox iter.Seq2[otp.Message, time.Time]
+}
+
+// check returns an error that names the required fields that are missing.
+func (o *Options) check() error {
+	var errs []error
+	for _, field := range []struct {
+		name    string
+		missing bool
+	}{
+		{"Login", o.Login == nil},
+		{"Codes", o.Codes == nil},
+		{"Accounts", o.Accounts == nil},
+		{"Tokens", o.Tokens == nil},
+		{"Phones", o.Phones == nil},
+		{"Log", o.Log == nil},
+		{"Metrics", o.Metrics == nil},
+	} {
+		if field.missing {
+			errs = append(errs, fmt.Errorf("httpapi: Options.%s is missing", field.name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// A Server answers HTTP requests.
+type Server struct {
+	app            *fiber.App
+	login          *login.Service
+	codes          *otp.Service
+	accounts       *account.Service
+	tokens         Tokens
+	phones         *phone.Parser
+	log            *slog.Logger
+	metrics        Metrics
+	tracer         *trace.Tracer
+	checks         []Check
+	hooks          map[string]Hook
+	publicURL      string
+	adminKeys      []adminKey
+	trustedProxies []netip.Prefix
+	inbox          iter.Seq2[otp.Message, time.Time]
+	quiet          map[string]bool // the routes that the access log has at the debug level
+	stopping       atomic.Bool     // set by Shutdown
+}
+
+// New returns a Server. It fails if a required option is missing.
+func New(o Options) (*Server, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	s := &Server{
+		login:          o.Login,
+		codes:          o.Codes,
+		accounts:       o.Accounts,
+		tokens:         o.Tokens,
+		phones:         o.Phones,
+		log:            o.Log,
+		metrics:        o.Metrics,
+		tracer:         o.Tracer,
+		checks:         o.Checks,
+		hooks:          o.Hooks,
+		publicURL:      o.PublicURL,
+		trustedProxies: o.TrustedProxies,
+		inbox:          o.Inbox,
+		quiet:          map[string]bool{"/healthz": true, "/readyz": true, devPath: true},
+	}
+	for _, k := range o.AdminKeys {
+		s.adminKeys = append(s.adminKeys, sha256.Sum256([]byte(k)))
+	}
+	s.app = newApp(s.fail)
+	s.app.Use(s.around)
+	if len(o.CORSOrigins) > 0 {
+		s.app.Use(crossOrigin(o.CORSOrigins))
+	}
+	s.mount()
+	if o.LoginPage != nil {
+		s.mountLogin(*o.LoginPage)
+	}
+	return s, nil
+}
+
+// newApp returns a Fiber app with the limits of this service, whose failures are all answered by the error handler.
+func newApp(onError fiber.ErrorHandler) *fiber.App {
+	app := fiber.New(fiber.Config{
+		DisableStartupMessage:        true,
+		CaseSensitive:                true,
+		StrictRouting:                true,
+		DisablePreParseMultipartForm: true,
+		ReadTimeout:                  readTimeout,
+		WriteTimeout:                 writeTimeout,
+		IdleTimeout:                  idleTimeout,
+		ReadBufferSize:               maxHeader,
+		BodyLimit:                    maxBody,
+		ErrorHandler:                 onError,
+	})
+	server := app.Server()
+	server.Logger = discard{}
+	handler := server.Handler
+	server.Handler = func(c *fasthttp.RequestCtx) {
+		// Fiber answers an unknown method by itself. TRACE, which is known and which no route has, goes to the error
+		// handler.
+		if !slices.Contains(fiber.DefaultMethods, string(c.Method())) {
+			c.Request.Header.SetMethod(fiber.MethodTrace)
+		}
+		handler(c)
+	}
+	return app
+}
+
+// discard drops the log lines of fasthttp, because they quote requests.
+type discard struct{}
+
+func (discard) Printf(string, ...any) {}
+
+// Serve answers requests until Shutdown, and then returns nil.
+func (s *Server) Serve(l net.Listener) error { return s.app.Listener(l) }
+
+// Shutdown makes the server not ready, accepts no new connections, and waits until every request in flight is answered
+// or ctx is done.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.stopping.Store(true)
+	return s.app.ShutdownWithContext(ctx)
+}
