@@ -1,22 +1,24 @@
 // Package redisstore keeps challenges, limits and queued messages in Redis. It owns the keys, the scripts and the
-// connection; what a challenge means belongs to package otp.
+// connection. What a challenge means belongs to package otp.
 //
-// Each decision is one Lua script, so that it is atomic and takes one round trip. The phones are in partitions, each
-// with an outbox: all keys of one share a hash tag and with it a slot. An address is in a slot of its own: on a single
-// Redis the script takes its key too; on a cluster the address is asked first and given its send back on a refusal.
+// Each decision is one Lua script, so that it is atomic and takes one round trip. The phones are divided into
+// partitions, each with an outbox. All keys of a partition share a hash tag, so that a cluster keeps them in one slot.
+// An address has a slot of its own: on a single Redis the script takes its key too; on a cluster the send is counted
+// against the address first, and refunded if the request is refused.
 //
-//	otp:{n}:phone:code          hash    the challenge: id, digest, tries, send, sent, receipts, last, provider, and of
-//	                                    each message state:send and reported:send             lives Policy.TTL
+//	otp:{n}:phone:code          hash    the challenge: id, digest, tries, send, sent, receipts, last, provider, and
+//	                                    state:send and reported:send of each message          lives Policy.TTL
 //	otp:{n}:phone:code:…        hash    the same for another purpose than a login
 //	otp:{n}:phone:sends         list    times of the messages to the phone                    lives the limit's window
-//	otp:{n}:phone:wrong         list    times of the wrong tries at the phone's codes         lives a day
-//	otp:{n}:outbox              stream  messages on their way: key, id, send, time, receipt, letter
-//	otp:{address}:sends         list    times of the messages asked for from the address      lives the limit's window
-//	otp:report:{provider:id}    string  where a provider's last word on a message belongs     lives an hour
-//	otp:numbers:2026-11-24T10   hash    what each copy counted in that hour                  lives 49 hours
+//	otp:{n}:phone:wrong         list    times of the phone's wrong attempts                   lives a day
+//	otp:{n}:outbox              stream  queued messages: key, id, send, time, receipt, letter
+//	otp:{address}:sends         list    times of the messages that the address requested      lives the limit's window
+//	otp:report:{provider:id}    string  the message to which a provider's report belongs      lives an hour
+//	otp:numbers:2026-11-24T10   hash    what each copy counted in that hour                   lives 49 hours
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -35,8 +37,8 @@ import (
 )
 
 const (
-	roundTrip = 300 * time.Millisecond // of a call, and of opening a connection
-	queue     = time.Second            // waiting for a connection while all are in use
+	roundTrip = 300 * time.Millisecond // of a call, and to open a connection
+	poolWait  = time.Second            // for a connection while all are in use
 )
 
 // Modes of a Redis.
@@ -51,23 +53,28 @@ type Options struct {
 	URL    string // redis:// or rediss://, with several hosts separated by commas for Cluster and Sentinel
 	Mode   string // Single, Cluster or Sentinel
 	Master string // the name of the master, for Sentinel
+	Prefix string // of every key; defaults to otp:
 }
+
+const defaultPrefix = "otp:"
 
 // A Client is a connection to Redis. It is safe for use by many goroutines.
 type Client struct {
 	redis   redis.UniversalClient
+	prefix  string        // of every key
 	timeout time.Duration // of a call
 	cluster bool
 	stop    func()
 
 	options *redis.UniversalOptions           // nil: embedded
-	shown   *atomic.Pointer[x509.Certificate] // the last that a server has shown
+	shown   *atomic.Pointer[x509.Certificate] // the last one that a server has presented
 }
 
-// Open gives a client. It opens no connection; Ping does.
+// Open returns a Client. It does not connect; Ping does.
 //
-// A script is never sent again after its reply was lost, because it may have counted already. The cluster
-// client alone repeats a call after a broken connection: then a send is still counted once, a wrong try twice.
+// A script is not sent again after its reply was lost, because it may have counted already. The exception is the
+// cluster client, which repeats a call after a broken connection. A send is still counted once then, but a wrong attempt
+// may be counted twice.
 func Open(o Options) (*Client, error) {
 	u, hosts, err := parse(o.URL)
 	if err != nil {
@@ -75,30 +82,50 @@ func Open(o Options) (*Client, error) {
 	}
 	shown := new(atomic.Pointer[x509.Certificate])
 	if u.TLSConfig != nil {
-		u.TLSConfig.ServerName = "" // each host's own name
-		u.TLSConfig.VerifyConnection = func(s tls.ConnectionState) error { shown.Store(s.PeerCertificates[0]); return nil }
+		u.TLSConfig.ServerName = "" // each host is verified by its own name
+		u.TLSConfig.VerifyConnection = func(s tls.ConnectionState) error {
+			shown.Store(s.PeerCertificates[0])
+			return nil
+		}
 	}
-	logging.Disable() // its errors come back from the calls
-	c := &Client{timeout: queue + 2*roundTrip, cluster: o.Mode == Cluster, stop: func() {}, shown: shown}
+	logging.Disable() // the calls return the same errors
+	c := &Client{
+		prefix:  cmp.Or(o.Prefix, defaultPrefix),
+		timeout: poolWait + 2*roundTrip,
+		cluster: o.Mode == Cluster,
+		stop:    func() {},
+		shown:   shown,
+	}
 	readTimeout := roundTrip
-	if c.cluster { // the context ends a call before the client would repeat it
+	if c.cluster { // the context ends a call before the cluster client would repeat it
 		c.timeout, readTimeout = roundTrip, 2*roundTrip
 	}
 	c.options = &redis.UniversalOptions{
-		Addrs: hosts, DB: u.DB, Username: u.Username, Password: u.Password, TLSConfig: u.TLSConfig,
-		IsClusterMode: c.cluster, MasterName: o.Master,
-		Protocol: 3, DisableIdentity: true,
+		Addrs:                    hosts,
+		DB:                       u.DB,
+		Username:                 u.Username,
+		Password:                 u.Password,
+		TLSConfig:                u.TLSConfig,
+		IsClusterMode:            c.cluster,
+		MasterName:               o.Master,
+		Protocol:                 3,
+		DisableIdentity:          true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-		ContextTimeoutEnabled:    true, PoolTimeout: queue, ReadTimeout: readTimeout, WriteTimeout: readTimeout,
-		DialTimeout: roundTrip, DialerRetries: 1, MaxRetries: -1,
+		ContextTimeoutEnabled:    true,
+		PoolTimeout:              poolWait,
+		ReadTimeout:              readTimeout,
+		WriteTimeout:             readTimeout,
+		DialTimeout:              roundTrip,
+		DialerRetries:            1,
+		MaxRetries:               -1,
 	}
 	c.redis = redis.NewUniversalClient(c.options)
 	return c, nil
 }
 
-// parse reads a Redis URL with one or more hosts.
+// parse parses a Redis URL with one or more hosts.
 func parse(text string) (*redis.Options, []string, error) {
-	invalid := errors.New("redisstore: not a Redis URL") // the cause would print the password
+	invalid := errors.New("redisstore: not a Redis URL") // the cause is left out, because it would print the password
 	scheme, rest, ok := strings.Cut(text, "://")
 	if !ok {
 		return nil, nil, invalid
@@ -127,11 +154,11 @@ func parse(text string) (*redis.Options, []string, error) {
 	return options, hosts, nil
 }
 
-// StartEmbedded starts a Redis inside the process. It opens no port, keeps nothing when it ends, and its
-// clock is moved by a goroutine that Close stops.
+// StartEmbedded starts a Redis inside the process. It opens no port, and its data is lost when the process ends. Close
+// stops the goroutine that moves its clock.
 func StartEmbedded() *Client {
 	m := miniredis.NewMiniRedis()
-	const tick = 100 * time.Millisecond // the precision of its times to live
+	const tick = 100 * time.Millisecond // the precision with which its keys expire
 	ticker, done := time.NewTicker(tick), make(chan struct{})
 	go func() {
 		for last := time.Now(); ; {
@@ -146,7 +173,8 @@ func StartEmbedded() *Client {
 	}()
 	logging.Disable()
 	return &Client{
-		timeout: 5 * time.Second, // it is never away, only slow
+		prefix:  defaultPrefix,
+		timeout: 5 * time.Second, // it is always there, but may be slow
 		stop:    func() { ticker.Stop(); close(done); m.Close() },
 		redis: redis.NewUniversalClient(&redis.UniversalOptions{
 			Dialer:                   func(context.Context, string, string) (net.Conn, error) { return m.Dial() },
@@ -159,7 +187,7 @@ func StartEmbedded() *Client {
 	}
 }
 
-// Ping tells whether Redis answers.
+// Ping returns an error unless Redis answers.
 func (c *Client) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -169,7 +197,7 @@ func (c *Client) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Pool tells of the connections, and how many calls got none in time.
+// Pool returns how many connections are idle and in use, and how many calls have waited in vain for one.
 func (c *Client) Pool() (idle, used int, timeouts uint32) {
 	p := c.redis.PoolStats()
 	return int(p.IdleConns), int(p.TotalConns - p.IdleConns), p.Timeouts

@@ -3,35 +3,33 @@ package redisstore
 import (
 	"context"
 	"errors"
-	"fmt"
-	"hash/fnv"
-	"io"
-	"strings"
 	"time"
-
-	"github.com/google/uuid"
 
 	"dekamond-otp/internal/otp"
 )
 
-// errFull means that the partition's outbox holds as many messages as it may.
-var errFull = errors.New("the outbox is full")
+const (
+	// day is the window of Policy.DailyAttempts.
+	day = 24 * time.Hour
+	// outboxMax is the most messages that wait in one partition. Further requests are refused.
+	outboxMax = 4096
+)
 
-// day is the interval of Policy.DailyAttempts.
-const day = 24 * time.Hour
+// An Observer learns of each call of an otp.Store.
+type Observer interface {
+	// StartCall is called when a call begins, with its name. The function that it returns is called when the call
+	// ends, with its error.
+	StartCall(ctx context.Context, call string) (end func(error))
+}
 
-// reasons are the refusals of the scripts.
-var reasons = map[string]error{
-	"resend":  otp.ErrResendTooSoon,
-	"phone":   otp.ErrPhoneLimit,
-	"address": otp.ErrAddressLimit,
-	"daily":   otp.ErrDailyLimit,
-	"none":    otp.ErrNotLive,
-	"wrong":   otp.ErrWrong,
-	"burnt":   otp.ErrBurnt,
-	"closed":  otp.ErrClosed,
-	"lost":    otp.ErrLost,
-	"late":    otp.ErrExpired,
+// CodesOptions are the inputs of NewCodes.
+type CodesOptions struct {
+	Client *Client
+	Policy otp.Policy
+	// Partitions must be the same number in every copy. If it changes, phones move to other partitions and leave their
+	// challenges and limits behind.
+	Partitions int
+	Observer   Observer // nil: none
 }
 
 // Codes is an otp.Store.
@@ -40,166 +38,148 @@ type Codes struct {
 	scripts    scripts
 	policy     otp.Policy
 	partitions uint32
-	outboxMax  int // messages that wait in one partition; more requests are refused
+	outboxMax  int
+	observer   Observer
 }
 
 var _ otp.Store = (*Codes)(nil)
 
-// NewCodes gives the store on a connection. Every copy must have the same number of partitions: phones move when it
-// changes, and leave their challenges and limits behind.
-func NewCodes(c *Client, p otp.Policy, partitions int) *Codes {
-	return &Codes{client: c, scripts: newScripts(c), policy: p, partitions: uint32(partitions), outboxMax: 4096}
+// NewCodes returns the store of codes and messages on a connection.
+func NewCodes(o CodesOptions) *Codes {
+	return &Codes{
+		client:     o.Client,
+		scripts:    newScripts(o.Client),
+		policy:     o.Policy,
+		partitions: uint32(o.Partitions),
+		outboxMax:  outboxMax,
+		observer:   o.Observer,
+	}
+}
+
+// observe reports a call to the observer. It stands at the beginning of each method of otp.Store:
+// defer s.observe(ctx, "open")(&err).
+func (s *Codes) observe(ctx context.Context, call string) func(*error) {
+	if s.observer == nil {
+		return func(*error) {}
+	}
+	end := s.observer.StartCall(ctx, call)
+	return func(err *error) { end(*err) }
 }
 
 // Open implements otp.CodeStore.
-func (s *Codes) Open(ctx context.Context, o otp.Opening) (otp.Challenge, error) {
+func (s *Codes) Open(ctx context.Context, o otp.Opening) (_ otp.Challenge, err error) {
+	defer s.observe(ctx, "open")(&err)
 	perPhone, perAddress, resendAfter := s.policy.PerPhone, s.policy.PerAddress, s.policy.ResendAfter
 	if len(o.Letter) == 0 {
 		perPhone, perAddress, resendAfter = otp.Limit{}, otp.Limit{}, 0
 	}
-	tag := s.tag(o.Phone)
-	keys := []string{tag.code(o.Phone, o.Purpose), tag.sends(o.Phone), tag.wrong(o.Phone), tag.outbox()}
-	var taken addressReceipt
+	p := s.partition(o.Phone)
+	keys := []string{p.challenge(o.Phone, o.Purpose), p.sends(o.Phone), p.wrong(o.Phone), p.outbox()}
+	var taken receipt
 	switch {
 	case perAddress.Max == 0:
 	case s.client.cluster:
-		var err error
-		if taken, err = s.take(ctx, addressKey(o.Address), perAddress); err != nil {
+		if taken, err = s.take(ctx, s.address(o.Address), perAddress); err != nil {
 			return otp.Challenge{}, err
 		}
 	default:
-		keys = append(keys, addressKey(o.Address))
+		keys = append(keys, s.address(o.Address))
 	}
 	until := time.Now().Add(trusted)
-	reply, err := s.run(ctx, s.scripts.open, keys,
-		o.ID.String(), string(o.Digest), us(s.policy.TTL), s.policy.MaxAttempts, us(resendAfter),
+	opened, err := s.scripts.open.run(ctx, keys,
+		o.ID.String(), string(o.Digest), us(s.policy.TTL),
+		s.policy.MaxAttempts, us(resendAfter),
 		perPhone.Max, us(perPhone.Window), s.policy.DailyAttempts, us(day),
-		perAddress.Max, us(perAddress.Window), taken.String(), o.Letter, s.outboxMax, us(s.outboxLife()))
+		perAddress.Max, us(perAddress.Window),
+		taken.String(), o.Letter, s.outboxMax, us(s.outboxLife()))
+	if errors.Is(err, otp.ErrThrottled) || errors.Is(err, errFull) {
+		if err := s.refund(ctx, taken); err != nil {
+			return otp.Challenge{}, err
+		}
+	}
 	if err != nil {
 		return otp.Challenge{}, err
 	}
-	if refused(reply) {
-		if err := s.remove(ctx, taken); err != nil {
-			return otp.Challenge{}, err
-		}
-		if reply[1] == "full" {
-			return otp.Challenge{}, unavailable(errFull)
-		}
-		return otp.Challenge{}, &otp.ThrottledError{Reason: reason(reply), RetryAfter: duration(reply[2])}
-	}
-	id, err := uuid.Parse(reply[1].(string))
-	if err != nil {
-		return otp.Challenge{}, unavailable(err)
-	}
-	c := otp.Challenge{ID: id, Send: int(reply[2].(int64)), ResendIn: duration(reply[4])}
-	entry := reply[6].(string)
-	if entry == "" {
+	c := opened.challenge
+	if opened.entry == "" {
 		return c, nil
 	}
-	c.Lease = otp.Lease{ID: c.ID, Send: c.Send, Letter: o.Letter, Until: until, Ref: slip{
-		outbox: keys[3], entry: entry, lease: 1, key: keys[0],
-		time: reply[3].(string), receipt: readReceipt(otp.Receipt(reply[5].(string))),
+	c.Lease = otp.Lease{ID: c.ID, Send: c.Send, Letter: o.Letter, Until: until, Ref: leaseRef{
+		outbox:    p.outbox(),
+		entry:     opened.entry,
+		number:    1,
+		challenge: keys[0],
+		time:      opened.time,
+		receipt:   opened.receipt,
 	}}
 	return c, nil
 }
 
-// outboxLife is longer than that of any message in it.
+// outboxLife is longer than the life of any message in an outbox.
 func (s *Codes) outboxLife() time.Duration { return 2*s.policy.TTL + time.Minute }
 
 // take counts a send against an address on a cluster.
-func (s *Codes) take(ctx context.Context, key string, l otp.Limit) (addressReceipt, error) {
-	reply, err := s.run(ctx, s.scripts.take, []string{key}, l.Max, us(l.Window))
-	if err != nil {
-		return addressReceipt{}, err
-	}
-	if refused(reply) {
-		return addressReceipt{}, &otp.ThrottledError{Reason: otp.ErrAddressLimit, RetryAfter: duration(reply[1])}
-	}
-	return addressReceipt{key, reply[1].(string)}, nil
+func (s *Codes) take(ctx context.Context, address string, l otp.Limit) (receipt, error) {
+	time, err := s.scripts.take.run(ctx, []string{address}, l.Max, us(l.Window))
+	return receipt{address, time}, err
 }
 
 // Check implements otp.CodeStore.
-func (s *Codes) Check(ctx context.Context, phone otp.Pseudonym, p otp.Purpose, d otp.Digest) (otp.Match, error) {
-	tag := s.tag(phone)
-	reply, err := s.run(ctx, s.scripts.check, []string{tag.code(phone, p), tag.wrong(phone)},
+func (s *Codes) Check(
+	ctx context.Context, phone otp.Pseudonym, purpose otp.Purpose, d otp.Digest,
+) (_ otp.Match, err error) {
+	defer s.observe(ctx, "check")(&err)
+	p := s.partition(phone)
+	return s.scripts.check.run(ctx, []string{p.challenge(phone, purpose), p.wrong(phone)},
 		string(d), s.policy.MaxAttempts, s.policy.DailyAttempts, us(day))
-	if err != nil {
-		return otp.Match{}, err
-	}
-	if refused(reply) {
-		return otp.Match{}, reason(reply)
-	}
-	id, err := uuid.Parse(reply[1].(string))
-	if err != nil {
-		return otp.Match{}, unavailable(err)
-	}
-	match := otp.Match{ID: id, Provider: reply[3].(string)}
-	for line := range strings.SplitSeq(reply[2].(string), "\n") {
-		if line != "" {
-			match.Receipts = append(match.Receipts, otp.Receipt(line))
-		}
-	}
-	return match, nil
 }
 
 // Close implements otp.CodeStore.
-func (s *Codes) Close(ctx context.Context, phone otp.Pseudonym, p otp.Purpose, m otp.Match) error {
-	keys, args := []string{s.tag(phone).code(phone, p)}, []any{m.ID.String()}
-	for _, r := range m.Receipts {
-		taken := readReceipt(r)
+func (s *Codes) Close(ctx context.Context, phone otp.Pseudonym, purpose otp.Purpose, m otp.Match) (err error) {
+	defer s.observe(ctx, "close")(&err)
+	keys, args := []string{s.partition(phone).challenge(phone, purpose)}, []any{m.ID.String()}
+	for _, text := range m.Receipts {
+		r, err := parseReceipt(string(text))
+		if err != nil {
+			return unavailable(err)
+		}
 		if s.client.cluster {
-			if err := s.remove(ctx, taken); err != nil {
+			if err := s.refund(ctx, r); err != nil {
 				return err
 			}
 			continue
 		}
-		keys, args = append(keys, taken.key), append(args, taken.time)
+		keys, args = append(keys, r.key), append(args, r.time)
 	}
-	_, err := s.run(ctx, s.scripts.close, keys, args...)
+	_, err = s.scripts.close.run(ctx, keys, args...)
 	return err
 }
 
 // Status implements otp.CodeStore.
-func (s *Codes) Status(ctx context.Context, phone otp.Pseudonym, p otp.Purpose, id otp.ChallengeID, send int) (otp.Status, error) {
-	tag := s.tag(phone)
-	reply, err := s.run(ctx, s.scripts.status, []string{tag.code(phone, p), tag.sends(phone)},
-		id.String(), send, s.policy.MaxAttempts, us(s.policy.ResendAfter), s.policy.PerPhone.Max, us(s.policy.PerPhone.Window))
-	if err != nil {
-		return otp.Status{}, err
-	}
-	if refused(reply) {
-		return otp.Status{}, otp.ErrUnknown
-	}
-	return otp.Status{State: otp.State(reply[1].(string)), ResendIn: duration(reply[2])}, nil
+func (s *Codes) Status(
+	ctx context.Context, phone otp.Pseudonym, purpose otp.Purpose, id otp.ChallengeID, send int,
+) (_ otp.Status, err error) {
+	defer s.observe(ctx, "status")(&err)
+	p := s.partition(phone)
+	return s.scripts.status.run(ctx, []string{p.challenge(phone, purpose), p.sends(phone)},
+		id.String(), send, s.policy.MaxAttempts,
+		us(s.policy.ResendAfter), s.policy.PerPhone.Max, us(s.policy.PerPhone.Window))
 }
 
 // Forget implements otp.CodeStore.
-func (s *Codes) Forget(ctx context.Context, phone otp.Pseudonym) error {
+func (s *Codes) Forget(ctx context.Context, phone otp.Pseudonym) (err error) {
+	defer s.observe(ctx, "forget")(&err)
 	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
 	defer cancel()
-	tag := s.tag(phone)
-	if err := s.client.redis.Del(ctx, tag.code(phone, otp.ForLogin), tag.wrong(phone)).Err(); err != nil {
+	p := s.partition(phone)
+	if err := s.client.redis.Del(ctx, p.challenge(phone, otp.ForLogin), p.wrong(phone)).Err(); err != nil {
 		return unavailable(err)
 	}
 	return nil
 }
 
-// An addressReceipt is one send in an address's window. The zero addressReceipt is none.
-type addressReceipt struct{ key, time string }
-
-func (r addressReceipt) String() string {
-	if r.key == "" {
-		return ""
-	}
-	return r.key + " " + r.time
-}
-
-func readReceipt(r otp.Receipt) addressReceipt {
-	key, time, _ := strings.Cut(string(r), " ")
-	return addressReceipt{key, time}
-}
-
-func (s *Codes) remove(ctx context.Context, r addressReceipt) error {
+// refund removes a send from an address's list. It is for a cluster only: elsewhere the scripts do it.
+func (s *Codes) refund(ctx context.Context, r receipt) error {
 	if r.key == "" {
 		return nil
 	}
@@ -211,48 +191,4 @@ func (s *Codes) remove(ctx context.Context, r addressReceipt) error {
 	return nil
 }
 
-func (s *Codes) run(ctx context.Context, script *script, keys []string, args ...any) ([]any, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, unavailable(err)
-	}
-	reply, err := script.run(ctx, keys, args...)
-	if err != nil {
-		return nil, unavailable(err)
-	}
-	values, _ := reply.([]any)
-	return values, nil
-}
-
-func refused(reply []any) bool      { return reply[0].(int64) == 0 }
-func reason(reply []any) error      { return reasons[reply[1].(string)] }
-func us(d time.Duration) int64      { return d.Microseconds() }
-func duration(us any) time.Duration { return time.Duration(us.(int64)) * time.Microsecond }
-func unavailable(err error) error   { return fmt.Errorf("%w: redis: %w", otp.ErrUnavailable, err) }
-
-// prefix begins every key. Tests that share a Redis with running services have one of their own.
-var prefix = "otp:"
-
-// A tag begins the keys of a partition of the phones and puts them into one slot.
-type tag string
-
-func (s *Codes) tag(phone otp.Pseudonym) tag {
-	h := fnv.New32a()
-	_, _ = io.WriteString(h, string(phone))
-	return partition(h.Sum32() % s.partitions)
-}
-
-func partition(n uint32) tag { return tag(fmt.Sprintf("%s{%d}:", prefix, n)) }
-
-func (t tag) outbox() string                   { return string(t) + "outbox" }
-func (t tag) sends(phone otp.Pseudonym) string { return string(t) + string(phone) + ":sends" }
-func (t tag) wrong(phone otp.Pseudonym) string { return string(t) + string(phone) + ":wrong" }
-
-func (t tag) code(phone otp.Pseudonym, p otp.Purpose) string {
-	key := string(t) + string(phone) + ":code"
-	if p != otp.ForLogin {
-		key += ":" + string(p)
-	}
-	return key
-}
-
-func addressKey(address otp.Pseudonym) string { return prefix + "{" + string(address) + "}:sends" }
+func us(d time.Duration) int64 { return d.Microseconds() }

@@ -10,17 +10,17 @@ import (
 // historyLife is longer than the two days that the operator's page shows.
 const historyLife = 49 * time.Hour
 
-// History is an operator.HistoryStore: what each copy has counted, by the hour.
+// History is an operator.HistoryStore. It keeps what each copy of the service has counted, by the hour.
 type History struct{ client *Client }
 
-// NewHistory gives the shelf on a connection.
+// NewHistory returns the History on a connection.
 func NewHistory(c *Client) *History { return &History{c} }
 
-// Put replaces what the copy has in that hour.
+// Put replaces what the copy has counted in that hour.
 func (s *History) Put(ctx context.Context, hour time.Time, copyID string, value []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
 	defer cancel()
-	key := historyKey(hour)
+	key := s.key(hour)
 	_, err := s.client.redis.TxPipelined(ctx, func(p redis.Pipeliner) error {
 		p.HSet(ctx, key, copyID, value)
 		p.Expire(ctx, key, historyLife)
@@ -29,14 +29,14 @@ func (s *History) Put(ctx context.Context, hour time.Time, copyID string, value 
 	return err
 }
 
-// All gives what the copies have in each of the hours, by their ids.
+// All returns for each of the hours what the copies have counted, by the copy's identifier.
 func (s *History) All(ctx context.Context, hours []time.Time) ([]map[string][]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
 	defer cancel()
 	var replies []*redis.MapStringStringCmd
 	if _, err := s.client.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, hour := range hours {
-			replies = append(replies, p.HGetAll(ctx, historyKey(hour)))
+			replies = append(replies, p.HGetAll(ctx, s.key(hour)))
 		}
 		return nil
 	}); err != nil {
@@ -52,6 +52,6 @@ func (s *History) All(ctx context.Context, hours []time.Time) ([]map[string][]by
 	return all, nil
 }
 
-func historyKey(hour time.Time) string {
-	return prefix + "numbers:" + hour.UTC().Format("2006-01-02T15")
+func (s *History) key(hour time.Time) string {
+	return s.client.prefix + "numbers:" + hour.UTC().Format("2006-01-02T15")
 }

@@ -9,32 +9,36 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 
 	"dekamond-otp/internal/otp"
 )
 
 const (
-	abandoned = 6 * time.Second // after which a message that nobody has held again may be claimed
-	trusted   = 4 * time.Second // of that, by the clock of the one who holds it
-	reportFor = time.Hour       // that a provider has for its last word on a message
+	// abandoned is how long a lease lasts after it was granted or renewed, by the clock of Redis. Then another courier
+	// may claim the message.
+	abandoned = 6 * time.Second
+	// How long a holder may rely on its lease, by its own clock; shorter than abandoned, to allow for delay.
+	trusted = 4 * time.Second
+	// reportFor is how long after a message was sent a provider's report on it is accepted.
+	reportFor = time.Hour
 )
 
-// A slip says where a message waits, and by which right its holder settles it. It is the Parcel's Slip.
-type slip struct {
+// A leaseRef is the Ref of an otp.Lease: where the message waits, and the right of the holder to settle it.
+type leaseRef struct {
 	outbox, entry string
-	lease         int64
-	key           string // the challenge
+	number        int64  // of the lease, from 1
+	challenge     string // the key
 	time          string // of the send
-	receipt       addressReceipt
+	receipt       receipt
 }
 
-// outboxes are the streams of all partitions, in an order of chance, as one call can reach them.
+// outboxes returns the outboxes of all partitions, divided into what one call can reach. Their order is random, so that
+// couriers do not all claim from the same partition first.
 func (s *Codes) outboxes() (calls [][]string) {
 	var all []string
 	for _, n := range rand.Perm(int(s.partitions)) {
-		all = append(all, partition(uint32(n)).outbox())
+		all = append(all, s.numbered(uint32(n)).outbox())
 	}
 	if !s.client.cluster {
 		return [][]string{all}
@@ -46,47 +50,121 @@ func (s *Codes) outboxes() (calls [][]string) {
 }
 
 // Claim implements otp.Outbox.
-func (s *Codes) Claim(ctx context.Context, n int) (parcels []otp.Lease, err error) {
+func (s *Codes) Claim(ctx context.Context, n int) (leases []otp.Lease, err error) {
+	defer s.observe(ctx, "claim")(&err)
 	for _, outboxes := range s.outboxes() {
-		if n == len(parcels) {
+		if n == len(leases) {
 			break
 		}
 		until := time.Now().Add(trusted)
-		reply, err := s.run(ctx, s.scripts.claim, outboxes, abandoned.Milliseconds(), n-len(parcels), s.policy.MaxAttempts, us(s.outboxLife()), us(s.policy.TTL))
-		if err != nil {
-			return parcels, err
+		claimed, err := s.scripts.claim.run(ctx, outboxes,
+			abandoned.Milliseconds(), n-len(leases), s.policy.MaxAttempts, us(s.outboxLife()), us(s.policy.TTL))
+		for _, l := range claimed {
+			l.Until = until
+			leases = append(leases, l)
 		}
-		for _, claimed := range reply {
-			c := claimed.([]any)
-			text := func(i int) string { return c[i].(string) }
-			id, idErr := uuid.Parse(text(4))
-			send, sendErr := strconv.Atoi(text(5))
-			if idErr != nil || sendErr != nil {
-				return parcels, unavailable(fmt.Errorf("an entry of %s is unreadable", outboxes[c[0].(int64)-1]))
-			}
-			slip := slip{
-				outbox: outboxes[c[0].(int64)-1], entry: text(1), lease: c[2].(int64), key: text(3),
-				time: text(6), receipt: readReceipt(otp.Receipt(text(7))),
-			}
-			parcels = append(parcels, otp.Lease{ID: id, Send: send, Letter: []byte(text(8)), Until: until, Expired: text(9) == "late", Ref: slip})
+		if err != nil {
+			return leases, err
 		}
 	}
-	return parcels, nil
+	return leases, nil
 }
 
-// Backlog tells how many messages are queued or in hand, over all partitions, and how old the oldest is.
+// Renew implements otp.Outbox.
+func (s *Codes) Renew(ctx context.Context, l otp.Lease) (until time.Time, err error) {
+	defer s.observe(ctx, "hold")(&err)
+	ref, ok := l.Ref.(leaseRef)
+	if !ok {
+		return time.Time{}, otp.ErrLost
+	}
+	until = time.Now().Add(trusted)
+	_, err = s.scripts.renew.run(ctx, []string{ref.outbox, ref.challenge},
+		ref.entry, ref.number, l.ID.String(), s.policy.MaxAttempts, ref.time, us(s.policy.TTL))
+	return until, err
+}
+
+// Settle implements otp.Outbox.
+func (s *Codes) Settle(ctx context.Context, l otp.Lease, o otp.Outcome) (err error) {
+	defer s.observe(ctx, "settle")(&err)
+	ref, ok := l.Ref.(leaseRef)
+	if !ok {
+		return otp.ErrLost
+	}
+	if o.ID != "" {
+		s.awaitReport(ctx, l, ref, o)
+	}
+	keys, refund := []string{ref.outbox, ref.challenge, sendsOf(ref.challenge)}, ""
+	if o.Refund {
+		refund = ref.time
+		if ref.receipt.key != "" && !s.client.cluster {
+			keys = append(keys, ref.receipt.key)
+		}
+	}
+	_, err = s.scripts.settle.run(ctx, keys,
+		ref.entry, ref.number, l.ID.String(), l.Send, string(o.State), o.Provider, refund)
+	if err == nil && o.Refund && s.client.cluster {
+		err = s.refund(ctx, ref.receipt)
+	}
+	return err
+}
+
+// awaitReport keeps where a provider's report on the message belongs. If that fails, the report is lost; the message
+// must be settled nevertheless, or it would be sent again.
+func (s *Codes) awaitReport(ctx context.Context, l otp.Lease, ref leaseRef, o otp.Outcome) {
+	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
+	defer cancel()
+	where := fmt.Sprintf("%s %s %d %s", ref.challenge, l.ID, l.Send, o.Region)
+	s.client.redis.Set(ctx, s.handoff(o.Handoff), where, reportFor)
+}
+
+// Report implements otp.Outbox.
+func (s *Codes) Report(ctx context.Context, h otp.Handoff, delivered bool) (message, region string, err error) {
+	defer s.observe(ctx, "report")(&err)
+	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
+	defer cancel()
+	where, err := s.client.redis.Get(ctx, s.handoff(h)).Result()
+	if errors.Is(err, redis.Nil) {
+		return "", "", otp.ErrUnknown
+	}
+	if err != nil {
+		return "", "", unavailable(err)
+	}
+	f := strings.Split(where, " ") // as awaitReport wrote it
+	if len(f) != 4 {
+		return "", "", otp.ErrUnknown
+	}
+	challenge, id, send, region := f[0], f[1], f[2], f[3]
+	state := otp.Failed
+	if delivered {
+		state = otp.Delivered
+	}
+	if _, err := s.scripts.report.run(ctx, []string{challenge}, id, send, string(state)); err != nil {
+		return "", "", err
+	}
+	// The key is removed last, so that a provider can repeat a report that failed.
+	removed, err := s.client.redis.Del(ctx, s.handoff(h)).Result()
+	if err != nil {
+		return "", "", unavailable(err)
+	}
+	if removed == 0 {
+		return "", "", otp.ErrUnknown
+	}
+	return id + "-" + send, region, nil
+}
+
+// Backlog returns how many messages wait or are being delivered, over all partitions, and the age of the oldest.
 func (s *Codes) Backlog(ctx context.Context) (messages int, oldest time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
 	defer cancel()
-	var lengths []*redis.IntCmd
-	var firsts []*redis.XMessageSliceCmd
 	now, err := s.client.redis.Time(ctx).Result()
 	if err != nil {
 		return 0, 0, unavailable(err)
 	}
+	var lengths []*redis.IntCmd
+	var firsts []*redis.XMessageSliceCmd
 	if _, err := s.client.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for n := range s.partitions {
-			outbox := partition(n).outbox()
+			outbox := s.numbered(n).outbox()
 			lengths = append(lengths, p.XLen(ctx, outbox))
 			firsts = append(firsts, p.XRangeN(ctx, outbox, "-", "+", 1))
 		}
@@ -97,92 +175,11 @@ func (s *Codes) Backlog(ctx context.Context) (messages int, oldest time.Duration
 	for i := range lengths {
 		messages += int(lengths[i].Val())
 		for _, first := range firsts[i].Val() {
-			ms, _, _ := strings.Cut(first.ID, "-") // an entry's identifier begins with its time
+			ms, _, _ := strings.Cut(first.ID, "-") // the identifier of an entry begins with its time
 			if at, err := strconv.ParseInt(ms, 10, 64); err == nil {
 				oldest = max(oldest, now.Sub(time.UnixMilli(at)))
 			}
 		}
 	}
 	return messages, oldest, nil
-}
-
-// Hold implements otp.Outbox.
-func (s *Codes) Renew(ctx context.Context, p otp.Lease) (until time.Time, err error) {
-	slip, ok := p.Ref.(slip)
-	if !ok {
-		return time.Time{}, otp.ErrLost
-	}
-	until = time.Now().Add(trusted)
-	reply, err := s.run(ctx, s.scripts.hold, []string{slip.outbox, slip.key},
-		slip.entry, slip.lease, p.ID.String(), s.policy.MaxAttempts, slip.time, us(s.policy.TTL))
-	if err == nil && refused(reply) {
-		err = reason(reply)
-	}
-	return until, err
-}
-
-// Settle implements otp.Outbox.
-func (s *Codes) Settle(ctx context.Context, p otp.Lease, o otp.Outcome) error {
-	slip, ok := p.Ref.(slip)
-	if !ok {
-		return otp.ErrLost
-	}
-	if o.ID != "" {
-		ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
-		defer cancel()
-		// Where this fails, the report is lost. The message must be settled all the same, or it would be sent again.
-		s.client.redis.Set(ctx, reportKey(o.Handoff), fmt.Sprintf("%s %s %d %s", slip.key, p.ID, p.Send, o.Region), reportFor)
-	}
-	phone, _, _ := strings.Cut(slip.key, ":code")
-	keys, back := []string{slip.outbox, slip.key, phone + ":sends"}, ""
-	if o.Refund {
-		back = slip.time
-		if slip.receipt.key != "" && !s.client.cluster {
-			keys = append(keys, slip.receipt.key)
-		}
-	}
-	reply, err := s.run(ctx, s.scripts.settle, keys, slip.entry, slip.lease, p.ID.String(), p.Send, string(o.State), o.Provider, back)
-	switch {
-	case err != nil:
-		return err
-	case refused(reply):
-		return reason(reply)
-	case o.Refund && s.client.cluster:
-		return s.remove(ctx, slip.receipt)
-	}
-	return nil
-}
-
-func reportKey(c otp.Handoff) string { return prefix + "report:{" + c.Provider + ":" + c.ID + "}" }
-
-// Report implements otp.Outbox.
-func (s *Codes) Report(ctx context.Context, c otp.Handoff, delivered bool) (message, region string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
-	defer cancel()
-	text, err := s.client.redis.Get(ctx, reportKey(c)).Result()
-	if errors.Is(err, redis.Nil) {
-		return "", "", otp.ErrUnknown
-	}
-	if err != nil {
-		return "", "", unavailable(err)
-	}
-	f := strings.Split(text, " ")
-	if len(f) != 4 {
-		return "", "", otp.ErrUnknown
-	}
-	state := otp.Failed
-	if delivered {
-		state = otp.Delivered
-	}
-	if _, err := s.run(ctx, s.scripts.report, f[:1], f[1], f[2], string(state)); err != nil {
-		return "", "", err
-	}
-	first, err := s.client.redis.Del(ctx, reportKey(c)).Result() // last, so that a provider may call again after a failure
-	if err != nil {
-		return "", "", unavailable(err)
-	}
-	if first == 0 {
-		return "", "", otp.ErrUnknown
-	}
-	return f[1] + "-" + f[2], f[3], nil
 }

@@ -3,180 +3,84 @@ package redisstore
 import (
 	"context"
 	"embed"
-	"errors"
 	"fmt"
-	"slices"
-	"strings"
-	"sync"
-	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"dekamond-otp/internal/otp"
 )
 
 //go:embed lua/*.lua
 var luaFiles embed.FS
 
-const (
-	maxBatch = 32 // calls in a round trip, which keeps Redis busy for about a millisecond
-	maxTrips = 2  // at the same time: Redis decides one batch while the next is on its way
-)
-
-// scripts are those of a connection.
-type scripts struct{ open, take, check, close, claim, hold, settle, status, report *script }
+// scripts are the scripts of one connection. The type of each is that of its decoded reply.
+type scripts struct {
+	open   script[opened]
+	take   script[string]
+	check  script[otp.Match]
+	close  script[nothing]
+	claim  script[[]otp.Lease]
+	renew  script[nothing]
+	settle script[nothing]
+	status script[otp.Status]
+	report script[nothing]
+}
 
 func newScripts(c *Client) scripts {
 	return scripts{
-		open: newScript(c, "open"), take: newScript(c, "take"), check: newScript(c, "check"), close: newScript(c, "close"),
-		claim: newScript(c, "claim"), hold: newScript(c, "hold"), settle: newScript(c, "settle"),
-		status: newScript(c, "status"), report: newScript(c, "report"),
+		open:   newScript(c, "open", decodeOpen),
+		take:   newScript(c, "take", decodeTake),
+		check:  newScript(c, "check", decodeCheck),
+		close:  newScript(c, "close", decodeNothing),
+		claim:  newScript(c, "claim", decodeClaim),
+		renew:  newScript(c, "renew", decodeRenew),
+		settle: newScript(c, "settle", decodeSettle),
+		status: newScript(c, "status", decodeStatus),
+		report: newScript(c, "report", decodeNothing),
 	}
 }
 
-// A script is one decision of the store. Calls that are made at the same time share a round trip: while one is on its
-// way, those that come meanwhile wait, and go together. It costs a call that is alone nothing, and makes many cheaper
-// for both sides. On a cluster those of one slot go together.
-type script struct {
-	lua    *redis.Script
-	client *Client
-
-	mu    sync.Mutex
-	lines map[string]*line // by what can share a round trip; those in use
+// A script is one decision of the store: a file in lua, and the decoder of its reply.
+type script[R any] struct {
+	name   string
+	calls  *batcher
+	decode func(*reply) (R, error)
 }
 
-// A line is the calls that wait because as many round trips are on their way as may be.
-type line struct {
-	waiting []*call
-	trips   int
+func newScript[R any](c *Client, name string, decode func(*reply) (R, error)) script[R] {
+	text := "local function decide(KEYS, ARGV, now)\n" + lua(name) + "end\n"
+	return script[R]{name, newBatcher(c, redis.NewScript(lua("prelude")+text+lua("batch"))), decode}
 }
 
-func (l *line) take() (batch []*call) {
-	n := min(len(l.waiting), maxBatch)
-	batch, l.waiting = l.waiting[:n:n], l.waiting[n:]
-	return batch
+func lua(name string) string {
+	text, err := luaFiles.ReadFile("lua/" + name + ".lua")
+	if err != nil { // only for a file that is not there
+		panic(err)
+	}
+	return string(text)
 }
 
-type call struct {
-	keys  []string
-	args  []any
-	reply any
-	err   error
-	turn  chan []*call // the batch that it has to make the round trip for, as its first; nil: the round trip was made
+// run calls the script and decodes its reply. If there is no reply, or an unexpected one, the error wraps
+// otp.ErrUnavailable. Other errors are those of the decoder.
+func (s script[R]) run(ctx context.Context, keys []string, args ...any) (result R, err error) {
+	if err := ctx.Err(); err != nil {
+		return result, unavailable(err)
+	}
+	value, err := s.calls.do(ctx, keys, args)
+	if err != nil {
+		return result, unavailable(err)
+	}
+	return s.read(value)
 }
 
-func newScript(c *Client, name string) *script {
-	read := func(name string) string {
-		text, err := luaFiles.ReadFile("lua/" + name + ".lua")
-		if err != nil {
-			panic(err)
-		}
-		return string(text)
+func (s script[R]) read(value any) (R, error) {
+	r := newReply(value)
+	result, err := s.decode(r)
+	if malformed := r.end(); malformed != nil {
+		var none R
+		return none, unavailable(fmt.Errorf("script %s: %w", s.name, malformed))
 	}
-	text := read("prelude") + "local function decide(KEYS, ARGV)\n" + read(name) + "end\n" + read("batch")
-	return &script{lua: redis.NewScript(text), client: c, lines: make(map[string]*line)}
+	return result, err
 }
 
-// run makes the call. It gives up when ctx is done, unless the call is on its way already, which has a time of its own.
-func (s *script) run(ctx context.Context, keys []string, args ...any) (any, error) {
-	own := &call{keys: keys, args: args, turn: make(chan []*call, 1)}
-	name := ""
-	if s.client.cluster {
-		name = hashTag(keys[0])
-	}
-	s.mu.Lock()
-	l := s.lines[name]
-	if l == nil {
-		l = new(line)
-		s.lines[name] = l
-	}
-	batch := []*call{own}
-	if l.trips < maxTrips { // then nobody waits
-		l.trips++
-	} else {
-		l.waiting, batch = append(l.waiting, own), nil
-	}
-	s.mu.Unlock()
-	if batch == nil {
-		batch = s.wait(ctx, l, own)
-	}
-	if batch == nil {
-		return own.reply, own.err
-	}
-	s.send(ctx, batch)
-	for _, other := range batch[1:] {
-		other.turn <- nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if next := l.take(); len(next) > 0 {
-		next[0].turn <- next
-	} else if l.trips--; l.trips == 0 {
-		delete(s.lines, name)
-	}
-	return own.reply, own.err
-}
-
-// wait gives the batch that the call has to make the round trip for, or nil when it has its reply, or has given up.
-func (s *script) wait(ctx context.Context, l *line, own *call) (batch []*call) {
-	late := time.NewTimer(s.client.timeout)
-	defer late.Stop()
-	var err error
-	select {
-	case batch := <-own.turn:
-		return batch
-	case <-ctx.Done():
-		err = ctx.Err()
-	case <-late.C:
-		err = context.DeadlineExceeded
-	}
-	s.mu.Lock()
-	i := slices.Index(l.waiting, own)
-	if i >= 0 {
-		l.waiting = slices.Delete(l.waiting, i, i+1)
-	}
-	s.mu.Unlock()
-	if i < 0 { // it is on its way
-		return <-own.turn
-	}
-	own.err = err
-	return nil
-}
-
-// send makes one round trip for the batch. It does not end with the request of its first call, which others share.
-func (s *script) send(ctx context.Context, batch []*call) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.client.timeout)
-	defer cancel()
-	var keys []string
-	var args []any
-	for _, call := range batch {
-		keys = append(keys, call.keys...)
-		args = append(append(args, len(call.keys), len(call.args)), call.args...)
-	}
-	replies, err := s.lua.Run(ctx, s.client.redis, keys, args...).Slice()
-	for i, call := range batch {
-		switch {
-		case err != nil:
-			call.err = err
-		case i >= len(replies):
-			call.err = errors.New("no reply")
-		default:
-			call.reply, call.err = open(replies[i])
-		}
-	}
-}
-
-// open reads one reply of batch.lua.
-func open(reply any) (any, error) {
-	switch r := reply.([]any); {
-	case len(r) == 1:
-		return r[0], nil
-	case len(r) == 2:
-		return nil, fmt.Errorf("%v", r[1])
-	}
-	return nil, errors.New("no reply")
-}
-
-func hashTag(key string) string {
-	_, tag, _ := strings.Cut(key, "{")
-	tag, _, _ = strings.Cut(tag, "}")
-	return tag
-}
+func unavailable(err error) error { return fmt.Errorf("%w: redis: %w", otp.ErrUnavailable, err) }

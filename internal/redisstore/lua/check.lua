@@ -1,24 +1,31 @@
--- check: compare and count in one step; a right answer uses nothing up.
--- KEYS[1] challenge hash   KEYS[2] phone's wrong tries
--- ARGV[1] digest offered   [2] most wrong tries   [3] wrong tries a phone, [4] in
--- returns {1, id, receipts, provider} right | {0, 'wrong'} counted | {0, 'none' or 'burnt' or 'closed'} not counted
-local max_tries, daily_max, daily_window = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local c = redis.call('HMGET', KEYS[1], 'id', 'digest', 'tries', 'receipts', 'provider')
-if not c[1] then
+-- check: compares a code with the challenge's and counts a wrong attempt, in one step. A right code is not used up.
+-- KEYS[1] challenge hash   KEYS[2] wrong attempts of the phone
+-- ARGV[1] digest of the code
+-- ARGV[2] wrong attempts that burn a challenge   ARGV[3] wrong attempts of a phone, within ARGV[4]
+-- returns {1, id, receipts, provider} if right
+--         {0, 'wrong'} if wrong and counted
+--         {0, 'none' or 'burnt' or 'closed'} if there is nothing to compare with; not counted
+local challenge, attempts = KEYS[1], KEYS[2]
+local digest = ARGV[1]
+local max_attempts, daily_max, daily_window = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+
+local c = redis.call('HMGET', challenge, 'id', 'digest', 'tries', 'receipts', 'provider')
+local id, expected, wrong, receipts, provider = c[1], c[2], tonumber(c[3]), c[4], c[5]
+if not id then
   return {0, 'none'}
 end
-if tonumber(c[3]) >= max_tries then
+if wrong >= max_attempts then
   return {0, 'burnt'}
 end
-if wait(KEYS[2], daily_max, daily_window) > 0 then
+if wait(attempts, daily_max, daily_window, now) > 0 then
   return {0, 'closed'}
 end
-local right = c[2] == ARGV[1]
--- A right answer writes too: a Redis that takes no writes, being full or a replica, must not tell right from wrong, since
--- what it could not count would be free.
-redis.call('HINCRBY', KEYS[1], 'tries', right and 0 or 1)
+local right = digest == expected
+-- A right code causes a write too. A Redis that accepts no writes, because it is full or a replica, must not reveal
+-- whether a code is right: it could not count the wrong ones.
+redis.call('HINCRBY', challenge, 'tries', right and 0 or 1)
 if right then
-  return {1, c[1], c[4], c[5] or ''}
+  return {1, id, receipts, provider or ''}
 end
-count(KEYS[2], daily_max, daily_window)
+count(attempts, daily_max, daily_window, now)
 return {0, 'wrong'}

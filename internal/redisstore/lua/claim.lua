@@ -1,18 +1,24 @@
--- claim: take over messages that nobody has held for a while, and drop those whose code was used.
--- KEYS… outboxes
--- ARGV[1] idle for, in ms   [2] most messages   [3] most wrong tries   [4] life of an outbox   [5] life of a code
--- returns {{outbox, entry, lease, key, id, send, time, receipt, letter, 'live' or 'late'}…}
-local room, claimed = tonumber(ARGV[2]), {}
-for o, outbox in ipairs(KEYS) do
-  if expire(outbox, ARGV[4]) == 1 and room > 0 then
-    local found = redis.call('XAUTOCLAIM', outbox, 'couriers', 'courier', ARGV[1], '0', 'COUNT', room)
-    for _, e in ipairs(found[2]) do
-      local entry, f = e[1], e[2]
-      local key, id, queued = f[2], f[4], f[8]
-      local good_for = use(outbox, entry, key, id, tonumber(ARGV[3]), queued, ARGV[5])
-      if good_for then
+-- claim: takes over messages whose leases have run out. It drops those whose codes were used or burnt.
+-- KEYS    outboxes
+-- ARGV[1] time after which a lease has run out, in ms   ARGV[2] most messages to take over
+-- ARGV[3] wrong attempts that burn a challenge   ARGV[4] life of an outbox   ARGV[5] life of a code
+-- returns a list of {outbox, entry, lease, challenge, id, send, time, receipt, letter, 'live' or 'expired'}
+local outboxes = KEYS
+local idle, room, max_attempts = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local outbox_life, code_life = ARGV[4], ARGV[5]
+
+local claimed = {}
+for _, outbox in ipairs(outboxes) do
+  if expire(outbox, outbox_life) == 1 and room > 0 then
+    local found = redis.call('XAUTOCLAIM', outbox, 'couriers', 'courier', idle, '0', 'COUNT', room)
+    for _, message in ipairs(found[2]) do
+      local entry, f = message[1], message[2] -- f: the names and values that open.lua wrote, in its order
+      local challenge, id, send, time, receipt, letter = f[2], f[4], f[6], f[8], f[10], f[12]
+      local state = use(outbox, entry, challenge, id, max_attempts, time, code_life, now)
+      if state then
         room = room - 1
-        table.insert(claimed, {o, entry, lease(outbox, entry), key, id, f[6], queued, f[10], f[12], good_for})
+        local lease = lease_of(outbox, entry)
+        table.insert(claimed, {outbox, entry, lease, challenge, id, send, time, receipt, letter, state})
       end
     end
   end

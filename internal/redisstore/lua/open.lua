@@ -1,24 +1,31 @@
--- open: check every limit, then open the phone's challenge or renew the live one, count the send, and queue its
--- message in the hands of the caller.
--- KEYS[1] challenge hash   KEYS[2] phone's sends   KEYS[3] phone's wrong tries   KEYS[4] outbox
--- KEYS[5] address's sends, not on a cluster
--- ARGV[1] id and [2] digest of a new challenge   [3] its life   [4] most wrong tries   [5] resend after
--- ARGV[6] sends a phone, [7] in   [8] wrong tries a phone, [9] in   [10] sends an address, [11] in
--- ARGV[12] the address's receipt, where it was taken before ('' = none)
--- ARGV[13] the letter ('' = no message)   [14] the outbox's most messages, [15] life
--- returns {1, id, send, time, next, receipt, entry} counted; next = wait until the phone's next send
---         {0, reason, wait} refused by the longest of the waits, and nothing is changed
--- Run twice with the same id it answers twice, counts once and queues once; who asks again does not hold the message,
--- and entry is ''.
-local max_tries, resend_after = tonumber(ARGV[4]), tonumber(ARGV[5])
+-- open: checks every limit, opens the phone's challenge or renews the live one, counts the send, and queues its message
+-- with a lease for the caller.
+-- KEYS[1] challenge hash   KEYS[2] sends to the phone   KEYS[3] wrong attempts of the phone   KEYS[4] outbox
+-- KEYS[5] sends of the address; not on a cluster
+-- ARGV[1] id and ARGV[2] digest of a new challenge   ARGV[3] life of a code
+-- ARGV[4] wrong attempts that burn a challenge   ARGV[5] wait between two messages of a challenge
+-- ARGV[6] sends to a phone, within ARGV[7]   ARGV[8] wrong attempts of a phone, within ARGV[9]
+-- ARGV[10] sends of an address, within ARGV[11]
+-- ARGV[12] receipt of the address, if take.lua has counted the send ('' = none)
+-- ARGV[13] letter ('' = no message)   ARGV[14] most messages in an outbox   ARGV[15] life of an outbox
+-- returns {1, id, send, time, next, receipt, entry} if accepted; next is the wait until the phone's next send
+--         {0, reason, wait} if refused, for the limit with the longest wait; nothing is changed
+-- A second run with the same id returns the same challenge, counts nothing and queues nothing. Its caller gets no
+-- lease: receipt and entry are ''.
+local challenge, phone, attempts, outbox, address = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local new_id, new_digest, code_life = ARGV[1], ARGV[2], ARGV[3]
+local max_attempts, resend_after = tonumber(ARGV[4]), tonumber(ARGV[5])
 local phone_max, phone_window = tonumber(ARGV[6]), tonumber(ARGV[7])
+local daily_max, daily_window = tonumber(ARGV[8]), tonumber(ARGV[9])
 local address_max, address_window = tonumber(ARGV[10]), tonumber(ARGV[11])
-local letter = ARGV[13]
+local receipt, letter = ARGV[12], ARGV[13]
+local outbox_max, outbox_life = tonumber(ARGV[14]), ARGV[15]
 
-local c = redis.call('HMGET', KEYS[1], 'id', 'tries', 'send', 'sent', 'receipts', 'last')
-local id, tries, send, sent, receipts = c[1], tonumber(c[2]), tonumber(c[3]), tonumber(c[4]), c[5]
-if c[6] == ARGV[1] then
-  return {1, id, send, text(sent), math.max(resend_after, wait(KEYS[2], phone_max, phone_window)), '', ''}
+local c = redis.call('HMGET', challenge, 'id', 'tries', 'send', 'sent', 'receipts', 'last')
+local id, wrong, send, sent, receipts, last = c[1], tonumber(c[2]), tonumber(c[3]), tonumber(c[4]), c[5], c[6]
+if last == new_id then
+  local next = math.max(resend_after, wait(phone, phone_max, phone_window, now))
+  return {1, id, send, text(sent), next, '', ''}
 end
 
 local reason, longest = '', 0
@@ -27,10 +34,10 @@ local function weigh(name, us)
     reason, longest = name, us
   end
 end
-weigh('daily', wait(KEYS[3], tonumber(ARGV[8]), tonumber(ARGV[9])))
-weigh('phone', wait(KEYS[2], phone_max, phone_window))
-if KEYS[5] then
-  weigh('address', wait(KEYS[5], address_max, address_window))
+weigh('daily', wait(attempts, daily_max, daily_window, now))
+weigh('phone', wait(phone, phone_max, phone_window, now))
+if address then
+  weigh('address', wait(address, address_max, address_window, now))
 end
 if id and resend_after > 0 then
   weigh('resend', sent + resend_after - now)
@@ -38,37 +45,47 @@ end
 if longest > 0 then
   return {0, reason, longest}
 end
-if letter ~= '' and redis.call('XLEN', KEYS[4]) >= tonumber(ARGV[14]) then
+if letter ~= '' and redis.call('XLEN', outbox) >= outbox_max then
   return {0, 'full', 0}
 end
 
-local receipt = ARGV[12]
-if KEYS[5] and address_max > 0 then
-  count(KEYS[5], address_max, address_window)
-  receipt = KEYS[5] .. ' ' .. stamp
+local stamp = text(now)
+if address and address_max > 0 then
+  count(address, address_max, address_window, now)
+  receipt = address .. ' ' .. stamp
 end
-local next = math.max(resend_after, count(KEYS[2], phone_max, phone_window))
+local next = math.max(resend_after, count(phone, phone_max, phone_window, now))
 
-local digest = {}
-if id and tries < max_tries then
+local created = {}
+if id and wrong < max_attempts then
   send = send + 1
   if receipt ~= '' and #receipts < 4096 then
     receipts = receipts .. '\n' .. receipt
   end
 else
   if id then
-    redis.call('DEL', KEYS[1])
+    redis.call('DEL', challenge)
   end
-  id, send, receipts = ARGV[1], 1, receipt
-  digest = {'id', id, 'digest', ARGV[2], 'tries', 0}
+  id, send, receipts = new_id, 1, receipt
+  created = {'id', id, 'digest', new_digest, 'tries', 0}
 end
 
-local entry, state, at = '', 'delivered', '0'
+local entry, state, time = '', 'delivered', '0'
 if letter ~= '' then
-  state, at = 'queued', stamp
-  entry = redis.call('XADD', KEYS[4], '*', 'key', KEYS[1], 'id', id, 'send', send, 'time', stamp, 'receipt', receipt, 'letter', letter)
-  hold(KEYS[4], entry, 1, ARGV[15])
+  state, time = 'queued', stamp
+  -- claim.lua reads the fields by their position.
+  entry = redis.call('XADD', outbox, '*', 'key', challenge, 'id', id, 'send', send, 'time', stamp,
+    'receipt', receipt, 'letter', letter)
+  if start_lease(outbox, entry, 1).err then -- the outbox is new: it has no group yet
+    redis.call('XGROUP', 'CREATE', outbox, 'couriers', '$')
+    expire(outbox, outbox_life) -- claim.lua renews it
+    local reply = start_lease(outbox, entry, 1)
+    if reply.err then
+      error(reply)
+    end
+  end
 end
-redis.call('HSET', KEYS[1], 'send', send, 'sent', at, 'receipts', receipts, 'last', ARGV[1], 'state:' .. send, state, unpack(digest))
-expire(KEYS[1], ARGV[3])
-return {1, id, send, at, next, receipt, entry}
+redis.call('HSET', challenge, 'send', send, 'sent', time, 'receipts', receipts, 'last', new_id,
+  'state:' .. send, state, unpack(created))
+expire(challenge, code_life)
+return {1, id, send, time, next, receipt, entry}

@@ -1,30 +1,28 @@
--- prelude: stands before every script. Redis TIME is the only clock; all times are whole microseconds.
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
+-- prelude: the functions that the scripts share. It stands before every script.
+-- All times are whole microseconds of Redis TIME. batch.lua owns the clock and passes it as now.
 
 local function text(us)
   return string.format('%.0f', us)
 end
 
-local stamp = text(now)
-
 local function expire(key, life)
   return redis.call('PEXPIRE', key, text(math.ceil(life / 1000)))
 end
 
--- A window is a list of the times of what happened, newest first, never longer than its maximum.
--- wait until the window has room for one more; 0 = it has. max 0 = no limit.
-local function wait(key, max, window)
+-- A limit keeps a list of the times of what it counts, newest first and never longer than its maximum.
+
+-- wait returns how long it takes until the limit has room for one more; 0 if it has room now. A max of 0 is no limit.
+local function wait(key, max, window, now)
   local oldest = max > 0 and redis.call('LINDEX', key, max - 1)
   return oldest and math.max(0, oldest + window - now) or 0
 end
 
--- count one more, and give the wait after it.
-local function count(key, max, window)
+-- count counts one more and returns the wait after it.
+local function count(key, max, window, now)
   if max == 0 then
     return 0
   end
-  local length = redis.call('LPUSH', key, stamp)
+  local length = redis.call('LPUSH', key, text(now))
   expire(key, window)
   if length < max then
     return 0
@@ -32,18 +30,20 @@ local function count(key, max, window)
   if length > max then
     redis.call('LTRIM', key, 0, max - 1)
   end
-  return wait(key, max, window)
+  return wait(key, max, window, now)
 end
 
--- live tells whether the challenge is the one of this id and can still log in.
-local function live(key, id, max_tries)
-  local c = redis.call('HMGET', key, 'id', 'tries')
-  return c[1] == id and tonumber(c[2]) < max_tries
+-- is_live reports whether the challenge has this id and is neither used, burnt nor expired.
+local function is_live(challenge, id, max_attempts)
+  local c = redis.call('HMGET', challenge, 'id', 'tries')
+  return c[1] == id and tonumber(c[2]) < max_attempts
 end
 
--- A message in an outbox is always pending, in the hands of whoever knows its lease: the number of times that it
--- was handed out.
-local function lease(outbox, entry)
+-- A message in an outbox is always pending. The number of times that it was delivered to a consumer identifies its
+-- current lease: whoever knows that number is the holder.
+
+-- lease_of returns the number of the message's current lease, or 0 if the message is not in the outbox.
+local function lease_of(outbox, entry)
   local p = redis.pcall('XPENDING', outbox, 'couriers', entry, entry, 1)
   if p.err and not string.find(p.err, 'NOGROUP') then
     error(p)
@@ -51,14 +51,9 @@ local function lease(outbox, entry)
   return p[1] and p[1][4] or 0
 end
 
--- hold begins or renews a lease. An outbox begins, and gets its life in us, with its first message; claim renews it.
-local function hold(outbox, entry, lease, life)
-  local reply = redis.pcall('XCLAIM', outbox, 'couriers', 'courier', 0, entry, 'RETRYCOUNT', lease, 'FORCE', 'JUSTID')
-  if reply.err then
-    redis.call('XGROUP', 'CREATE', outbox, 'couriers', '$')
-    expire(outbox, life)
-    redis.call('XCLAIM', outbox, 'couriers', 'courier', 0, entry, 'RETRYCOUNT', lease, 'FORCE', 'JUSTID')
-  end
+-- start_lease starts or renews a lease of this number.
+local function start_lease(outbox, entry, lease)
+  return redis.pcall('XCLAIM', outbox, 'couriers', 'courier', 0, entry, 'RETRYCOUNT', lease, 'FORCE', 'JUSTID')
 end
 
 local function drop(outbox, entry)
@@ -66,15 +61,15 @@ local function drop(outbox, entry)
   redis.call('XDEL', outbox, entry)
 end
 
--- use tells what a message is good for: 'live' to be sent; 'late' to be reported, since it was queued longer ago than its
--- code lives, and nobody has had any use of it. One whose challenge is gone earlier was used, or is another's: it is
--- dropped, and nil.
-local function use(outbox, entry, key, id, max_tries, queued, life)
-  if live(key, id, max_tries) then
+-- use returns what remains to be done with a message: 'live' if it can be sent, or 'expired' if its code has expired,
+-- so that it must be reported as failed. A code that is gone earlier was used or burnt, or its challenge was replaced:
+-- then use drops the message and returns nil.
+local function use(outbox, entry, challenge, id, max_attempts, queued, ttl, now)
+  if is_live(challenge, id, max_attempts) then
     return 'live'
   end
-  if now >= queued + life then
-    return 'late'
+  if now >= queued + ttl then
+    return 'expired'
   end
   drop(outbox, entry)
 end

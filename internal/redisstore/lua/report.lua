@@ -1,9 +1,13 @@
--- report: keep a provider's last word on a message with its challenge, if that is still there.
--- KEYS[1] challenge hash   ARGV[1] id   [2] send   [3] 'delivered' or 'failed'
+-- report: records a provider's final word on a message with its challenge, if that is still there.
+-- KEYS[1] challenge hash
+-- ARGV[1] id   ARGV[2] send   ARGV[3] 'delivered' or 'failed'
 -- returns {}
-local state = 'state:' .. ARGV[2]
-local c = redis.call('HMGET', KEYS[1], 'id', state)
-if c[1] == ARGV[1] and c[2] ~= 'delivered' then
-  redis.call('HSET', KEYS[1], state, ARGV[3], 'reported:' .. ARGV[2], 1)
+local challenge = KEYS[1]
+local id, send, reported = ARGV[1], ARGV[2], ARGV[3]
+
+local c = redis.call('HMGET', challenge, 'id', 'state:' .. send)
+local live_id, state = c[1], c[2]
+if live_id == id and state ~= 'delivered' then
+  redis.call('HSET', challenge, 'state:' .. send, reported, 'reported:' .. send, 1)
 end
 return {}

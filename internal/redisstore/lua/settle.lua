@@ -1,30 +1,35 @@
--- settle: end a message, and keep what became of it with the challenge. 'failed' is for the one who holds it to say;
--- 'sent' always holds.
--- KEYS[1] outbox   KEYS[2] challenge hash   KEYS[3] phone's sends   KEYS[4] address's sends, not on a cluster
--- ARGV[1] entry   [2] lease   [3] id   [4] send   [5] state   [6] provider ('' = none)   [7] time of the send to give back ('' = none)
--- returns {1} settled | {0, 'lost'}
--- Run twice it says twice that it is settled.
-local state, back = 'state:' .. ARGV[4], ARGV[7]
-local c = redis.call('HMGET', KEYS[2], 'id', state, 'sent', 'reported:' .. ARGV[4])
-local own = c[1] == ARGV[3]
-if ARGV[5] ~= 'sent' then
-  local held = lease(KEYS[1], ARGV[1])
-  if held == 0 and own and c[2] == 'failed' then
+-- settle: removes a message from the outbox and records its outcome with the challenge. Only the holder of the lease
+-- may report 'failed'. 'sent' is accepted from anyone, because the message is already out.
+-- KEYS[1] outbox   KEYS[2] challenge hash   KEYS[3] sends to the phone   KEYS[4] sends of the address; not on a cluster
+-- ARGV[1] entry   ARGV[2] lease   ARGV[3] id   ARGV[4] send   ARGV[5] 'sent' or 'failed'   ARGV[6] provider ('' = none)
+-- ARGV[7] time of the send to refund ('' = none)
+-- returns {1} if settled
+--         {0, 'lost'} if another courier has the message
+-- A second run with the same arguments changes nothing and returns {1}.
+local outbox, challenge, phone, address = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local entry, lease, id, send, outcome = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
+local provider, refund = ARGV[6], ARGV[7]
+
+local c = redis.call('HMGET', challenge, 'id', 'state:' .. send, 'sent', 'reported:' .. send)
+local is_own, state, sent, reported = c[1] == id, c[2], c[3], c[4]
+if outcome ~= 'sent' then
+  local current = lease_of(outbox, entry)
+  if current == 0 and is_own and state == 'failed' then
     return {1}
   end
-  if held ~= tonumber(ARGV[2]) then
+  if current ~= lease then
     return {0, 'lost'}
   end
 end
-drop(KEYS[1], ARGV[1])
-if back ~= '' then
-  redis.call('LREM', KEYS[3], 1, back)
-  if KEYS[4] then
-    redis.call('LREM', KEYS[4], 1, back)
+drop(outbox, entry)
+if refund ~= '' then
+  redis.call('LREM', phone, 1, refund)
+  if address then
+    redis.call('LREM', address, 1, refund)
   end
 end
-if own and not c[4] then
-  local provider = ARGV[6] ~= '' and {'provider', ARGV[6]} or {}
-  redis.call('HSET', KEYS[2], state, ARGV[5], 'sent', c[3] == back and 0 or c[3], unpack(provider))
+if is_own and not reported then
+  local accepted_by = provider ~= '' and {'provider', provider} or {}
+  redis.call('HSET', challenge, 'state:' .. send, outcome, 'sent', sent == refund and 0 or sent, unpack(accepted_by))
 end
 return {1}

@@ -1,13 +1,19 @@
--- status: what became of one message of a challenge.
--- KEYS[1] challenge hash   KEYS[2] phone's sends
--- ARGV[1] id   [2] send   [3] most wrong tries   [4] resend after   [5] sends a phone, [6] in
--- returns {1, state, next} | {0, 'none'}; next = wait until the phone's next send
-if not live(KEYS[1], ARGV[1], tonumber(ARGV[3])) then
+-- status: returns the state of one message of a challenge.
+-- KEYS[1] challenge hash   KEYS[2] sends to the phone
+-- ARGV[1] id   ARGV[2] send   ARGV[3] wrong attempts that burn a challenge
+-- ARGV[4] wait between two messages of a challenge   ARGV[5] sends to a phone, within ARGV[6]
+-- returns {1, state, next}; next is the wait until the phone's next send
+--         {0, 'none'} if the challenge is not live or has no such message
+local challenge, phone = KEYS[1], KEYS[2]
+local id, send, max_attempts = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local resend_after, phone_max, phone_window = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+
+if not is_live(challenge, id, max_attempts) then
   return {0, 'none'}
 end
-local c = redis.call('HMGET', KEYS[1], 'state:' .. ARGV[2], 'sent')
-if not c[1] then
+local c = redis.call('HMGET', challenge, 'state:' .. send, 'sent')
+local state, sent = c[1], c[2]
+if not state then
   return {0, 'none'}
 end
-local next = c[2] + tonumber(ARGV[4]) - now
-return {1, c[1], math.max(0, next, wait(KEYS[2], tonumber(ARGV[5]), tonumber(ARGV[6])))}
+return {1, state, math.max(0, sent + resend_after - now, wait(phone, phone_max, phone_window, now))}

@@ -1,10 +1,15 @@
--- take: count one send against an address, where it lives in another slot than the phone.
--- KEYS[1] address's sends   ARGV[1] sends an address, [2] in
--- returns {1, time} counted | {0, wait} refused
+-- take: counts one send of an address. It runs on a cluster only, where the address lives in another slot than the
+-- phone.
+-- KEYS[1] sends of the address
+-- ARGV[1] sends of an address, within ARGV[2]
+-- returns {1, time} if counted
+--         {0, wait} if refused
+local address = KEYS[1]
 local max, window = tonumber(ARGV[1]), tonumber(ARGV[2])
-local us = wait(KEYS[1], max, window)
+
+local us = wait(address, max, window, now)
 if us > 0 then
   return {0, us}
 end
-count(KEYS[1], max, window)
-return {1, stamp}
+count(address, max, window, now)
+return {1, text(now)}

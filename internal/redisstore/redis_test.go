@@ -1,0 +1,183 @@
+package redisstore
+
+import (
+	"context"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"dekamond-otp/internal/otp"
+)
+
+// openers connect to each kind of Redis. On the real ones, the keys have a prefix of their own.
+var openers = map[string]func(testing.TB) (*Client, error){
+	"embedded": func(testing.TB) (*Client, error) { return StartEmbedded(), nil },
+	"single": func(t testing.TB) (*Client, error) {
+		return Open(Options{URL: setting(t, "TEST_REDIS_URL"), Mode: Single, Prefix: "test:"})
+	},
+	"cluster": func(t testing.TB) (*Client, error) {
+		return Open(Options{URL: setting(t, "TEST_REDIS_CLUSTER_URL"), Mode: Cluster, Prefix: "test:"})
+	},
+}
+
+func setting(t testing.TB, variable string) string {
+	t.Helper()
+	url := os.Getenv(variable)
+	if url == "" {
+		t.Fatalf("%s is not set; make test starts what the tests need", variable)
+	}
+	return url
+}
+
+// connect returns a client that is closed when the test ends.
+func connect(t testing.TB, kind string) *Client {
+	t.Helper()
+	c, err := openers[kind](t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.timeout = time.Hour // a thousand calls at once wait for each other for as long as the machine needs
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+// onEveryRedis runs the test on each kind of Redis.
+func onEveryRedis(t *testing.T, test func(t *testing.T, c *Client)) {
+	for kind := range openers {
+		t.Run(kind, func(t *testing.T) { test(t, connect(t, kind)) })
+	}
+}
+
+// newCodes returns a store with empty outboxes.
+func newCodes(t testing.TB, c *Client, p otp.Policy, partitions int) *Codes {
+	t.Helper()
+	s := NewCodes(CodesOptions{Client: c, Policy: p, Partitions: partitions})
+	for n := range s.partitions {
+		if err := c.redis.Del(t.Context(), s.numbered(n).outbox()).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+// age makes everything in the store older by d: every time that it holds, and the remaining life of every key.
+func age(t *testing.T, c *Client, d time.Duration) {
+	t.Helper()
+	ctx := t.Context()
+	for _, key := range keys(t, c) {
+		var err error
+		switch {
+		case strings.HasPrefix(key, c.prefix+"report:"), strings.HasPrefix(key, c.prefix+"numbers:"):
+			continue
+		case strings.HasSuffix(key, ":outbox"):
+			err = ageOutbox(ctx, c, key, d)
+		case strings.Contains(key, ":code"):
+			err = ageChallenge(ctx, c, key, d)
+		default:
+			err = ageSends(ctx, c, key, d)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		ttl, err := c.redis.PTTL(ctx, key).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ttl <= 0 {
+			t.Fatalf("%s never expires", key)
+		}
+		if err := c.redis.PExpire(ctx, key, ttl-d).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func ageOutbox(ctx context.Context, c *Client, key string, d time.Duration) error {
+	pending, err := c.redis.XPendingExt(ctx, &redis.XPendingExtArgs{
+		Stream: key, Group: "couriers", Start: "-", End: "+", Count: 1000,
+	}).Result()
+	if err != nil {
+		return err
+	}
+	for _, p := range pending {
+		if err := c.redis.Do(ctx, "XCLAIM", key, "couriers", "courier", 0, p.ID, "IDLE", (p.Idle + d).Milliseconds(),
+			"RETRYCOUNT", p.RetryCount, "JUSTID").Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func ageChallenge(ctx context.Context, c *Client, key string, d time.Duration) error {
+	h, err := c.redis.HGetAll(ctx, key).Result()
+	if err != nil {
+		return err
+	}
+	sent, err := earlier(h["sent"], d)
+	if err != nil {
+		return err
+	}
+	var receipts []string
+	for line := range strings.Lines(h["receipts"]) {
+		r, err := parseReceipt(strings.TrimSuffix(line, "\n"))
+		if err != nil {
+			return err
+		}
+		if r.time, err = earlier(r.time, d); err != nil {
+			return err
+		}
+		receipts = append(receipts, r.String())
+	}
+	return c.redis.HSet(ctx, key, "sent", sent, "receipts", strings.Join(receipts, "\n")).Err()
+}
+
+func ageSends(ctx context.Context, c *Client, key string, d time.Duration) error {
+	times, err := c.redis.LRange(ctx, key, 0, -1).Result()
+	if err != nil {
+		return err
+	}
+	for i, at := range times {
+		at, err := earlier(at, d)
+		if err != nil {
+			return err
+		}
+		if err := c.redis.LSet(ctx, key, int64(i), at).Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func earlier(us string, d time.Duration) (string, error) {
+	n, err := strconv.ParseInt(us, 10, 64)
+	return strconv.FormatInt(n-d.Microseconds(), 10), err
+}
+
+func keys(t *testing.T, c *Client) (keys []string) {
+	t.Helper()
+	scan := func(ctx context.Context, r redis.UniversalClient) error {
+		all := r.Scan(ctx, 0, c.prefix+"*", 1000).Iterator()
+		for all.Next(ctx) {
+			keys = append(keys, all.Val())
+		}
+		return all.Err()
+	}
+	var err error
+	if cluster, ok := c.redis.(*redis.ClusterClient); ok {
+		err = cluster.ForEachMaster(t.Context(), func(ctx context.Context, r *redis.Client) error { return scan(ctx, r) })
+	} else {
+		err = scan(t.Context(), c.redis)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
