@@ -30,7 +30,7 @@ const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img
 type file struct {
 	mediaType string
 	tag       string // an ETag
-	gzip      []byte
+	gzip      func() []byte
 	plain     func() []byte
 }
 
@@ -76,15 +76,23 @@ func readFile(name string) *file {
 		}
 		return plain
 	}
-	return &file{mediaType: mediaType, tag: tagOf(text), gzip: text, plain: sync.OnceValue(decompress)}
-}
-
-// newFile returns a file with the given text.
-func newFile(mediaType string, text []byte) *file {
 	return &file{
 		mediaType: mediaType,
 		tag:       tagOf(text),
-		gzip:      fasthttp.AppendGzipBytesLevel(nil, text, fasthttp.CompressBestCompression),
+		gzip:      func() []byte { return text },
+		plain:     sync.OnceValue(decompress),
+	}
+}
+
+// newFile returns a file with the given text. It is compressed when it is first sent so.
+func newFile(mediaType string, text []byte) *file {
+	compress := func() []byte {
+		return fasthttp.AppendGzipBytesLevel(nil, text, fasthttp.CompressBestCompression)
+	}
+	return &file{
+		mediaType: mediaType,
+		tag:       tagOf(text),
+		gzip:      sync.OnceValue(compress),
 		plain:     func() []byte { return text },
 	}
 }
@@ -109,7 +117,7 @@ func (f *file) serve(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderReferrerPolicy, "no-referrer")
 	if c.AcceptsEncodings("identity", "gzip") == "gzip" { // the first one if the client names none
 		c.Set(fiber.HeaderContentEncoding, "gzip")
-		return c.Send(f.gzip)
+		return c.Send(f.gzip())
 	}
 	return c.Send(f.plain())
 }

@@ -43,12 +43,13 @@ func (s *Server) mount() {
 		app.Add(method, "/hooks/:provider/:secret", s.hook)
 	}
 
-	// About the service itself. See operation.go, page.go and dev.go.
+	// About the service itself. See operation.go, page.go, documents.go and dev.go.
 	app.Get("/.well-known/jwks.json", s.keySet)
 	app.Get("/healthz", s.alive)
 	app.Get("/readyz", s.ready)
 	app.Get("/openapi.yaml", s.document)
 	s.mountPage("/docs", "docs")
+	s.mountDocuments()
 	if s.inbox != nil {
 		app.Get(devPath, s.devMessages)
 	}
