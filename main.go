@@ -183,7 +183,7 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 		Length: c.OTPLength, TTL: c.OTPTTL, MaxAttempts: c.OTPMaxAttempts, ResendAfter: c.OTPResendAfter,
 		PerPhone: otp.Limit(c.OTPLimitPhone), PerAddress: otp.Limit(c.OTPLimitIP), DailyAttempts: c.OTPDailyAttempts,
 	}
-	store := redisstore.NewCodes(redisstore.CodesOptions{Client: redis, Policy: policy, Partitions: c.RedisPartitions})
+	store := redisstore.NewCodes(redis, redisstore.CodesOptions{Policy: policy, Partitions: c.RedisPartitions})
 	numbers.Watch(metrics.Sources{RedisPool: redis.Pool, DatabasePool: accounts.Pool, Outbox: store.Backlog, Resting: router.Resting})
 	codes, err := otp.New(otp.Options{
 		Store: numbers.Codes(store), Router: router, Texts: texts, Metrics: numbers, Log: log, Tracer: tracer,

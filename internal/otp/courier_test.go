@@ -145,7 +145,7 @@ func inWorld(t *testing.T, change func(*otp.Options), test func(w *world)) {
 		if change != nil {
 			change(&w.options)
 		}
-		w.options.Store = redisstore.NewCodes(redisstore.CodesOptions{Client: redis, Policy: w.options.Policy, Partitions: 4})
+		w.options.Store = redisstore.NewCodes(redis, redisstore.CodesOptions{Policy: w.options.Policy, Partitions: 4})
 		w.Service, w.stop = w.copy()
 		test(w)
 		w.stop()

@@ -117,7 +117,7 @@ func TestLostReplies(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	codes := NewCodes(CodesOptions{Client: c, Policy: otp.Policy{TTL: time.Minute, MaxAttempts: 5}, Partitions: 1})
+	codes := NewCodes(c, CodesOptions{Policy: otp.Policy{TTL: time.Minute, MaxAttempts: 5}, Partitions: 1})
 	var wg sync.WaitGroup
 	for range 50 {
 		wg.Go(func() {

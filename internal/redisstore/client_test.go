@@ -72,7 +72,7 @@ func TestMuteRedis(t *testing.T) {
 	}
 	defer c.Close()
 	began := time.Now()
-	_, err = NewCodes(CodesOptions{Client: c, Policy: otp.Policy{TTL: time.Minute}, Partitions: 1}).
+	_, err = NewCodes(c, CodesOptions{Policy: otp.Policy{TTL: time.Minute}, Partitions: 1}).
 		Check(t.Context(), "phone", otp.ForLogin, "digest")
 	if took := time.Since(began); !errors.Is(err, otp.ErrUnavailable) || took > time.Minute {
 		t.Errorf("Check: %v after %v; want ErrUnavailable after %v", err, took, roundTrip)

@@ -15,21 +15,13 @@ const (
 	outboxMax = 4096
 )
 
-// An Observer learns of each call of an otp.Store.
-type Observer interface {
-	// StartCall is called when a call begins, with its name. The function that it returns is called when the call
-	// ends, with its error.
-	StartCall(ctx context.Context, call string) (end func(error))
-}
-
 // CodesOptions are the inputs of NewCodes.
 type CodesOptions struct {
-	Client *Client
 	Policy otp.Policy
 	// Partitions must be the same number in every copy. If it changes, phones move to other partitions and leave their
 	// challenges and limits behind.
 	Partitions int
-	Observer   Observer // nil: none
+	Observer   Observer // nil: calls are not observed
 }
 
 // Codes is an otp.Store.
@@ -44,11 +36,11 @@ type Codes struct {
 
 var _ otp.Store = (*Codes)(nil)
 
-// NewCodes returns the store of codes and messages on a connection.
-func NewCodes(o CodesOptions) *Codes {
+// NewCodes returns the store on a connection.
+func NewCodes(c *Client, o CodesOptions) *Codes {
 	return &Codes{
-		client:     o.Client,
-		scripts:    newScripts(o.Client),
+		client:     c,
+		scripts:    newScripts(c),
 		policy:     o.Policy,
 		partitions: uint32(o.Partitions),
 		outboxMax:  outboxMax,
@@ -56,19 +48,9 @@ func NewCodes(o CodesOptions) *Codes {
 	}
 }
 
-// observe reports a call to the observer. It stands at the beginning of each method of otp.Store:
-// defer s.observe(ctx, "open")(&err).
-func (s *Codes) observe(ctx context.Context, call string) func(*error) {
-	if s.observer == nil {
-		return func(*error) {}
-	}
-	end := s.observer.StartCall(ctx, call)
-	return func(err *error) { end(*err) }
-}
-
 // Open implements otp.CodeStore.
 func (s *Codes) Open(ctx context.Context, o otp.Opening) (_ otp.Challenge, err error) {
-	defer s.observe(ctx, "open")(&err)
+	defer s.observe(ctx, "open", time.Now(), &err)
 	perPhone, perAddress, resendAfter := s.policy.PerPhone, s.policy.PerAddress, s.policy.ResendAfter
 	if len(o.Letter) == 0 {
 		perPhone, perAddress, resendAfter = otp.Limit{}, otp.Limit{}, 0
@@ -128,7 +110,7 @@ func (s *Codes) take(ctx context.Context, address string, l otp.Limit) (receipt,
 func (s *Codes) Check(
 	ctx context.Context, phone otp.Pseudonym, purpose otp.Purpose, d otp.Digest,
 ) (_ otp.Match, err error) {
-	defer s.observe(ctx, "check")(&err)
+	defer s.observe(ctx, "check", time.Now(), &err)
 	p := s.partition(phone)
 	return s.scripts.check.run(ctx, []string{p.challenge(phone, purpose), p.wrong(phone)},
 		string(d), s.policy.MaxAttempts, s.policy.DailyAttempts, us(day))
@@ -136,7 +118,7 @@ func (s *Codes) Check(
 
 // Close implements otp.CodeStore.
 func (s *Codes) Close(ctx context.Context, phone otp.Pseudonym, purpose otp.Purpose, m otp.Match) (err error) {
-	defer s.observe(ctx, "close")(&err)
+	defer s.observe(ctx, "close", time.Now(), &err)
 	keys, args := []string{s.partition(phone).challenge(phone, purpose)}, []any{m.ID.String()}
 	for _, text := range m.Receipts {
 		r, err := parseReceipt(string(text))
@@ -159,7 +141,7 @@ func (s *Codes) Close(ctx context.Context, phone otp.Pseudonym, purpose otp.Purp
 func (s *Codes) Status(
 	ctx context.Context, phone otp.Pseudonym, purpose otp.Purpose, id otp.ChallengeID, send int,
 ) (_ otp.Status, err error) {
-	defer s.observe(ctx, "status")(&err)
+	defer s.observe(ctx, "status", time.Now(), &err)
 	p := s.partition(phone)
 	return s.scripts.status.run(ctx, []string{p.challenge(phone, purpose), p.sends(phone)},
 		id.String(), send, s.policy.MaxAttempts,
@@ -168,7 +150,7 @@ func (s *Codes) Status(
 
 // Forget implements otp.CodeStore.
 func (s *Codes) Forget(ctx context.Context, phone otp.Pseudonym) (err error) {
-	defer s.observe(ctx, "forget")(&err)
+	defer s.observe(ctx, "forget", time.Now(), &err)
 	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
 	defer cancel()
 	p := s.partition(phone)

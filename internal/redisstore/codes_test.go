@@ -29,18 +29,16 @@ func suite(t *testing.T, kind string) {
 	})
 }
 
-// observed keeps the names of calls, each with the error that it ended with.
+// observed keeps the names of calls, and whether each found the store unavailable.
 type observed struct {
 	mu    sync.Mutex
 	calls []string
 }
 
-func (o *observed) StartCall(_ context.Context, call string) func(error) {
-	return func(err error) {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		o.calls = append(o.calls, fmt.Sprintf("%s %t", call, errors.Is(err, otp.ErrUnavailable)))
-	}
+func (o *observed) ObserveCall(_ context.Context, call string, _ time.Time, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.calls = append(o.calls, fmt.Sprintf("%s %t", call, errors.Is(err, otp.ErrUnavailable)))
 }
 
 // TestObserver checks that the observer learns of each call once, by its name, with its error, however many scripts and

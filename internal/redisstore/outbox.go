@@ -51,7 +51,7 @@ func (s *Codes) outboxes() (calls [][]string) {
 
 // Claim implements otp.Outbox.
 func (s *Codes) Claim(ctx context.Context, n int) (leases []otp.Lease, err error) {
-	defer s.observe(ctx, "claim")(&err)
+	defer s.observe(ctx, "claim", time.Now(), &err)
 	for _, outboxes := range s.outboxes() {
 		if n == len(leases) {
 			break
@@ -72,7 +72,7 @@ func (s *Codes) Claim(ctx context.Context, n int) (leases []otp.Lease, err error
 
 // Renew implements otp.Outbox.
 func (s *Codes) Renew(ctx context.Context, l otp.Lease) (until time.Time, err error) {
-	defer s.observe(ctx, "hold")(&err)
+	defer s.observe(ctx, "hold", time.Now(), &err)
 	ref, ok := l.Ref.(leaseRef)
 	if !ok {
 		return time.Time{}, otp.ErrLost
@@ -85,7 +85,7 @@ func (s *Codes) Renew(ctx context.Context, l otp.Lease) (until time.Time, err er
 
 // Settle implements otp.Outbox.
 func (s *Codes) Settle(ctx context.Context, l otp.Lease, o otp.Outcome) (err error) {
-	defer s.observe(ctx, "settle")(&err)
+	defer s.observe(ctx, "settle", time.Now(), &err)
 	ref, ok := l.Ref.(leaseRef)
 	if !ok {
 		return otp.ErrLost
@@ -119,7 +119,7 @@ func (s *Codes) awaitReport(ctx context.Context, l otp.Lease, ref leaseRef, o ot
 
 // Report implements otp.Outbox.
 func (s *Codes) Report(ctx context.Context, h otp.Handoff, delivered bool) (message, region string, err error) {
-	defer s.observe(ctx, "report")(&err)
+	defer s.observe(ctx, "report", time.Now(), &err)
 	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
 	defer cancel()
 	where, err := s.client.redis.Get(ctx, s.handoff(h)).Result()

@@ -59,7 +59,7 @@ func onEveryRedis(t *testing.T, test func(t *testing.T, c *Client)) {
 // newCodes returns a store with empty outboxes.
 func newCodes(t testing.TB, c *Client, p otp.Policy, partitions int) *Codes {
 	t.Helper()
-	s := NewCodes(CodesOptions{Client: c, Policy: p, Partitions: partitions})
+	s := NewCodes(c, CodesOptions{Policy: p, Partitions: partitions})
 	for n := range s.partitions {
 		if err := c.redis.Del(t.Context(), s.numbered(n).outbox()).Err(); err != nil {
 			t.Fatal(err)
