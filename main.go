@@ -40,6 +40,7 @@ import (
 	"dekamond-otp/internal/secret"
 	"dekamond-otp/internal/sms"
 	"dekamond-otp/internal/sqlitestore"
+	"dekamond-otp/internal/stores"
 	"dekamond-otp/internal/text"
 	"dekamond-otp/internal/token"
 	"dekamond-otp/internal/trace"
@@ -49,7 +50,6 @@ import (
 const gcPercent = 400
 
 const (
-	startTimeout = 30 * time.Second // for the stores to answer
 	drainTimeout = 10 * time.Second // for the requests in flight; the messages in hand have otp.DrainTimeout
 )
 
@@ -125,11 +125,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	case "healthcheck":
 		return health.Check(ctx, address.Reachable(c.HTTPAddr))
 	case "migrate":
-		accounts, err := openAccounts(ctx, c, log, true)
-		if err != nil {
-			return err
-		}
-		return accounts.Close()
+		return stores.Migrate(ctx, c, log)
 	}
 	return serve(ctx, c, log, stdout)
 }
@@ -165,35 +161,30 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 	}
 	router := sms.NewRouter(sms.RouterOptions{Providers: providers, Order: c.SMSProviders, Routes: c.SMSRoutes, Metrics: numbers, Log: log})
 
-	accounts, err := openAccounts(ctx, c, log, c.MigrateOnStart)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, accounts.Close()) }()
-	redis, err := openRedis(c)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, redis.Close()) }()
-	if err := await(ctx, log, "redis", redis.Ping); err != nil {
-		return err
-	}
-
 	policy := otp.Policy{
 		Length: c.OTPLength, TTL: c.OTPTTL, MaxAttempts: c.OTPMaxAttempts, ResendAfter: c.OTPResendAfter,
 		PerPhone: otp.Limit(c.OTPLimitPhone), PerAddress: otp.Limit(c.OTPLimitIP), DailyAttempts: c.OTPDailyAttempts,
 	}
-	store := redisstore.NewCodes(redis, redisstore.CodesOptions{Policy: policy, Partitions: c.RedisPartitions})
-	numbers.Watch(metrics.Sources{RedisPool: redis.Pool, DatabasePool: accounts.Pool, Outbox: store.Backlog, Resting: router.Resting})
+	stores, err := stores.Open(ctx, stores.Options{Config: c, Policy: policy, Metrics: numbers, Log: log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stores.Close()) }()
+	numbers.Watch(metrics.Sources{
+		RedisPool:    stores.Redis.Pool,
+		DatabasePool: stores.Accounts.Pool,
+		Outbox:       stores.Codes.Backlog,
+		Resting:      router.Resting,
+	})
 	codes, err := otp.New(otp.Options{
-		Store: numbers.Codes(store), Router: router, Texts: texts, Metrics: numbers, Log: log, Tracer: tracer,
+		Store: stores.Codes, Router: router, Texts: texts, Metrics: numbers, Log: log, Tracer: tracer,
 		Secret: []byte(c.OTPSecret.Reveal()), Policy: policy, Regions: c.SMSRegions, TestNumbers: c.OTPTestNumbers,
 	})
 	if err != nil {
 		return err
 	}
 	users := account.New(account.Options{
-		Store: numbers.Accounts(accounts, accounts.System()), Signer: tokens, Log: log, RefreshTTL: c.RefreshTTL, SignupLogsIn: c.SignupLogsIn,
+		Store: stores.Accounts, Signer: tokens, Log: log, RefreshTTL: c.RefreshTTL, SignupLogsIn: c.SignupLogsIn,
 		DormantAfter: c.DormantAfter, AuditTTL: c.AuditTTL,
 	})
 	server, err := httpapi.New(httpapi.Options{
@@ -205,7 +196,7 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 		Log:            log,
 		Metrics:        numbers,
 		Tracer:         tracer,
-		Checks:         []httpapi.Check{{Name: "database", Ping: accounts.Ping}, {Name: "redis", Ping: redis.Ping}},
+		Checks:         []httpapi.Check{{Name: "database", Ping: stores.Accounts.Ping}, {Name: "redis", Ping: stores.Redis.Ping}},
 		Hooks:          hooks(c, log, providers),
 		PublicURL:      c.PublicURL,
 		AdminKeys:      reveal(c.AdminAPIKey),
@@ -222,7 +213,7 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 		Version: version,
 		Metrics: numbers.Handler(),
 		History: history,
-		Outbox:  store.Backlog,
+		Outbox:  stores.Codes.Backlog,
 		Resting: router.Resting,
 		Log:     log,
 	})
@@ -237,7 +228,7 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 	delivering, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
 	counting, stopCounting := context.WithCancel(context.WithoutCancel(ctx))
 	background.Go(func() { defer stopCounting(); codes.Deliver(delivering) })
-	background.Go(func() { history.Share(counting, redisstore.NewHistory(redis)) })
+	background.Go(func() { history.Share(counting, stores.History) })
 	background.Go(func() { internal.Serve(counting, c.InternalAddr) })
 	defer stopDelivering()
 
@@ -272,77 +263,6 @@ func newLog(w io.Writer, c *config.Config) *slog.Logger {
 		h = slog.NewJSONHandler(w, o)
 	}
 	return slog.New(httpapi.LogHandler(h))
-}
-
-type accountStore interface {
-	account.Store
-	System() string
-	Ping(ctx context.Context) error
-	Pool() (idle, used, most int, waits int64, waited time.Duration)
-	Migrate(ctx context.Context) (applied []string, err error)
-	Pending(ctx context.Context) (pending []string, err error)
-	Close() error
-}
-
-// openAccounts gives the database once it answers and has the schema that this version needs.
-func openAccounts(ctx context.Context, c *config.Config, log *slog.Logger, mayMigrate bool) (accounts accountStore, err error) {
-	if path, ok := c.SQLitePath(); ok {
-		accounts, err = sqlitestore.Open(path)
-	} else {
-		accounts, err = pgstore.Open(c.DatabaseURL.Reveal())
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err = await(ctx, log, "database", accounts.Ping); err == nil {
-		err = migrate(ctx, log, accounts, mayMigrate)
-	}
-	if err != nil {
-		return nil, errors.Join(err, accounts.Close())
-	}
-	return accounts, nil
-}
-
-func openRedis(c *config.Config) (*redisstore.Client, error) {
-	if c.EmbeddedRedis() {
-		return redisstore.StartEmbedded(), nil
-	}
-	return redisstore.Open(redisstore.Options{URL: c.RedisURL.Reveal(), Mode: c.RedisMode, Master: c.RedisMaster})
-}
-
-// await waits until a store answers, and says so when it has to.
-func await(ctx context.Context, log *slog.Logger, store string, ping func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	for tries := 0; ; tries++ {
-		err := ping(ctx)
-		if err == nil {
-			return nil
-		}
-		if tries%10 == 0 {
-			log.Warn("waiting for store", "store", store, "error", err.Error())
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%s does not answer: %w", store, err)
-		case <-time.After(500 * time.Millisecond):
-		}
-	}
-}
-
-func migrate(ctx context.Context, log *slog.Logger, accounts accountStore, allowed bool) error {
-	if allowed {
-		applied, err := accounts.Migrate(ctx)
-		if err == nil && len(applied) > 0 {
-			log.Info("database migrated", "applied", applied)
-		}
-		return err
-	}
-	pending, err := accounts.Pending(ctx)
-	if err == nil && len(pending) > 0 {
-		return fmt.Errorf("the database lacks %s: run dekamond-otp migrate, or set MIGRATE_ON_START=true", strings.Join(pending, ", "))
-	}
-	return err
 }
 
 // misspelt gives the names in .env that no setting has, and nothing else that reads it.
@@ -456,16 +376,6 @@ Dekamond OTP answers on http://%[1]s. Try it:
 `
 
 func greet(c *config.Config, log *slog.Logger, stdout io.Writer, listening net.Addr) {
-	if path, ok := c.SQLitePath(); ok || c.EmbeddedRedis() {
-		var embedded []string
-		if ok {
-			embedded = append(embedded, "database: the file "+path)
-		}
-		if c.EmbeddedRedis() {
-			embedded = append(embedded, "redis: in this process, forgets codes, limits and queued messages at a restart")
-		}
-		log.Info("embedded stores", "stores", strings.Join(embedded, "; "))
-	}
 	log.Info("listening", "address", listening.String(), "version", version, "production", c.Production)
 	if !c.Production {
 		own, page := address.Reachable(listening.String()), ""
@@ -486,7 +396,7 @@ func examine(ctx context.Context, c *config.Config, stdout io.Writer) error {
 	if path, ok := c.SQLitePath(); ok {
 		p.SQLite = func(ctx context.Context) (doctor.SQLite, error) { return sqlitestore.Facts(ctx, path) }
 	} else {
-		accounts, err := pgstore.Open(c.DatabaseURL.Reveal())
+		accounts, err := pgstore.Open(pgstore.Options{URL: c.DatabaseURL.Reveal()})
 		if err != nil {
 			return config.Faults{{Variable: "DATABASE_URL", Problem: "must be a URL that Postgres knows"}}
 		}
@@ -494,7 +404,7 @@ func examine(ctx context.Context, c *config.Config, stdout io.Writer) error {
 		p.Postgres = accounts.Facts
 	}
 	if !c.EmbeddedRedis() {
-		redis, err := openRedis(c)
+		redis, err := redisstore.Open(redisstore.Options{URL: c.RedisURL.Reveal(), Mode: c.RedisMode, Master: c.RedisMaster})
 		if err != nil {
 			return config.Faults{{Variable: "REDIS_URL", Problem: "must be a URL that Redis knows"}}
 		}

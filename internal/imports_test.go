@@ -47,6 +47,7 @@ var floors = [][]string{
 	{
 		"internal/httpapi",
 		"internal/operator",
+		"internal/stores",
 	},
 	{""}, // main
 }

@@ -9,7 +9,7 @@ import (
 	"dekamond-otp/internal/account"
 )
 
-// insertEvent takes what event gives. A statement that ends in it goes on with: from …
+// insertEvent takes the arguments that event returns. A from clause or a where clause can follow it.
 const insertEvent = `
 	insert into audit (id, at, action, user_id, session_id, actor, ip, user_agent, detail)
 	select $1, $2, $3, $4, $5, $6, $7, $8, $9 `
@@ -39,7 +39,7 @@ const (
 // Events implements account.Store.
 func (a *Accounts) Events(ctx context.Context, p account.EventPage) ([]account.Event, error) {
 	low, high := p.Bounds()
-	return all(ctx, a, func(r pgx.Row) (e account.Event, err error) {
+	return all(ctx, a, "events", func(r pgx.Row) (e account.Event, err error) {
 		var user, session *uuid.UUID
 		err = r.Scan(&e.ID, &e.Action, &user, &session, &e.Actor, &e.Client.IP, &e.Client.UserAgent, &e.Detail)
 		if user != nil {
@@ -52,9 +52,9 @@ func (a *Accounts) Events(ctx context.Context, p account.EventPage) ([]account.E
 	}, listEvents, pgx.QueryExecModeCacheDescribe, low, high, nullable(p.User), p.Action, p.Limit)
 }
 
-// Record implements account.Store. The lock lets one copy of the service look and write at a time.
+// Record implements account.Store. The lock admits one copy of the service at a time to the comparison and the insert.
 func (a *Accounts) Record(ctx context.Context, e account.Event) (recorded bool, err error) {
-	err = a.tx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = a.tx(ctx, "record", func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, lockEvents); err != nil {
 			return err
 		}
@@ -65,7 +65,7 @@ func (a *Accounts) Record(ctx context.Context, e account.Event) (recorded bool, 
 	return recorded && err == nil, err
 }
 
-// Rows that somebody else has locked are left to the next sweep, so that nobody waits for this one.
+// Rows that are locked are left to the next sweep, so that neither side waits for the other.
 const sweep = `
 	with alone as materialized (
 		select pg_try_advisory_xact_lock(7823614208) as yes
@@ -84,7 +84,7 @@ const sweep = `
 
 // Sweep implements account.Store.
 func (a *Accounts) Sweep(ctx context.Context, b account.Retention) (account.Swept, error) {
-	return first(ctx, a, func(r pgx.Row) (s account.Swept, err error) {
+	return first(ctx, a, "sweep", func(r pgx.Row) (s account.Swept, err error) {
 		err = r.Scan(&s.Sessions, &s.Events)
 		return s, err
 	}, sweep, b.SessionsDead, b.EventsBefore, b.Limit)

@@ -18,7 +18,7 @@ import (
 
 func facts(t *testing.T, address string) (doctor.Postgres, error) {
 	t.Helper()
-	a, err := Open(address)
+	a, err := Open(Options{URL: address})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,14 +33,14 @@ func TestFacts(t *testing.T) {
 		got.Replica || got.ReadOnly || got.Public || got.TLS || got.Latency <= 0 || got.Skew.Abs() > time.Minute {
 		t.Errorf("Facts of an empty database: %+v, %v", got, err)
 	}
-	a, err := Open(address)
+	a, err := Open(Options{URL: address})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer a.Close()
 	exec := func(sql string) {
 		t.Helper()
-		if err := a.do(t.Context(), func(ctx context.Context, c *pgxpool.Conn) error { _, err := c.Exec(ctx, sql); return err }); err != nil {
+		if err := a.within(t.Context(), a.timeouts.Statement, func(ctx context.Context, c *pgxpool.Conn) error { _, err := c.Exec(ctx, sql); return err }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -122,7 +122,7 @@ func TestFactsInTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	a, err := Open("postgres://otp:hunter2@" + l.Addr().String() + "/otp?sslmode=disable")
+	a, err := Open(Options{URL: "postgres://otp:hunter2@" + l.Addr().String() + "/otp?sslmode=disable"})
 	if err != nil {
 		t.Fatal(err)
 	}

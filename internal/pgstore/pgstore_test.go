@@ -18,13 +18,19 @@ import (
 
 	"dekamond-otp/internal/account"
 	"dekamond-otp/internal/account/accounttest"
+	"dekamond-otp/internal/observertest"
 	"dekamond-otp/internal/pgstore/pgtest"
 	"dekamond-otp/internal/phone"
 )
 
 func open(t *testing.T, url string) *Accounts {
 	t.Helper()
-	a, err := Open(url)
+	return openWith(t, Options{URL: url})
+}
+
+func openWith(t *testing.T, o Options) *Accounts {
+	t.Helper()
+	a, err := Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,14 +44,19 @@ func open(t *testing.T, url string) *Accounts {
 
 func TestAccounts(t *testing.T) {
 	accounttest.TestStore(t, func(t *testing.T) accounttest.Store {
-		a := open(t, pgtest.NewDatabase(t))
-		// Two hundred calls at once have to wait for each other for as long as the machine needs.
-		a.timeouts = timeouts{acquire: time.Hour, statement: time.Hour, transaction: time.Hour}
+		calls := new(observertest.Calls)
+		a := openWith(t, Options{
+			URL: pgtest.NewDatabase(t),
+			// Two hundred calls at once have to wait for each other for as long as the machine needs.
+			Timeouts: Timeouts{Acquire: time.Hour, Statement: time.Hour, Transaction: time.Hour},
+			Observer: calls,
+		})
 		if applied, err := a.Migrate(t.Context()); err != nil || len(applied) == 0 {
 			t.Fatalf("Migrate: %v, %v", applied, err)
 		}
 		return accounttest.Store{
 			Store: a,
+			Calls: calls,
 			Exec: func(t *testing.T, statement, id string) {
 				t.Helper()
 				if _, err := a.pool.Exec(t.Context(), statement, id); err != nil {
@@ -140,7 +151,7 @@ func TestMigrateFirstVersion(t *testing.T) {
 		migrated <- err
 	}()
 	for range 6 { // for longer than a migration waits
-		ctx, cancel := context.WithTimeout(t.Context(), defaultTimeouts.statement)
+		ctx, cancel := context.WithTimeout(t.Context(), a.timeouts.Statement)
 		if _, err := a.pool.Exec(ctx, `update users set last_login_at = now()`); err != nil {
 			t.Errorf("a login behind a migration that waits: %v", err)
 		}
@@ -198,7 +209,7 @@ func TestListUsesIndexes(t *testing.T) {
 
 func explain(t *testing.T, a *Accounts, sql string, args ...any) string {
 	t.Helper()
-	lines, err := all(t.Context(), a, func(r pgx.Row) (line string, err error) {
+	lines, err := all(t.Context(), a, "explain", func(r pgx.Row) (line string, err error) {
 		err = r.Scan(&line)
 		return line, err
 	}, "explain "+sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
@@ -308,7 +319,7 @@ func TestUnavailable(t *testing.T) {
 func TestStatementTimeout(t *testing.T) {
 	a := open(t, pgtest.NewDatabase(t))
 	began := time.Now()
-	err := a.do(t.Context(), func(ctx context.Context, c *pgxpool.Conn) error {
+	err := a.within(t.Context(), a.timeouts.Statement, func(ctx context.Context, c *pgxpool.Conn) error {
 		_, err := c.Exec(ctx, `select pg_sleep(600)`)
 		return err
 	})
@@ -318,7 +329,7 @@ func TestStatementTimeout(t *testing.T) {
 }
 
 func TestOpenRefuses(t *testing.T) {
-	if _, err := Open("postgres://user:pass-word@host:port/db"); err == nil || strings.Contains(err.Error(), "pass-word") {
+	if _, err := Open(Options{URL: "postgres://user:pass-word@host:port/db"}); err == nil || strings.Contains(err.Error(), "pass-word") {
 		t.Errorf("Open: %v; want an error without the password", err)
 	}
 }

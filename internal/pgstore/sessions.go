@@ -3,15 +3,17 @@ package pgstore
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"dekamond-otp/internal/account"
 )
 
-// A session is live while ended_at is null and expires_at is to come. Ending sets both: the first so that
-// no statement that began before can bring it back, the second so that the one index finds it dead.
+// A session is live while ended_at is null and expires_at is in the future. A statement that ends it sets both: ended_at, so
+// that no statement that began earlier can revive the session, and expires_at, so that one index finds all dead sessions.
 const (
 	userBySession = `
 		select u.id, u.phone, u.created_at, u.last_login_at, u.banned_at
@@ -34,12 +36,12 @@ const (
 
 // BySession implements account.Store.
 func (a *Accounts) BySession(ctx context.Context, user, session uuid.UUID) (account.User, error) {
-	return first(ctx, a, scan, userBySession, session, user)
+	return first(ctx, a, "by_session", scan, userBySession, session, user)
 }
 
 // Sessions implements account.Store.
 func (a *Accounts) Sessions(ctx context.Context, user uuid.UUID, limit int) ([]account.Session, error) {
-	return all(ctx, a, func(r pgx.Row) (s account.Session, err error) {
+	return all(ctx, a, "sessions", func(r pgx.Row) (s account.Session, err error) {
 		err = r.Scan(&s.ID, &s.CreatedAt, &s.LastUsedAt, &s.Client.IP, &s.Client.UserAgent)
 		s.CreatedAt, s.LastUsedAt = s.CreatedAt.UTC(), s.LastUsedAt.UTC()
 		return s, err
@@ -48,12 +50,14 @@ func (a *Accounts) Sessions(ctx context.Context, user uuid.UUID, limit int) ([]a
 
 // EndSession implements account.Store.
 func (a *Accounts) EndSession(ctx context.Context, e account.Event) error {
-	return a.exec(ctx, endSession, event(e)...)
+	return a.call(ctx, "end_session", a.timeouts.Statement, func(ctx context.Context, c *pgxpool.Conn) error {
+		return execOne(ctx, c, endSession, event(e)...)
+	})
 }
 
 // EndSessions implements account.Store.
 func (a *Accounts) EndSessions(ctx context.Context, e account.Event) error {
-	return a.tx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	return a.tx(ctx, "end_sessions", func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := scan(tx.QueryRow(ctx, lockUser, e.User)); err != nil {
 			return err
 		}
@@ -86,21 +90,39 @@ const (
 		)` + insertEvent + `from ended`
 )
 
-// Refresh implements account.Store. The first use of a token is the first statement alone. At its row it
-// waits for the use that is faster, and what that has left is what the second one sees.
-func (a *Accounts) Refresh(ctx context.Context, r account.Rotation) (account.Rotated, error) {
-	rotated, err := first(ctx, a, scanRotated, rotate, r.Session, r.FamilyHash, r.SpentHash, r.NextHash, r.Seed, r.Client.UserAgent, r.Client.IP, r.IdleTTL)
-	if !errors.Is(err, account.ErrNotFound) {
-		return rotated, err
-	}
-	rotated, err = first(ctx, a, scanRotated, lastRotation, r.Session, r.FamilyHash, r.SpentHash, r.RepeatWithin)
-	if err != nil || rotated.Seed != nil {
-		return rotated, err
-	}
-	if err := a.exec(ctx, endReused, append(event(r.Reuse(rotated.User)), r.FamilyHash)...); err != nil {
+// Refresh implements account.Store. The first use of a token is the first statement alone. A simultaneous second use waits
+// at the row for the first one to commit, and then reads what the first one left.
+func (a *Accounts) Refresh(ctx context.Context, r account.Rotation) (rotated account.Rotated, err error) {
+	err = a.call(ctx, "refresh", 3*a.timeouts.Statement, func(ctx context.Context, c *pgxpool.Conn) error {
+		rotated, err = one(ctx, c, a.timeouts.Statement, scanRotated, rotate, r.Session, r.FamilyHash, r.SpentHash, r.NextHash, r.Seed,
+			r.Client.UserAgent, r.Client.IP, r.IdleTTL)
+		if !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
+		rotated, err = one(ctx, c, a.timeouts.Statement, scanRotated, lastRotation, r.Session, r.FamilyHash, r.SpentHash, r.RepeatWithin)
+		if err != nil || rotated.Seed != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(ctx, a.timeouts.Statement)
+		defer cancel()
+		if err := execOne(ctx, c, endReused, append(event(r.Reuse(rotated.User)), r.FamilyHash)...); err != nil {
+			return err
+		}
+		return account.ErrReused
+	})
+	if err != nil {
 		return account.Rotated{}, err
 	}
-	return account.Rotated{}, account.ErrReused
+	return rotated, nil
+}
+
+// one runs a statement within the timeout and scans its first row.
+func one[T any](
+	ctx context.Context, c *pgxpool.Conn, timeout time.Duration, scan scanner[T], sql string, args ...any,
+) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	return scan(c.QueryRow(ctx, sql, args...))
 }
 
 func scanRotated(row pgx.Row) (r account.Rotated, err error) {

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// The user is new where the id is the one that was offered. A challenge that is known to be spent costs
-	// the user's row no lock; of those that arrive at once, the unique index lets one pass.
+	// The user is new if its id is the offered one, $1. A challenge that is known to be spent does not lock the user's row;
+	// of simultaneous logins with one challenge, the unique index lets one pass.
 	login = `
 		with the_user as (
 			insert into users (id, phone, created_at, last_login_at)
@@ -51,9 +51,9 @@ func (a *Accounts) Login(ctx context.Context, s account.NewSession) (u account.U
 		s.TTL, s.IdleTTL, s.Event, account.Event{ID: s.Event}.At(), account.SignedUp, account.LoggedIn, account.Person,
 	}
 	if s.DormantAfter == 0 {
-		u, err = first(ctx, a, scan, login, args...)
+		u, err = first(ctx, a, "login", scan, login, args...)
 	} else {
-		err = a.tx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		err = a.tx(ctx, "login", func(ctx context.Context, tx pgx.Tx) error {
 			if err := release(ctx, tx, s.Claim, s.UserID); err != nil {
 				return err
 			}
@@ -67,7 +67,7 @@ func (a *Accounts) Login(ctx context.Context, s account.NewSession) (u account.U
 	return u, err
 }
 
-// release takes the claimed phone from its user, if that is another one than the winner, and dormant.
+// release takes the claimed phone from its user, unless that is the winner or was seen within c.DormantAfter.
 func release(ctx context.Context, tx pgx.Tx, c account.Claim, winner uuid.UUID) error {
 	if c.DormantAfter == 0 {
 		return nil
@@ -87,7 +87,7 @@ const userByID = `select id, phone, created_at, last_login_at, banned_at from us
 
 // ByID implements account.Store.
 func (a *Accounts) ByID(ctx context.Context, id uuid.UUID) (account.User, error) {
-	return first(ctx, a, scan, userByID, id)
+	return first(ctx, a, "by_id", scan, userByID, id)
 }
 
 const (
@@ -107,11 +107,11 @@ func (a *Accounts) List(ctx context.Context, p account.Page) ([]account.User, er
 	}
 	sql, args := listUsers, []any{before, p.Limit}
 	if p.Prefix != "" {
-		// Planned for this prefix, and not once for all: a rare one is found by the index on phone, a
-		// common one by going through the newest users.
-		sql, args = listUsersByPhone, []any{pgx.QueryExecModeCacheDescribe, before, p.Limit, p.Prefix, p.Prefix + ":"} // ':' is what follows '9'
+		// The plan is made for this prefix, not once for all prefixes: the index on phone finds a rare one, and a scan of
+		// the newest users a common one. ':' follows '9' in ASCII.
+		sql, args = listUsersByPhone, []any{pgx.QueryExecModeCacheDescribe, before, p.Limit, p.Prefix, p.Prefix + ":"}
 	}
-	return all(ctx, a, scan, sql, args...)
+	return all(ctx, a, "list", scan, sql, args...)
 }
 
 const (
@@ -129,11 +129,11 @@ const (
 
 // SetBanned implements account.Store.
 func (a *Accounts) SetBanned(ctx context.Context, banned bool, e account.Event) (u account.User, err error) {
-	err = a.tx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = a.tx(ctx, "set_banned", func(ctx context.Context, tx pgx.Tx) error {
 		if u, err = scan(tx.QueryRow(ctx, lockUser, e.User)); err != nil {
 			return err
 		}
-		if banned { // also where it is so already
+		if banned { // sessions are ended even if the user is banned already
 			if _, err := tx.Exec(ctx, endOtherSessions, e.User, uuid.Nil); err != nil {
 				return err
 			}
@@ -152,7 +152,7 @@ func (a *Accounts) SetBanned(ctx context.Context, banned bool, e account.Event) 
 
 // ChangePhone implements account.Store.
 func (a *Accounts) ChangePhone(ctx context.Context, c account.Claim, e account.Event) (u account.User, err error) {
-	err = a.tx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = a.tx(ctx, "change_phone", func(ctx context.Context, tx pgx.Tx) error {
 		old, err := lockCaller(ctx, tx, e)
 		if err != nil || old.Phone.E164() == c.Phone.E164() {
 			u = old
@@ -182,7 +182,7 @@ func (a *Accounts) ChangePhone(ctx context.Context, c account.Claim, e account.E
 
 // Delete implements account.Store.
 func (a *Accounts) Delete(ctx context.Context, e account.Event) error {
-	return a.tx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	return a.tx(ctx, "delete", func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := lockCaller(ctx, tx, e); err != nil {
 			return err
 		}
@@ -194,7 +194,7 @@ func (a *Accounts) Delete(ctx context.Context, e account.Event) error {
 	})
 }
 
-// lockCaller takes the row of the event's user. The event's session, if it has one, must be live.
+// lockCaller locks and returns the event's user. It returns pgx.ErrNoRows if the event has a session that is not live.
 func lockCaller(ctx context.Context, tx pgx.Tx, e account.Event) (u account.User, err error) {
 	u, err = scan(tx.QueryRow(ctx, lockUser, e.User))
 	if err == nil && e.Session != uuid.Nil {

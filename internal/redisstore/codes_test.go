@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"dekamond-otp/internal/observertest"
 	"dekamond-otp/internal/otp"
 	"dekamond-otp/internal/otp/otptest"
 )
@@ -21,9 +22,12 @@ func TestCodesOnCluster(t *testing.T) { suite(t, "cluster") }
 
 func suite(t *testing.T, kind string) {
 	otptest.TestStore(t, func(t *testing.T, p otp.Policy) otptest.Store {
-		c := connect(t, kind)
+		c, calls := connect(t, kind), new(observertest.Calls)
+		s := newCodes(t, c, p, 4) // messages that an earlier test left would be claimed first
+		s.observer = calls
 		return otptest.Store{
-			Store: newCodes(t, c, p, 4), // messages that an earlier test left would be claimed first
+			Store: s,
+			Calls: calls,
 			Age:   func(t *testing.T, d time.Duration) { age(t, c, d) },
 		}
 	})

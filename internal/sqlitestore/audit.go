@@ -10,14 +10,15 @@ import (
 	"dekamond-otp/internal/account"
 )
 
+// insertEvent takes the arguments that event returns. A where clause can follow it.
 const insertEvent = `
 	insert into audit (id, at, action, user_id, session_id, actor, ip, user_agent, detail)
 	select $1, $2, $3, $4, $5, $6, $7, $8, $9 `
 
 func event(e account.Event) []any {
 	return []any{
-		e.ID.String(), e.At().UnixMicro(), string(e.Action), nullable(e.User), nullable(e.Session), string(e.Actor),
-		e.Client.IP, e.Client.UserAgent, e.Detail,
+		e.ID.String(), e.At().UnixMicro(), string(e.Action), nullable(e.User), nullable(e.Session),
+		string(e.Actor), e.Client.IP, e.Client.UserAgent, e.Detail,
 	}
 }
 
@@ -54,7 +55,7 @@ func (a *Accounts) Events(ctx context.Context, p account.EventPage) ([]account.E
 	case p.Action != "":
 		query, args = listEventsOfAction, append(args, "", string(p.Action))
 	}
-	return all(ctx, a, func(r row) (e account.Event, err error) {
+	return all(ctx, a, "events", func(r row) (e account.Event, err error) {
 		var user, session uuid.NullUUID
 		err = r.Scan(&e.ID, &e.Action, &user, &session, &e.Actor, &e.Client.IP, &e.Client.UserAgent, &e.Detail)
 		e.User, e.Session = user.UUID, session.UUID
@@ -64,9 +65,9 @@ func (a *Accounts) Events(ctx context.Context, p account.EventPage) ([]account.E
 
 // Record implements account.Store.
 func (a *Accounts) Record(ctx context.Context, e account.Event) (recorded bool, err error) {
-	err = a.tx(ctx, func(ctx context.Context, tx *sql.Tx, _ time.Time) error {
-		met, err := exec(ctx, tx, recordEvent, event(e)...)
-		recorded = met > 0
+	err = a.tx(ctx, "record", func(ctx context.Context, tx *sql.Tx, _ time.Time) error {
+		affected, err := exec(ctx, tx, recordEvent, event(e)...)
+		recorded = affected > 0
 		return err
 	})
 	return recorded && err == nil, err
@@ -81,7 +82,7 @@ const (
 
 // Sweep implements account.Store.
 func (a *Accounts) Sweep(ctx context.Context, b account.Retention) (s account.Swept, err error) {
-	err = a.tx(ctx, func(ctx context.Context, tx *sql.Tx, now time.Time) error {
+	err = a.tx(ctx, "sweep", func(ctx context.Context, tx *sql.Tx, now time.Time) error {
 		if s.Sessions, err = exec(ctx, tx, sweepSessions, now.Add(-b.SessionsDead).UnixMicro(), b.Limit); err != nil {
 			return err
 		}

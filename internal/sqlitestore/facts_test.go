@@ -34,7 +34,7 @@ func TestFacts(t *testing.T) {
 	if got, err := Facts(t.Context(), path); err != nil || !got.Missing || listing(t, dir) != "" {
 		t.Fatalf("Facts of no file: %+v, %v, and the folder has %q; want it missing and nothing made", got, err, listing(t, dir))
 	}
-	a, err := Open(path)
+	a, err := Open(Options{Path: path})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,12 +31,12 @@ const (
 
 // BySession implements account.Store.
 func (a *Accounts) BySession(ctx context.Context, user, session uuid.UUID) (account.User, error) {
-	return first(ctx, a, scan, userBySession, session.String(), user.String(), time.Now().UnixMicro())
+	return first(ctx, a, "by_session", scan, userBySession, session.String(), user.String(), time.Now().UnixMicro())
 }
 
 // Sessions implements account.Store.
 func (a *Accounts) Sessions(ctx context.Context, user uuid.UUID, limit int) ([]account.Session, error) {
-	return all(ctx, a, func(r row) (s account.Session, err error) {
+	return all(ctx, a, "sessions", func(r row) (s account.Session, err error) {
 		var createdAt, lastUsedAt int64
 		err = r.Scan(&s.ID, &createdAt, &lastUsedAt, &s.Client.IP, &s.Client.UserAgent)
 		s.CreatedAt, s.LastUsedAt = fromMicro(createdAt), fromMicro(lastUsedAt)
@@ -46,8 +46,8 @@ func (a *Accounts) Sessions(ctx context.Context, user uuid.UUID, limit int) ([]a
 
 // EndSession implements account.Store.
 func (a *Accounts) EndSession(ctx context.Context, e account.Event) error {
-	return a.tx(ctx, func(ctx context.Context, tx *sql.Tx, now time.Time) error {
-		if err := must(ctx, tx, endSession, e.User.String(), e.Session.String(), now.UnixMicro()); err != nil {
+	return a.tx(ctx, "end_session", func(ctx context.Context, tx *sql.Tx, now time.Time) error {
+		if err := execOne(ctx, tx, endSession, e.User.String(), e.Session.String(), now.UnixMicro()); err != nil {
 			return err
 		}
 		return insert(ctx, tx, e)
@@ -56,7 +56,7 @@ func (a *Accounts) EndSession(ctx context.Context, e account.Event) error {
 
 // EndSessions implements account.Store.
 func (a *Accounts) EndSessions(ctx context.Context, e account.Event) error {
-	return a.tx(ctx, func(ctx context.Context, tx *sql.Tx, now time.Time) error {
+	return a.tx(ctx, "end_sessions", func(ctx context.Context, tx *sql.Tx, now time.Time) error {
 		if err := tx.QueryRowContext(ctx, userExists, e.User.String()).Scan(new(int)); err != nil {
 			return err
 		}
@@ -84,9 +84,10 @@ const (
 // Refresh implements account.Store.
 func (a *Accounts) Refresh(ctx context.Context, r account.Rotation) (rotated account.Rotated, err error) {
 	reused := false
-	err = a.tx(ctx, func(ctx context.Context, tx *sql.Tx, now time.Time) error {
+	err = a.tx(ctx, "refresh", func(ctx context.Context, tx *sql.Tx, now time.Time) error {
 		session := r.Session.String()
-		rotated, err = scanRotated(tx.QueryRowContext(ctx, rotate, session, r.FamilyHash, r.SpentHash, r.NextHash, r.Seed,
+		rotated, err = scanRotated(tx.QueryRowContext(ctx, rotate,
+			session, r.FamilyHash, r.SpentHash, r.NextHash, r.Seed,
 			r.Client.UserAgent, r.Client.IP, now.UnixMicro(), now.Add(r.IdleTTL).UnixMicro()))
 		if !errors.Is(err, sql.ErrNoRows) {
 			return err
@@ -97,7 +98,7 @@ func (a *Accounts) Refresh(ctx context.Context, r account.Rotation) (rotated acc
 			return err
 		}
 		reused = true
-		if err := must(ctx, tx, endSession, rotated.User.String(), session, now.UnixMicro()); err != nil {
+		if err := execOne(ctx, tx, endSession, rotated.User.String(), session, now.UnixMicro()); err != nil {
 			return err
 		}
 		return insert(ctx, tx, r.Reuse(rotated.User))

@@ -12,11 +12,17 @@ import (
 
 	"dekamond-otp/internal/account"
 	"dekamond-otp/internal/account/accounttest"
+	"dekamond-otp/internal/observertest"
 )
 
 func open(t *testing.T, path string) *Accounts {
 	t.Helper()
-	a, err := Open(path)
+	return openWith(t, Options{Path: path})
+}
+
+func openWith(t *testing.T, o Options) *Accounts {
+	t.Helper()
+	a, err := Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,13 +36,18 @@ func open(t *testing.T, path string) *Accounts {
 
 func TestAccounts(t *testing.T) {
 	accounttest.TestStore(t, func(t *testing.T) accounttest.Store {
-		a := open(t, filepath.Join(t.TempDir(), "a folder", "100%?.db"))
-		a.timeout = time.Hour // a hundred calls at once have to wait for each other for as long as the machine needs
+		calls := new(observertest.Calls)
+		a := openWith(t, Options{
+			Path:     filepath.Join(t.TempDir(), "a folder", "100%?.db"),
+			Timeout:  time.Hour, // a hundred calls at once have to wait for each other for as long as the machine needs
+			Observer: calls,
+		})
 		if applied, err := a.Migrate(t.Context()); err != nil || len(applied) == 0 {
 			t.Fatalf("Migrate: %v, %v", applied, err)
 		}
 		return accounttest.Store{
 			Store: a,
+			Calls: calls,
 			Exec: func(t *testing.T, statement, id string) {
 				t.Helper()
 				if _, err := a.write.ExecContext(t.Context(), statement, id); err != nil {

@@ -33,7 +33,7 @@ const (
 
 // Login implements account.Store.
 func (a *Accounts) Login(ctx context.Context, s account.NewSession) (u account.User, err error) {
-	err = a.tx(ctx, func(ctx context.Context, tx *sql.Tx, now time.Time) error {
+	err = a.tx(ctx, "login", func(ctx context.Context, tx *sql.Tx, now time.Time) error {
 		if err := release(ctx, tx, now, s.Claim, s.UserID); err != nil {
 			return err
 		}
@@ -42,12 +42,21 @@ func (a *Accounts) Login(ctx context.Context, s account.NewSession) (u account.U
 			return err
 		}
 		ended := !u.BannedAt.IsZero() || (u.ID == s.UserID && !s.LogsIn)
-		_, err = tx.ExecContext(ctx, insertSession, s.ID.String(), u.ID.String(), s.Challenge.String(), s.FamilyHash, s.RefreshHash,
-			s.Client.UserAgent, s.Client.IP, now.UnixMicro(), now.Add(s.TTL).UnixMicro(), now.Add(min(s.TTL, s.IdleTTL)).UnixMicro(), ended)
+		_, err = tx.ExecContext(ctx, insertSession,
+			s.ID.String(), u.ID.String(), s.Challenge.String(), s.FamilyHash, s.RefreshHash, s.Client.UserAgent, s.Client.IP,
+			now.UnixMicro(), now.Add(s.TTL).UnixMicro(), now.Add(min(s.TTL, s.IdleTTL)).UnixMicro(), ended)
 		if err != nil || !u.BannedAt.IsZero() {
 			return err
 		}
-		e := account.Event{ID: s.Event, Action: account.LoggedIn, User: u.ID, Session: s.ID, Actor: account.Person, Client: s.Client, Detail: "{}"}
+		e := account.Event{
+			ID:      s.Event,
+			Action:  account.LoggedIn,
+			User:    u.ID,
+			Session: s.ID,
+			Actor:   account.Person,
+			Client:  s.Client,
+			Detail:  "{}",
+		}
 		if u.ID == s.UserID {
 			e.Action = account.SignedUp
 		}
@@ -59,13 +68,14 @@ func (a *Accounts) Login(ctx context.Context, s account.NewSession) (u account.U
 	return u, nil
 }
 
-// release takes the claimed phone from its user, if that is another one than the winner, and dormant.
+// release takes the claimed phone from its user, unless that is the winner or was seen within c.DormantAfter.
 func release(ctx context.Context, tx *sql.Tx, now time.Time, c account.Claim, winner uuid.UUID) error {
 	if c.DormantAfter == 0 {
 		return nil
 	}
 	var loser uuid.UUID
-	err := tx.QueryRowContext(ctx, releasePhone, c.Phone.E164(), winner.String(), now.Add(-c.DormantAfter).UnixMicro()).Scan(&loser)
+	seenBefore := now.Add(-c.DormantAfter).UnixMicro()
+	err := tx.QueryRowContext(ctx, releasePhone, c.Phone.E164(), winner.String(), seenBefore).Scan(&loser)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
@@ -79,7 +89,7 @@ const userByID = `select id, phone, created_at, last_login_at, banned_at from us
 
 // ByID implements account.Store.
 func (a *Accounts) ByID(ctx context.Context, id uuid.UUID) (account.User, error) {
-	return first(ctx, a, scan, userByID, id.String())
+	return first(ctx, a, "by_id", scan, userByID, id.String())
 }
 
 const (
@@ -99,9 +109,9 @@ func (a *Accounts) List(ctx context.Context, p account.Page) ([]account.User, er
 	}
 	query, args := listUsers, []any{before.String(), p.Limit}
 	if p.Prefix != "" {
-		query, args = listUsersByPhone, append(args, p.Prefix, p.Prefix+":") // ':' is what follows '9'
+		query, args = listUsersByPhone, append(args, p.Prefix, p.Prefix+":") // ':' follows '9' in ASCII
 	}
-	return all(ctx, a, scan, query, args...)
+	return all(ctx, a, "list", scan, query, args...)
 }
 
 const (
@@ -117,11 +127,11 @@ const (
 
 // SetBanned implements account.Store.
 func (a *Accounts) SetBanned(ctx context.Context, banned bool, e account.Event) (u account.User, err error) {
-	err = a.tx(ctx, func(ctx context.Context, tx *sql.Tx, now time.Time) error {
+	err = a.tx(ctx, "set_banned", func(ctx context.Context, tx *sql.Tx, now time.Time) error {
 		if u, err = scan(tx.QueryRowContext(ctx, userByID, e.User.String())); err != nil {
 			return err
 		}
-		if banned { // also where it is so already
+		if banned { // sessions are ended even if the user is banned already
 			if _, err := exec(ctx, tx, endOtherSessions, e.User.String(), uuid.Nil.String(), now.UnixMicro()); err != nil {
 				return err
 			}
@@ -139,7 +149,7 @@ func (a *Accounts) SetBanned(ctx context.Context, banned bool, e account.Event) 
 
 // ChangePhone implements account.Store.
 func (a *Accounts) ChangePhone(ctx context.Context, c account.Claim, e account.Event) (u account.User, err error) {
-	err = a.tx(ctx, func(ctx context.Context, tx *sql.Tx, now time.Time) error {
+	err = a.tx(ctx, "change_phone", func(ctx context.Context, tx *sql.Tx, now time.Time) error {
 		old, err := findCaller(ctx, tx, now, e)
 		if err != nil || old.Phone.E164() == c.Phone.E164() {
 			u = old
@@ -168,7 +178,7 @@ func (a *Accounts) ChangePhone(ctx context.Context, c account.Claim, e account.E
 
 // Delete implements account.Store.
 func (a *Accounts) Delete(ctx context.Context, e account.Event) error {
-	return a.tx(ctx, func(ctx context.Context, tx *sql.Tx, now time.Time) error {
+	return a.tx(ctx, "delete", func(ctx context.Context, tx *sql.Tx, now time.Time) error {
 		if _, err := findCaller(ctx, tx, now, e); err != nil {
 			return err
 		}
@@ -179,7 +189,7 @@ func (a *Accounts) Delete(ctx context.Context, e account.Event) error {
 	})
 }
 
-// findCaller gives the event's user. The event's session, if it has one, must be live.
+// findCaller returns the event's user. It returns sql.ErrNoRows if the event has a session that is not live.
 func findCaller(ctx context.Context, tx *sql.Tx, now time.Time, e account.Event) (account.User, error) {
 	if e.Session == uuid.Nil {
 		return scan(tx.QueryRowContext(ctx, userByID, e.User.String()))

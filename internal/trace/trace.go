@@ -11,6 +11,7 @@ import (
 	"encoding/hex"
 	"net/http"
 	"strings"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -103,11 +104,26 @@ type Span struct{ span oteltrace.Span }
 // Start begins a piece of the work that the span of ctx stands for, named by what is done, and where. Without a span that
 // is exported it does nothing.
 func Start(ctx context.Context, kind oteltrace.SpanKind, operation, target string) (context.Context, Span) {
+	return start(ctx, kind, operation, target, time.Time{})
+}
+
+// Ended is Start for a piece of work that began in the past and has just ended, so that the caller only sets attributes and
+// ends the span. Unlike Start it can be called by an observer of the work.
+func Ended(ctx context.Context, kind oteltrace.SpanKind, operation, target string, began time.Time) Span {
+	_, span := start(ctx, kind, operation, target, began)
+	return span
+}
+
+// start starts a span at a time; the zero time is now.
+func start(
+	ctx context.Context, kind oteltrace.SpanKind, operation, target string, began time.Time,
+) (context.Context, Span) {
 	outer := oteltrace.SpanFromContext(ctx)
 	if !outer.IsRecording() {
 		return ctx, Span{}
 	}
-	ctx, span := outer.TracerProvider().Tracer(scope).Start(ctx, operation+" "+target, oteltrace.WithSpanKind(kind))
+	ctx, span := outer.TracerProvider().Tracer(scope).Start(ctx, operation+" "+target,
+		oteltrace.WithSpanKind(kind), oteltrace.WithTimestamp(began))
 	return ctx, Span{span}
 }
 

@@ -13,12 +13,15 @@ import (
 	"github.com/google/uuid"
 
 	"dekamond-otp/internal/account"
+	"dekamond-otp/internal/observertest"
 	"dekamond-otp/internal/phone"
 )
 
 // A Store is an empty account store under test and a way past it.
 type Store struct {
 	account.Store
+	// Calls is the observer of the store.
+	Calls *observertest.Calls
 	// Exec runs a statement with $1 = an identifier's text.
 	Exec func(t *testing.T, statement, id string)
 	// Age makes all users and sessions older by d.
@@ -68,6 +71,7 @@ func TestStore(t *testing.T, open func(t *testing.T) Store) {
 		"record":                  record,
 		"sweep":                   sweep,
 		"unavailable":             unavailable,
+		"observed":                observed,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -362,4 +366,8 @@ func unavailable(t *testing.T, s Store) {
 			t.Errorf("%s: %v; want ErrUnavailable", call, err)
 		}
 	}
+}
+
+func observed(t *testing.T, s Store) {
+	observertest.TestEveryMethod(t, s.Store, s.Calls, account.ErrUnavailable, nil)
 }

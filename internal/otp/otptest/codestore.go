@@ -11,12 +11,15 @@ import (
 
 	"github.com/google/uuid"
 
+	"dekamond-otp/internal/observertest"
 	"dekamond-otp/internal/otp"
 )
 
 // A Store is a store under test and a way to move its clock.
 type Store struct {
 	otp.Store
+	// Calls is the observer of the store.
+	Calls *observertest.Calls
 	// Age makes all that the store holds older by d.
 	Age func(t *testing.T, d time.Duration)
 }
@@ -70,6 +73,7 @@ func TestStore(t *testing.T, open func(t *testing.T, p otp.Policy) Store) {
 		"forget":                     forget,
 		"races":                      races,
 		"unavailable":                unavailable,
+		"observed":                   observed,
 	} {
 		t.Run(name, func(t *testing.T) {
 			test(t, func(change ...func(*otp.Policy)) *story {
@@ -538,4 +542,10 @@ func unavailable(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 	if err := s.store.Forget(ctx, s.phone); !errors.Is(err, otp.ErrUnavailable) {
 		t.Errorf("Forget: %v; want ErrUnavailable", err)
 	}
+}
+
+func observed(t *testing.T, begin func(...func(*otp.Policy)) *story) {
+	s := begin()
+	names := map[string]string{"Renew": "hold"}
+	observertest.TestEveryMethod(t, s.store.Store, s.store.Calls, otp.ErrUnavailable, names)
 }

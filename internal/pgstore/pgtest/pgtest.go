@@ -1,4 +1,4 @@
-// Package pgtest gives tests a Postgres database of their own.
+// Package pgtest creates a Postgres database for a test.
 package pgtest
 
 import (
@@ -12,8 +12,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// NewDatabase makes an empty database, on the server that TEST_POSTGRES_URL names, and gives its URL. It
-// is dropped when the test ends.
+// NewDatabase creates an empty database on the server that TEST_POSTGRES_URL names, and returns its URL. The database is
+// dropped when the test ends.
 func NewDatabase(t testing.TB) string {
 	t.Helper()
 	server := os.Getenv("TEST_POSTGRES_URL")
@@ -34,7 +34,7 @@ func NewDatabase(t testing.TB) string {
 // run runs a statement on a connection of its own.
 func run(t testing.TB, url, statement string) {
 	t.Helper()
-	ctx := context.Background() // a test's own ends before its clean-up
+	ctx := context.Background() // t.Context() is done before the cleanup runs
 	c, err := pgx.Connect(ctx, url)
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,126 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"dekamond-otp/internal/account"
+)
+
+// An Observer receives every call of account.Store. It is safe for concurrent use.
+type Observer interface {
+	// ObserveCall receives a call that has just ended: its name, when it began, and its error, which is nil or one of
+	// package account's. ctx is that of the call.
+	ObserveCall(ctx context.Context, call string, began time.Time, err error)
+}
+
+// call runs f on a connection and reports it to the observer. Every method of account.Store calls it exactly once.
+func (a *Accounts) call(
+	ctx context.Context, name string, timeout time.Duration, f func(context.Context, *pgxpool.Conn) error,
+) error {
+	began := time.Now()
+	err := a.within(ctx, timeout, f)
+	if a.observer != nil {
+		a.observer.ObserveCall(ctx, name, began, err)
+	}
+	return err
+}
+
+// within runs f on a connection, within the timeout once there is one. Its errors are package account's.
+func (a *Accounts) within(
+	ctx context.Context, timeout time.Duration, f func(context.Context, *pgxpool.Conn) error,
+) error {
+	acquire, cancel := context.WithTimeout(ctx, a.timeouts.Acquire)
+	defer cancel()
+	conn, err := a.pool.Acquire(acquire)
+	if err != nil {
+		return fmt.Errorf("%w: postgres: connect: %w", account.ErrUnavailable, err)
+	}
+	defer conn.Release()
+	ctx, cancel = context.WithTimeout(ctx, timeout)
+	defer cancel()
+	return translate(f(ctx, conn))
+}
+
+// tx runs f in a transaction.
+func (a *Accounts) tx(ctx context.Context, call string, f func(context.Context, pgx.Tx) error) error {
+	return a.call(ctx, call, a.timeouts.Transaction, func(ctx context.Context, c *pgxpool.Conn) error {
+		return pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error { return f(ctx, tx) })
+	})
+}
+
+// A scanner reads one row.
+type scanner[T any] func(pgx.Row) (T, error)
+
+// first runs a statement and scans its first row.
+func first[T any](
+	ctx context.Context, a *Accounts, call string, scan scanner[T], sql string, args ...any,
+) (found T, err error) {
+	err = a.call(ctx, call, a.timeouts.Statement, func(ctx context.Context, c *pgxpool.Conn) error {
+		found, err = scan(c.QueryRow(ctx, sql, args...))
+		return err
+	})
+	return found, err
+}
+
+// all runs a query and scans its rows.
+func all[T any](
+	ctx context.Context, a *Accounts, call string, scan scanner[T], sql string, args ...any,
+) (found []T, err error) {
+	err = a.call(ctx, call, a.timeouts.Statement, func(ctx context.Context, c *pgxpool.Conn) error {
+		rows, err := c.Query(ctx, sql, args...)
+		if err != nil {
+			return err
+		}
+		found, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (T, error) { return scan(r) })
+		return err
+	})
+	return found, err
+}
+
+// execOne runs a statement. It returns account.ErrNotFound if no row was affected.
+func execOne(ctx context.Context, c *pgxpool.Conn, sql string, args ...any) error {
+	tag, err := c.Exec(ctx, sql, args...)
+	if err == nil && tag.RowsAffected() == 0 {
+		return account.ErrNotFound
+	}
+	return err
+}
+
+// translate turns an error of the driver into one of package account's.
+func translate(err error) error {
+	var pg *pgconn.PgError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, pgx.ErrNoRows):
+		return account.ErrNotFound
+	case errors.Is(err, account.ErrNotFound), errors.Is(err, account.ErrTaken), errors.Is(err, account.ErrReused):
+		return err
+	case !errors.As(err, &pg): // the connection broke, or a timeout was exceeded
+		return fmt.Errorf("%w: postgres: %w", account.ErrUnavailable, err)
+	case pg.ConstraintName == "sessions_challenge_id_key":
+		return account.ErrSpent
+	case pg.ConstraintName == "users_phone_key":
+		return account.ErrTaken
+	case transient(pg.Code):
+		return fmt.Errorf("%w: postgres: %w", account.ErrUnavailable, err)
+	}
+	return fmt.Errorf("postgres: %w", err)
+}
+
+// transient reports whether a SQLSTATE (PostgreSQL manual, appendix A) means that the server cannot answer now, but can
+// later: a lost connection, missing resources, a shutdown, a standby, a conflict between transactions.
+func transient(sqlstate string) bool {
+	switch sqlstate[:2] {
+	case "08", "53", "57":
+		return true
+	}
+	return sqlstate == "25006" || sqlstate == "40001" || sqlstate == "40P01"
+}

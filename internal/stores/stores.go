@@ -1,0 +1,187 @@
+// Package stores opens the stores that the settings name, Postgres or SQLite, a Redis or the embedded one, and waits until
+// they answer and the database has the schema that this version needs. What a store keeps belongs to its own package.
+package stores
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"dekamond-otp/internal/account"
+	"dekamond-otp/internal/config"
+	"dekamond-otp/internal/metrics"
+	"dekamond-otp/internal/otp"
+	"dekamond-otp/internal/pgstore"
+	"dekamond-otp/internal/redisstore"
+	"dekamond-otp/internal/sqlitestore"
+)
+
+const (
+	startTimeout = 30 * time.Second       // for a store to answer
+	pingEvery    = 500 * time.Millisecond // until it does
+	warnEvery    = 10                     // failed pings
+)
+
+// Options are the inputs of Open. All are needed.
+type Options struct {
+	Config  *config.Config
+	Policy  otp.Policy
+	Metrics *metrics.Metrics // observes the calls of the stores
+	Log     *slog.Logger
+}
+
+// Stores are open.
+type Stores struct {
+	Accounts Accounts
+	Redis    *redisstore.Client
+	Codes    *redisstore.Codes
+	History  *redisstore.History
+}
+
+// Accounts is an account.Store and what else main needs of one.
+type Accounts interface {
+	account.Store
+	// Ping returns nil if the store answers and takes writes.
+	Ping(ctx context.Context) error
+	// Pool returns the connections, how many calls had to wait for one, and for how long in all.
+	Pool() (idle, used, most int, waits int64, waited time.Duration)
+	// Migrate brings the schema up to date and returns the names of the migrations that it applied.
+	Migrate(ctx context.Context) (applied []string, err error)
+	// Pending returns the names of the migrations that Migrate would apply.
+	Pending(ctx context.Context) (pending []string, err error)
+	Close() error
+}
+
+// Open returns the stores once they answer, or an error if one of them does not within 30 s. The caller closes them.
+func Open(ctx context.Context, o Options) (*Stores, error) {
+	accounts, err := openAccounts(ctx, o.Config, o.Metrics, o.Log, o.Config.MigrateOnStart)
+	if err != nil {
+		return nil, err
+	}
+	redis, err := openRedis(o.Config)
+	if err != nil {
+		return nil, errors.Join(err, accounts.Close())
+	}
+	s := &Stores{
+		Accounts: accounts,
+		Redis:    redis,
+		History:  redisstore.NewHistory(redis),
+		Codes: redisstore.NewCodes(redis, redisstore.CodesOptions{
+			Policy:     o.Policy,
+			Partitions: o.Config.RedisPartitions,
+			Observer:   o.Metrics.Redis(),
+		}),
+	}
+	if err := await(ctx, o.Log, "redis", redis.Ping); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	logEmbedded(o.Config, o.Log)
+	return s, nil
+}
+
+// Close closes the stores.
+func (s *Stores) Close() error { return errors.Join(s.Redis.Close(), s.Accounts.Close()) }
+
+// Migrate brings the database up to date.
+func Migrate(ctx context.Context, c *config.Config, log *slog.Logger) error {
+	accounts, err := openAccounts(ctx, c, metrics.New(""), log, true)
+	if err != nil {
+		return err
+	}
+	return accounts.Close()
+}
+
+// openAccounts returns the account store once it answers and its schema is up to date.
+func openAccounts(
+	ctx context.Context, c *config.Config, m *metrics.Metrics, log *slog.Logger, mayMigrate bool,
+) (Accounts, error) {
+	accounts, err := newAccounts(c, m)
+	if err != nil {
+		return nil, err
+	}
+	if err = await(ctx, log, "database", accounts.Ping); err == nil {
+		err = migrate(ctx, log, accounts, mayMigrate)
+	}
+	if err != nil {
+		return nil, errors.Join(err, accounts.Close())
+	}
+	return accounts, nil
+}
+
+// newAccounts returns the account store, which may not answer yet.
+func newAccounts(c *config.Config, m *metrics.Metrics) (Accounts, error) {
+	if path, ok := c.SQLitePath(); ok {
+		s, err := sqlitestore.Open(sqlitestore.Options{Path: path, Observer: m.Database("sqlite")})
+		if err != nil {
+			return nil, err
+		}
+		return s, nil
+	}
+	s, err := pgstore.Open(pgstore.Options{URL: c.DatabaseURL.Reveal(), Observer: m.Database("postgresql")})
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// openRedis returns a client of Redis, which may not answer yet.
+func openRedis(c *config.Config) (*redisstore.Client, error) {
+	if c.EmbeddedRedis() {
+		return redisstore.StartEmbedded(), nil
+	}
+	return redisstore.Open(redisstore.Options{URL: c.RedisURL.Reveal(), Mode: c.RedisMode, Master: c.RedisMaster})
+}
+
+// await waits until a store answers, and logs a warning now and then while it does not.
+func await(ctx context.Context, log *slog.Logger, store string, ping func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for pings := 0; ; pings++ {
+		err := ping(ctx)
+		if err == nil {
+			return nil
+		}
+		if pings%warnEvery == 0 {
+			log.WarnContext(ctx, "waiting for store", "store", store, "error", err.Error())
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s does not answer: %w", store, err)
+		case <-time.After(pingEvery):
+		}
+	}
+}
+
+// migrate brings the schema up to date if that is allowed, and otherwise fails if it is not.
+func migrate(ctx context.Context, log *slog.Logger, accounts Accounts, allowed bool) error {
+	if allowed {
+		applied, err := accounts.Migrate(ctx)
+		if err == nil && len(applied) > 0 {
+			log.InfoContext(ctx, "database migrated", "applied", applied)
+		}
+		return err
+	}
+	pending, err := accounts.Pending(ctx)
+	if err == nil && len(pending) > 0 {
+		return fmt.Errorf("the database lacks %s: run dekamond-otp migrate, or set MIGRATE_ON_START=true",
+			strings.Join(pending, ", "))
+	}
+	return err
+}
+
+// logEmbedded names the stores that are part of this process.
+func logEmbedded(c *config.Config, log *slog.Logger) {
+	var embedded []string
+	if path, ok := c.SQLitePath(); ok {
+		embedded = append(embedded, "database: the file "+path)
+	}
+	if c.EmbeddedRedis() {
+		embedded = append(embedded, "redis: in this process, forgets codes, limits and queued messages at a restart")
+	}
+	if len(embedded) > 0 {
+		log.Info("embedded stores", "stores", strings.Join(embedded, "; "))
+	}
+}

@@ -1,0 +1,101 @@
+package stores
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"dekamond-otp/internal/config"
+	"dekamond-otp/internal/metrics"
+	"dekamond-otp/internal/otp"
+)
+
+// settings returns those of a database file in a folder of the test and of the embedded Redis.
+func settings(t *testing.T, more map[string]string) *config.Config {
+	t.Helper()
+	values := map[string]string{"DATABASE_URL": "sqlite:" + filepath.Join(t.TempDir(), "otp.db"), "REDIS_URL": "embedded"}
+	for name, value := range more {
+		values[name] = value
+	}
+	c, err := config.Load(func(name string) string { return values[name] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestOpen(t *testing.T) {
+	var log bytes.Buffer
+	c := settings(t, nil)
+	s, err := Open(t.Context(), Options{
+		Config:  c,
+		Policy:  otp.Policy{TTL: time.Minute},
+		Metrics: metrics.New("v1"),
+		Log:     slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.Accounts.Ping(t.Context()), s.Redis.Ping(t.Context()), s.Close()); err != nil {
+		t.Errorf("Ping and Close: %v", err)
+	}
+	for _, want := range []string{`msg="database migrated"`, "00001_users_and_sessions.sql", `msg="embedded stores"`} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log lacks %s:\n%s", want, log.String())
+		}
+	}
+}
+
+func TestMigrationsPending(t *testing.T) {
+	c := settings(t, map[string]string{"MIGRATE_ON_START": "false"})
+	o := Options{Config: c, Metrics: metrics.New("v1"), Log: slog.New(slog.DiscardHandler)}
+	s, err := Open(t.Context(), o)
+	if err == nil {
+		_ = s.Close()
+	}
+	if err == nil || !strings.Contains(err.Error(), "run dekamond-otp migrate") {
+		t.Fatalf("Open of a database without tables: %v; want the pending migrations and the command", err)
+	}
+	if err := Migrate(t.Context(), c, o.Log); err != nil {
+		t.Fatal(err)
+	}
+	s, err = Open(t.Context(), o)
+	if err != nil {
+		t.Fatalf("Open after Migrate: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAwait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		down := errors.New("connection refused")
+		failures := 25
+		ping := func(context.Context) error {
+			if failures--; failures >= 0 {
+				return down
+			}
+			return nil
+		}
+		if err := await(t.Context(), slog.New(slog.NewTextHandler(&log, nil)), "redis", ping); err != nil {
+			t.Errorf("await of a store that answers after 12.5 s: %v", err)
+		}
+		if n := strings.Count(log.String(), `msg="waiting for store" store=redis error="connection refused"`); n != 3 {
+			t.Errorf("25 failed pings are logged %d times; want 3:\n%s", n, log.String())
+		}
+		began := time.Now()
+		failures = 1000
+		err := await(t.Context(), slog.New(slog.DiscardHandler), "redis", ping)
+		if took := time.Since(began); !errors.Is(err, down) || took != startTimeout {
+			t.Errorf("await of a store that does not answer: %v after %v; want %v after %v", err, took, down, startTimeout)
+		}
+	})
+}
