@@ -2,7 +2,6 @@ package account
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -13,90 +12,124 @@ import (
 	"dekamond-otp/internal/phone"
 )
 
-// An Action is what happened in an Event.
+// An Action is the kind of an Event.
 type Action string
 
 const (
 	// SignedUp is the first login of a phone.
 	SignedUp Action = "signup"
-	// LoggedIn is every later one.
+	// LoggedIn is every later login.
 	LoggedIn Action = "login"
-	// RefreshReused is the end of a session whose spent refresh token was used again.
+	// RefreshReused is the end of a session because a spent refresh token was used again.
 	RefreshReused Action = "refresh_reuse"
-	// LoggedOut is the end of one session, or of all of a user's.
+	// LoggedOut is the end of one session or of all sessions of a user.
 	LoggedOut Action = "logout"
-	// Banned is a ban, with the end of all sessions.
+	// Banned is a ban, which ends all sessions.
 	Banned Action = "ban"
 	// Unbanned is the end of a ban.
 	Unbanned Action = "unban"
 	// Deleted is the removal of a user.
 	Deleted Action = "delete"
-	// PhoneChanged is a user's new number.
+	// PhoneChanged is a change of a user's phone.
 	PhoneChanged Action = "phone_change"
-	// PhoneLost is the number of a dormant user going to a new one.
+	// PhoneLost is the loss of a dormant user's phone to another user.
 	PhoneLost Action = "phone_lost"
-	// KeysChanged is another set of signing keys, or another one of them that signs.
+	// KeysChanged is a change of the signing keys, or of the key that signs.
 	KeysChanged Action = "key_change"
 )
 
-// Actions are all of them.
-var Actions = []Action{SignedUp, LoggedIn, RefreshReused, LoggedOut, Banned, Unbanned, Deleted, PhoneChanged, PhoneLost, KeysChanged}
+// Actions are all actions.
+var Actions = []Action{
+	SignedUp,
+	LoggedIn,
+	RefreshReused,
+	LoggedOut,
+	Banned,
+	Unbanned,
+	Deleted,
+	PhoneChanged,
+	PhoneLost,
+	KeysChanged,
+}
 
-// An Actor is who made an Event happen.
+// An ActorKind is the kind of an Actor.
 type ActorKind string
 
 const (
-	// Person is the user, or who holds the user's tokens.
+	// Person is a user, proved by an access token.
 	Person ActorKind = "user"
-	// Admin is who holds an admin key.
+	// Admin is a holder of an admin key.
 	Admin ActorKind = "admin"
 	// System is the service itself.
 	System ActorKind = "system"
 )
 
-// An Event is an entry of the audit. It never holds a phone number in clear.
-type Event struct {
-	ID            uuid.UUID // version 7: its time is when it happened
-	Action        Action
-	User, Session uuid.UUID // uuid.Nil = concerns none
-	Actor         ActorKind
-	Client        Client // zero where the service itself acted
-	Detail        string // a JSON object
+// An Actor is the cause of an Event.
+type Actor struct {
+	Kind     ActorKind
+	Session  uuid.UUID // Of a Person. uuid.Nil for others.
+	Client   Client    // The zero Client for the System.
+	AdminKey string    // The name of an Admin's key, which is not the key itself.
 }
 
-// At is when it happened, to the millisecond, by the clock of the copy of the service that recorded it.
+// event returns a new event that the actor causes. It changes detail.
+func (a Actor) event(action Action, user uuid.UUID, detail map[string]any) (Event, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return Event{}, fmt.Errorf("account: new event: %w", err)
+	}
+	if a.AdminKey != "" {
+		detail["key"] = a.AdminKey
+	}
+	return Event{
+		ID:      id,
+		Action:  action,
+		User:    user,
+		Session: a.Session,
+		Actor:   a.Kind,
+		Client:  a.Client,
+		Detail:  detailOf(detail),
+	}, nil
+}
+
+// An Event is one entry of the audit log. It never holds a phone in clear.
+type Event struct {
+	ID            uuid.UUID // Version 7. Its time is that of the event.
+	Action        Action
+	User, Session uuid.UUID // uuid.Nil if the event concerns none.
+	Actor         ActorKind
+	Client        Client // The actor's. The zero Client for the System, except for a reuse.
+	Detail        string // A JSON object.
+}
+
+// At returns the time of the event in milliseconds, by the clock of the copy of the service that recorded it.
 func (e Event) At() time.Time { return issuedAt(e.ID) }
 
-// Moved is the event with a detail that tells of both numbers.
+// Moved returns the event with a detail that names both phones, masked.
 func (e Event) Moved(from, to phone.Number) Event {
 	e.Detail = detailOf(map[string]any{"from": from.String(), "to": to.String()})
 	return e
 }
 
-// Lost is the event of a user whose phone goes to another one for this claim.
-func (c Claim) Lost(loser, winner uuid.UUID) Event {
-	return Event{ID: c.LossEvent, Action: PhoneLost, User: loser, Actor: System, Detail: detailOf(map[string]any{"to_user": winner})}
-}
-
-// detailOf is the JSON object of a detail.
+// detailOf returns a detail with the given members: strings, lists of strings, booleans and identifiers.
 func detailOf(members map[string]any) string {
 	text, err := json.Marshal(members)
-	if err != nil { // there are only strings, lists of them and identifiers
+	if err != nil { // no value of these types fails to marshal
 		panic(err)
 	}
 	return string(text)
 }
 
-// An EventPage asks for events, newest first. The zero value of a field asks for all.
+// An EventPage selects events, the newest first. The zero value of a field other than Limit selects all.
 type EventPage struct {
 	Limit    int
-	Before   uuid.UUID // only events older than this one
+	Before   uuid.UUID // Only events older than this one.
 	User     uuid.UUID
 	Action   Action
-	From, To time.Time // From counts, To does not
+	From, To time.Time // From is included, To is not.
 }
 
-// Bounds are the identifiers between which the page's events are: low counts, high does not.
+// Bounds returns identifiers around the page's events: low is included, high is not.
 func (p EventPage) Bounds() (low, high uuid.UUID) {
 	high = uuid.Max
 	if !p.From.IsZero() {
@@ -111,36 +144,7 @@ func (p EventPage) Bounds() (low, high uuid.UUID) {
 	return low, high
 }
 
-// firstAt is below every identifier of version 7 that was made at t or later, and above those before.
-func firstAt(t time.Time) (id uuid.UUID) {
-	binary.BigEndian.PutUint64(id[:8], uint64(max(0, t.UnixMilli()))<<16)
-	return id
-}
-
-// issuedAt is the time of an identifier of version 7.
-func issuedAt(id uuid.UUID) time.Time { return time.Unix(id.Time().UnixTime()).UTC() }
-
-// A By is who does something and from where.
-type Actor struct {
-	Kind     ActorKind
-	Session  uuid.UUID // of the actor, if it has one
-	Client   Client
-	AdminKey string // names the admin key
-}
-
-// event makes an event of what by does. Detail is changed.
-func (by Actor) event(a Action, user uuid.UUID, detail map[string]any) (Event, error) {
-	id, err := uuid.NewV7()
-	if err != nil {
-		return Event{}, fmt.Errorf("account: new event: %w", err)
-	}
-	if by.AdminKey != "" {
-		detail["key"] = by.AdminKey
-	}
-	return Event{ID: id, Action: a, User: user, Session: by.Session, Actor: by.Kind, Client: by.Client, Detail: detailOf(detail)}, nil
-}
-
-// Events gives a page of events and whether older ones follow. Its error is ErrUnavailable.
+// Events returns a page of events, and whether older ones follow. Its error is ErrUnavailable.
 func (s *Service) Events(ctx context.Context, p EventPage) (events []Event, more bool, err error) {
 	limit := p.Limit
 	p.Limit++
@@ -149,68 +153,16 @@ func (s *Service) Events(ctx context.Context, p EventPage) (events []Event, more
 	return events, more, err
 }
 
-// RecordKeys records which keys are published and which of them signs, unless that is known already: of
-// any number of copies with the same keys one records it.
+// RecordKeys records which keys are published and which of them signs, unless the newest such record is the same. Of
+// any number of copies with the same keys exactly one records it.
 func (s *Service) RecordKeys(ctx context.Context, signing string, published []string) error {
-	e, err := Actor{Kind: System}.event(KeysChanged, uuid.Nil, map[string]any{"signing": signing, "published": slices.Sorted(slices.Values(published))})
+	e, err := Actor{Kind: System}.event(KeysChanged, uuid.Nil, map[string]any{
+		"signing":   signing,
+		"published": slices.Sorted(slices.Values(published)),
+	})
 	if err != nil {
 		return err
 	}
 	_, err = s.store.Record(ctx, e)
 	return err
-}
-
-// A Broom says what Sweep deletes: at most Limit rows of each kind.
-type Retention struct {
-	SessionsDead time.Duration // sessions that ended that long ago
-	EventsBefore uuid.UUID     // events older than this one
-	Limit        int
-}
-
-// Swept counts what was deleted.
-type Swept struct{ Sessions, Events int }
-
-const (
-	sweepEvery = 10 * time.Minute
-	sweepPause = 50 * time.Millisecond // between two batches, for everybody else
-	sweepBatch = 500
-
-	// keepDead is how long a session that ended is kept: while its challenge could still be answered, so that
-	// the code is not good for another login.
-	keepDead = time.Hour
-)
-
-// Housekeep deletes sessions that have ended and events that are older than Options.AuditTTL, in small
-// batches, at the start and every ten minutes until ctx is done.
-func (s *Service) Housekeep(ctx context.Context) {
-	for wait := time.Duration(0); ; wait = sweepEvery {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(wait):
-		}
-		if total, err := s.sweep(ctx); err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "housekeeping failed", "error", err.Error())
-		} else if total != (Swept{}) {
-			s.log.InfoContext(ctx, "housekeeping", "sessions_deleted", total.Sessions, "audit_deleted", total.Events)
-		}
-	}
-}
-
-func (s *Service) sweep(ctx context.Context) (total Swept, err error) {
-	// What a dormant user is known by are sessions, too.
-	broom := Retention{SessionsDead: max(keepDead, s.dormantAfter), EventsBefore: firstAt(time.Now().Add(-s.auditTTL)), Limit: sweepBatch}
-	for {
-		swept, err := s.store.Sweep(ctx, broom)
-		total.Sessions += swept.Sessions
-		total.Events += swept.Events
-		if err != nil || max(swept.Sessions, swept.Events) < sweepBatch {
-			return total, err
-		}
-		select {
-		case <-ctx.Done():
-			return total, ctx.Err()
-		case <-time.After(sweepPause):
-		}
-	}
 }

@@ -13,16 +13,45 @@ import (
 	"github.com/google/uuid"
 )
 
-const (
-	// idleTTL is the life of a session that is not refreshed.
-	idleTTL = 14 * 24 * time.Hour
-	// repeatWithin is how long a client that lost the answer, or asks twice, gets the same answer again.
-	repeatWithin = 10 * time.Second
-)
+// repeatWithin is how long a client that lost the answer, or asks twice, gets the same answer again.
+const repeatWithin = 10 * time.Second
 
-// A refreshToken is what a client refreshes its session with, once. Its family is the same in all tokens of
-// a session and never stored in clear: only who has held one of them can present a spent one, and
-// who merely knows a session's identifier cannot end it.
+// A Rotation is one use of a refresh token. A Store knows tokens by their hashes alone.
+type Rotation struct {
+	Session      uuid.UUID
+	FamilyHash   []byte // Of the part that all tokens of the session share, so that a guess is not taken for a reuse.
+	SpentHash    []byte // Of the token that is used.
+	NextHash     []byte // Of its successor.
+	Seed         []byte // The successor is derived from it and from the token.
+	Client       Client
+	IdleTTL      time.Duration // Life of the session if it is not refreshed again.
+	RepeatWithin time.Duration // How long the spent token returns the same successor.
+	Event        uuid.UUID     // The identifier of the event of a reuse.
+}
+
+// Reuse returns the event that the rotation causes if its token was spent before.
+func (r Rotation) Reuse(user uuid.UUID) Event {
+	return Event{
+		ID:      r.Event,
+		Action:  RefreshReused,
+		User:    user,
+		Session: r.Session,
+		Actor:   System,
+		Client:  r.Client,
+		Detail:  "{}",
+	}
+}
+
+// A Rotated is the result of the first use of a refresh token.
+type Rotated struct {
+	User uuid.UUID
+	Seed []byte        // Of the first use.
+	TTL  time.Duration // From the first use to the latest end of the session.
+}
+
+// A refreshToken refreshes a session once. All tokens of a session share the family, which is never stored in clear.
+// Only a client that has held a token of the session can therefore present a spent one. The session's identifier alone,
+// which is no secret, does not suffice to end it.
 type refreshToken struct {
 	session uuid.UUID
 	family  [16]byte
@@ -36,7 +65,7 @@ func newRefreshToken(session uuid.UUID) refreshToken {
 	return t
 }
 
-// String is the token as the client holds it: 86 URL-safe characters.
+// String returns the token as the client holds it: 86 URL-safe characters.
 func (t refreshToken) String() string {
 	return base64.RawURLEncoding.EncodeToString(append(append(t.session[:], t.family[:]...), t.secret[:]...))
 }
@@ -59,12 +88,11 @@ func parseRefreshToken(text string) (t refreshToken, ok bool) {
 func (t refreshToken) familyHash() []byte { h := sha256.Sum256(t.family[:]); return h[:] }
 func (t refreshToken) hash() []byte       { h := sha256.Sum256(t.secret[:]); return h[:] }
 
-// A seed is what one use of a token adds to it: the identifier of the access token that it gives, whose
-// time is that token's, and a salt. The first use stores its seed, and whoever repeats the use derives the
-// same tokens. The database alone gives none of them away, for it has no token, and a token alone
-// does not lead to its successor, for it has no salt.
+// A seed is what one use of a token adds to it. The first use stores its seed, so that a repetition derives the same
+// tokens. A reader of the database cannot derive a token, because the database holds none. A thief of a token cannot
+// derive its successor, because the token holds no salt.
 type seed struct {
-	access uuid.UUID
+	access uuid.UUID // of the access token, whose time is that of the identifier
 	salt   [32]byte
 }
 
@@ -80,14 +108,14 @@ func (s seed) bytes() []byte { return append(s.access[:], s.salt[:]...) }
 
 func parseSeed(b []byte) (s seed, err error) {
 	if len(b) != len(s.access)+len(s.salt) {
-		return seed{}, errors.New("account: the stored seed of a session is not whole")
+		return seed{}, errors.New("account: the stored seed of a session has another length")
 	}
 	n := copy(s.access[:], b)
 	copy(s.salt[:], b[n:])
 	return s, nil
 }
 
-// successor is the token that t is spent for.
+// successor returns the token that replaces t in a use with the seed.
 func (t refreshToken) successor(s seed) refreshToken {
 	next := refreshToken{session: t.session, family: t.family}
 	mac := hmac.New(sha256.New, t.secret[:])
@@ -96,14 +124,10 @@ func (t refreshToken) successor(s seed) refreshToken {
 	return next
 }
 
-// Reuse is the event that the rotation leaves if its token was spent before.
-func (r Rotation) Reuse(user uuid.UUID) Event {
-	return Event{ID: r.Event, Action: RefreshReused, User: user, Session: r.Session, Actor: System, Client: r.Client, Detail: "{}"}
-}
-
-// Refresh spends a refresh token for an access token and the next refresh token. Spent again within ten
-// seconds, it gives the very same two again, so that a client that lost the answer or asked twice stays
-// logged in; later, it ends the session. Its errors are ErrRefreshToken, ErrReused and ErrUnavailable.
+// Refresh exchanges a refresh token for an access token and the next refresh token. If the same token is used again
+// within ten seconds, Refresh returns the same two tokens again, so that a client that lost the answer or asked twice
+// stays logged in. After that, a second use ends the session. Its errors are ErrRefreshToken, ErrReused and
+// ErrUnavailable.
 func (s *Service) Refresh(ctx context.Context, token string, c Client) (Tokens, error) {
 	spent, ok := parseRefreshToken(token)
 	if !ok {
@@ -118,15 +142,22 @@ func (s *Service) Refresh(ctx context.Context, token string, c Client) (Tokens, 
 		return Tokens{}, fmt.Errorf("account: new event: %w", err)
 	}
 	rotated, err := s.store.Refresh(ctx, Rotation{
-		Session: spent.session, FamilyHash: spent.familyHash(), SpentHash: spent.hash(),
-		NextHash: spent.successor(fresh).hash(), Seed: fresh.bytes(), Client: c,
-		IdleTTL: idleTTL, RepeatWithin: repeatWithin, Event: event,
+		Session:      spent.session,
+		FamilyHash:   spent.familyHash(),
+		SpentHash:    spent.hash(),
+		NextHash:     spent.successor(fresh).hash(),
+		Seed:         fresh.bytes(),
+		Client:       c,
+		IdleTTL:      idleTTL,
+		RepeatWithin: repeatWithin,
+		Event:        event,
 	})
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return Tokens{}, ErrRefreshToken
 	case errors.Is(err, ErrReused):
-		s.log.WarnContext(ctx, "session ended: its spent refresh token was used again", "session", spent.session, "client", c.IP)
+		s.log.WarnContext(ctx, "session ended: its spent refresh token was used again",
+			"session", spent.session, "client", c.IP)
 		return Tokens{}, err
 	case err != nil:
 		return Tokens{}, err
@@ -138,7 +169,7 @@ func (s *Service) Refresh(ctx context.Context, token string, c Client) (Tokens, 
 	return s.tokens(rotated.User, first.access, spent.successor(first), rotated.TTL)
 }
 
-// tokens are the two tokens of a session.
+// tokens signs the access token with the identifier access, and returns it with the refresh token, which lasts for ttl.
 func (s *Service) tokens(user, access uuid.UUID, refresh refreshToken, ttl time.Duration) (Tokens, error) {
 	signed, accessTTL, err := s.signer.Sign(user, refresh.session, access, issuedAt(access))
 	if err != nil {

@@ -87,5 +87,5 @@ func (a *Accounts) Sweep(ctx context.Context, b account.Retention) (account.Swep
 	return first(ctx, a, "sweep", func(r pgx.Row) (s account.Swept, err error) {
 		err = r.Scan(&s.Sessions, &s.Events)
 		return s, err
-	}, sweep, b.SessionsDead, b.EventsBefore, b.Limit)
+	}, sweep, b.KeepEnded, b.EventsBefore, b.Limit)
 }

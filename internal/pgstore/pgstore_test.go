@@ -262,7 +262,7 @@ func TestSweepIsAlone(t *testing.T) {
 	if _, err := a.pool.Exec(t.Context(), fill); err != nil {
 		t.Fatal(err)
 	}
-	broom := account.Retention{SessionsDead: time.Hour, Limit: 100}
+	broom := account.Retention{KeepEnded: time.Hour, Limit: 100}
 	other, err := a.pool.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)

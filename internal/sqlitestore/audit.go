@@ -83,7 +83,7 @@ const (
 // Sweep implements account.Store.
 func (a *Accounts) Sweep(ctx context.Context, b account.Retention) (s account.Swept, err error) {
 	err = a.tx(ctx, "sweep", func(ctx context.Context, tx *sql.Tx, now time.Time) error {
-		if s.Sessions, err = exec(ctx, tx, sweepSessions, now.Add(-b.SessionsDead).UnixMicro(), b.Limit); err != nil {
+		if s.Sessions, err = exec(ctx, tx, sweepSessions, now.Add(-b.KeepEnded).UnixMicro(), b.Limit); err != nil {
 			return err
 		}
 		s.Events, err = exec(ctx, tx, sweepEvents, b.EventsBefore.String(), b.Limit)

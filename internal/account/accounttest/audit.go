@@ -146,17 +146,17 @@ func sweep(t *testing.T, s Store) {
 			t.Fatalf("Sweep: %+v, %v; want %d sessions", got, err, want)
 		}
 	}
-	dead(0, account.Retention{SessionsDead: time.Hour, Limit: 3})
+	dead(0, account.Retention{KeepEnded: time.Hour, Limit: 3})
 	if _, err := s.Login(t.Context(), ns[0]); !errors.Is(err, account.ErrSpent) {
 		t.Errorf("Login with the challenge of a session that ended a while ago: %v; want ErrSpent", err)
 	}
 	s.Age(t, time.Hour)
-	dead(3, account.Retention{SessionsDead: time.Hour, Limit: 3}) // the five that were ended
-	dead(2, account.Retention{SessionsDead: time.Hour, Limit: 3})
-	dead(0, account.Retention{SessionsDead: time.Hour, Limit: 3})
+	dead(3, account.Retention{KeepEnded: time.Hour, Limit: 3}) // the five that were ended
+	dead(2, account.Retention{KeepEnded: time.Hour, Limit: 3})
+	dead(0, account.Retention{KeepEnded: time.Hour, Limit: 3})
 	s.Age(t, time.Hour)
-	dead(1, account.Retention{SessionsDead: time.Hour, Limit: 3}) // and the one that ended by itself
-	dead(0, account.Retention{SessionsDead: time.Hour, Limit: 3})
+	dead(1, account.Retention{KeepEnded: time.Hour, Limit: 3}) // and the one that ended by itself
+	dead(0, account.Retention{KeepEnded: time.Hour, Limit: 3})
 	live(t, s, u, keep, true)
 
 	for _, gone := range append(us, u) {
@@ -173,7 +173,7 @@ func sweep(t *testing.T, s Store) {
 	}
 	before, _ := account.EventPage{From: middle}.Bounds()
 	for _, want := range []int{3, 2, 0} {
-		if got, err := s.Sweep(t.Context(), account.Retention{SessionsDead: time.Hour, EventsBefore: before, Limit: 3}); got != (account.Swept{Events: want}) || err != nil {
+		if got, err := s.Sweep(t.Context(), account.Retention{KeepEnded: time.Hour, EventsBefore: before, Limit: 3}); got != (account.Swept{Events: want}) || err != nil {
 			t.Errorf("Sweep: %+v, %v; want %d events", got, err, want)
 		}
 	}

@@ -266,7 +266,7 @@ func dormancyAndSweep(t *testing.T, s Store) {
 	}
 	s.Age(t, dormantAfter-2*idleTTL)
 	for range 2 {
-		if _, err := s.Sweep(t.Context(), account.Retention{SessionsDead: dormantAfter, Limit: 100}); err != nil {
+		if _, err := s.Sweep(t.Context(), account.Retention{KeepEnded: dormantAfter, Limit: 100}); err != nil {
 			t.Fatal(err)
 		}
 		again := newSession("+989121234567")
