@@ -33,7 +33,7 @@ func (s *Server) startSpan(ctx context.Context, c *fiber.Ctx) (context.Context, 
 // describe names the span and sets its attributes. They hold the route and the status, but nothing of the request's URL
 // or body.
 func describe(span trace.Span, c *fiber.Ctx, route string) {
-	if !span.Wanted() {
+	if !span.IsRecording() {
 		return
 	}
 	method, status := methodOf(c), c.Response().StatusCode()
