@@ -53,8 +53,8 @@ type Store interface {
 	// others change nothing and return ErrSpent. Login records SignedUp or LoggedIn unless the user is banned, and
 	// PhoneLost for a dormant user that loses the phone.
 	Login(ctx context.Context, s NewSession) (User, error)
-	// Refresh spends the session's current token. Within RepeatWithin of that, the same token returns the result of its
-	// first use again. Any other token of the session's family has been spent before: it ends the session, records
+	// Refresh spends the session's current token. For RepeatWithin after that, the token spent last returns the result
+	// of its first use again. Every other use of a token of the session's family ends the session, records
 	// RefreshReused and returns ErrReused. Refresh returns ErrNotFound if no live session has the family, or if the
 	// user is banned.
 	Refresh(ctx context.Context, r Rotation) (Rotated, error)
@@ -74,7 +74,7 @@ type Store interface {
 	// SetBanned bans the event's user and ends all sessions, or lifts the ban. It returns ErrNotFound if the user does
 	// not exist. It records the event only if the user was not banned, or was banned, before.
 	SetBanned(ctx context.Context, banned bool, e Event) (User, error)
-	// ChangePhone makes the phone that of the event's user and ends all sessions except the event's. The recorded
+	// ChangePhone gives the event's user the phone and ends all sessions except the event's. The recorded
 	// detail names both phones, masked. Nothing changes if the phone is the user's already. ChangePhone returns
 	// ErrNotFound if the event's session is not live, and ErrTaken if the phone belongs to another user.
 	ChangePhone(ctx context.Context, c Claim, e Event) (User, error)

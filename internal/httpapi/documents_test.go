@@ -25,7 +25,8 @@ func TestDocuments(t *testing.T) {
 		want, err := docs.Files.ReadFile(name)
 		mediaType := response.Header.Get("Content-Type")
 		if response.StatusCode != 200 || string(got) != string(want) || mediaType != "text/plain; charset=utf-8" {
-			t.Errorf("GET /docs/%s: %d %s, %d bytes; want 200, text and the page", name, response.StatusCode, mediaType, len(got))
+			t.Errorf("GET /docs/%s: %d %s, %d bytes; want 200, text and the page",
+				name, response.StatusCode, mediaType, len(got))
 		}
 		if !strings.Contains(string(openAPI), "](docs/"+name+")") {
 			t.Errorf("openapi.yaml, which /docs shows, does not link docs/%s", name)

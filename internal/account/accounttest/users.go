@@ -198,8 +198,7 @@ func raceForOnePhone(t *testing.T, s Store) {
 		return err
 	})
 	if got[""] > 2 || got[""] < 1 || got[""]+got[account.ErrTaken.Error()] != 21 {
-		t.Errorf("20 changes to one phone and a login: %v; want the login, at most one change, and ErrTaken for the others",
-			got)
+		t.Errorf("20 changes to one phone and a login: %v; want the login, at most one change, and else ErrTaken", got)
 	}
 	found, err := s.List(t.Context(), account.Page{Limit: 10, Prefix: "+989131234567"})
 	if len(found) != 1 || err != nil {
