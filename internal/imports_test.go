@@ -64,6 +64,7 @@ var owners = map[string][]string{
 	"github.com/jackc/pgx":        {"internal/pgstore", "internal/pgstore/pgtest", "internal/bench"},
 	"modernc.org/sqlite":          {"internal/sqlitestore"},
 	"github.com/golang-jwt":       {"internal/token", "internal/bench"},
+	"github.com/go-jose":          {"internal/token"},
 	"github.com/nyaruka":          {"internal/phone", "internal/config"},
 	"github.com/joho/godotenv":    {""},
 	"database/sql":                {"internal/sqlitestore", "migrations"},

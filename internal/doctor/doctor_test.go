@@ -346,7 +346,7 @@ func TestKeys(t *testing.T) {
 		{func(*Key) {}, c, ""},
 		{func(k *Key) { k.Made = now.Add(-401 * 24 * time.Hour) }, c, "weak JWT_KEYS"},
 		{func(k *Key) { k.Made = now.Add(24 * time.Hour) }, c, "weak JWT_KEYS"},
-		{func(k *Key) { k.Others = true }, c, "note JWT_KEYS"},
+		{func(k *Key) { k.WorldReadable = true }, c, "note JWT_KEYS"},
 		{func(k *Key) { k.Signs = false }, c, "note JWT_KEYS"},
 		{func(*Key) {}, load(t, "JWT_KEYS=/keys"), "note JWT_SECRET"},
 	} {

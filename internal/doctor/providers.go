@@ -123,7 +123,7 @@ type Key struct {
 	ID, Algorithm string
 	Made          time.Time
 	Signs         bool // now
-	Others        bool // others than its owner can read its file
+	WorldReadable bool // users other than the owner of its file can read it
 }
 
 const oldKey = 400 * 24 * time.Hour // a year, and time to get to it
@@ -153,7 +153,7 @@ func keys(all []Key, fault error, c *config.Config, now time.Time) (f findings) 
 	if all[0].Made.After(now.Add(time.Hour)) {
 		f.add(Weak, "JWT_KEYS", "the newest key has a date in the future: no key that you make now will sign before that")
 	}
-	if slices.ContainsFunc(all, func(k Key) bool { return k.Others }) {
+	if slices.ContainsFunc(all, func(k Key) bool { return k.WorldReadable }) {
 		f.add(Note, "JWT_KEYS", "files can be read by every user of this machine; chmod 600 them, unless the platform mounts them for the service alone")
 	}
 	if signs >= 0 && !c.JWTSecret.IsZero() {

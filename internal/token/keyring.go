@@ -12,24 +12,26 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 )
 
 const (
-	lookEvery = time.Second // at the folder
+	interval  = time.Second // between two looks at the folder
 	stamp     = "20060102T150405.000Z"
 	extension = ".pem"
 	maxFile   = 64 << 10 // bytes
 )
 
-// A keyring is what the folder held at one time, the newest key first.
+// A keyring is the content of the folder at one time, the newest key first.
 type keyring struct {
 	keys    []*key
 	set     []byte // the public keys as a JSON Web Key Set (RFC 7517 §5)
-	listing string // of the files, so that they are read only when they change,
-	whole   bool   // or when one of them was faulty
+	listing string // of the files, so that unchanged files are not read again
+	whole   bool   // no file was faulty; a faulty one is read again, even if the listing is the same
 }
 
-// ready is the newest key that has been published for as long as the grace; nil where none has.
+// ready returns the newest key that has been published for the grace period, or nil.
 func (r *keyring) ready(at time.Time, grace time.Duration) *key {
 	for _, k := range r.keys {
 		if !k.since.Add(grace).After(at) {
@@ -39,7 +41,7 @@ func (r *keyring) ready(at time.Time, grace time.Duration) *key {
 	return nil
 }
 
-// first is the key that was published first, the oldest of them: the one that most others know.
+// first returns the key that was published first, and of several the oldest: most verifiers know it.
 func (r *keyring) first() (first *key) {
 	for _, k := range r.keys {
 		if first == nil || !k.since.After(first.since) {
@@ -67,19 +69,14 @@ func (r *keyring) byID(id string) *key {
 	return nil
 }
 
-// reload reads the folder if its files have changed or were faulty, or if it must, and takes over what it can: a file that is
-// faulty keeps the key that it held before, and its fault is the error. Without any key the keys stay as
-// they were.
-//
-// A key that is new to this process counts as published from now on. At the start it does so from the time
-// of its file, so that a restart does not put an old key off.
-func (i *Issuer) reload(now time.Time, must bool) error {
+// reload reads the folder if a file has changed or was faulty, or if forced is true. A faulty file keeps the key that
+// it held before, and its fault is part of the error. If the folder holds no key at all, the keys stay as they were.
+func (i *Issuer) reload(now time.Time, forced bool) error {
 	old := i.keys.Load()
 	files, listing, err := list(i.options.Folder)
-	if err != nil || (listing == old.listing && old.whole && !must) {
+	if err != nil || listing == old.listing && old.whole && !forced {
 		return err
 	}
-	starting := len(old.keys) == 0
 	next := &keyring{listing: listing}
 	var faults []error
 	for _, f := range files {
@@ -87,46 +84,72 @@ func (i *Issuer) reload(now time.Time, must bool) error {
 		if err != nil {
 			faults = append(faults, err)
 			k = old.byPath(f.path)
-		} else if known := old.byID(k.id); known != nil {
-			k.since = known.since
-		} else if k.since = now; starting && f.modified.Before(now) {
-			k.since = f.modified.Truncate(time.Second)
+		} else {
+			k.since = old.publishedSince(k, f, now)
 		}
-		if k != nil && next.byID(k.id) == nil { // and not the same key in another file
+		if k != nil && next.byID(k.id) == nil { // the same key may be in two files
 			next.keys = append(next.keys, k)
 		}
 	}
 	next.whole = len(faults) == 0
 	if len(next.keys) == 0 {
-		return errors.Join(append(faults, fmt.Errorf("token: %s holds no key; make one with: dekamond-otp keys new", i.options.Folder))...)
+		fault := fmt.Errorf("token: %s holds no key; make one with: dekamond-otp keys new", i.options.Folder)
+		return errors.Join(append(faults, fault)...)
 	}
 	slices.SortStableFunc(next.keys, func(a, b *key) int { return b.made.Compare(a.made) })
-	var set struct {
-		Keys []jwk `json:"keys"`
-	}
-	for n, k := range next.keys {
-		set.Keys = append(set.Keys, k.jwk)
-		if n > 0 && !starting && old.byID(k.id) == nil {
-			i.options.Log.Warn("new signing key is older than another one, and will not sign", "kid", k.id, "made", k.made)
-		}
-	}
-	if next.set, err = json.Marshal(set); err != nil {
+	if next.set, err = next.jwks(); err != nil {
 		return fmt.Errorf("token: %w", err)
 	}
+	i.warnOfOld(next, old)
 	i.keys.Store(next)
 	return errors.Join(faults...)
+}
+
+// publishedSince returns the time from which a key counts as published: now, if it is new to this process. At the start
+// it is the time of its file, so that a restart does not postpone the first signature of a key.
+func (r *keyring) publishedSince(k *key, f file, now time.Time) time.Time {
+	if known := r.byID(k.id); known != nil {
+		return known.since
+	}
+	starting := len(r.keys) == 0
+	if starting && f.modified.Before(now) {
+		return f.modified.Truncate(time.Second)
+	}
+	return now
+}
+
+// jwks returns the public keys as a JSON Web Key Set.
+func (r *keyring) jwks() ([]byte, error) {
+	var set jose.JSONWebKeySet
+	for _, k := range r.keys {
+		set.Keys = append(set.Keys, k.jwk())
+	}
+	return json.Marshal(set)
+}
+
+// warnOfOld logs a key that was added to a running process and never signs, because another key is newer.
+func (i *Issuer) warnOfOld(next, old *keyring) {
+	if len(old.keys) == 0 {
+		return
+	}
+	for _, k := range next.keys[1:] {
+		if old.byID(k.id) == nil {
+			const message = "new signing key is older than another one, and will not sign"
+			i.options.Log.Warn(message, "kid", k.id, "made", k.made)
+		}
+	}
 }
 
 type file struct {
 	path           string
 	size           int64
 	made, modified time.Time
-	others         bool // can read it
+	worldReadable  bool
 }
 
-// list gives the PEM files of a folder, the last name first, so that of files with one time that one is
-// the newest. A file that NewKey has named is as old as its name says. Every other one is as old as its
-// modification, to the second: a platform that writes all files at once writes them in any order.
+// list returns the PEM files of a folder, the last name first, so that it counts as the newest of several files with
+// the same time. A file that NewKey made has its time in its name. The time of any other file is that of its last
+// modification, in whole seconds, because a platform that writes several files at once writes them in any order.
 func list(folder string) (files []file, listing string, err error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
@@ -140,7 +163,7 @@ func list(folder string) (files []file, listing string, err error) {
 			continue
 		}
 		path := filepath.Join(folder, name)
-		info, err := os.Stat(path) // of what a link leads to
+		info, err := os.Stat(path) // follows links
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}
@@ -150,7 +173,13 @@ func list(folder string) (files []file, listing string, err error) {
 		if !info.Mode().IsRegular() {
 			continue
 		}
-		f := file{path: path, size: info.Size(), made: info.ModTime().Truncate(time.Second), modified: info.ModTime(), others: info.Mode().Perm()&0o004 != 0}
+		f := file{
+			path:          path,
+			size:          info.Size(),
+			made:          info.ModTime().Truncate(time.Second),
+			modified:      info.ModTime(),
+			worldReadable: info.Mode().Perm()&0o004 != 0,
+		}
 		if made, err := time.Parse(stamp, name[:min(len(name), len(stamp))]); err == nil {
 			f.made = made
 		}
@@ -172,51 +201,71 @@ func readKey(f file) (*key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("token: %s %w", f.path, err)
 	}
-	k.path, k.made, k.others = f.path, f.made, f.others
+	k.path, k.made, k.worldReadable = f.path, f.made, f.worldReadable
 	return k, nil
 }
 
-// Watch takes over what changes in the folder, until ctx is done: within a second, or when hurry says so. It
-// logs what is faulty, and tells changed which keys are published and which of them signs, at the start and
-// at every change, and again while that fails.
-func (i *Issuer) Watch(ctx context.Context, hurry <-chan os.Signal, changed func(ctx context.Context, signing string, published []string) error) {
+// Changed is called with the identifiers of the key that signs and of the published keys, the newest first.
+type Changed func(ctx context.Context, signing string, published []string) error
+
+// Watch follows the changes of the folder until ctx is done. It looks once a second, and reads every file again when
+// it receives from reread. It logs faults, and calls changed at the start and after every change of the signing or
+// the published keys; a call that fails is repeated every second.
+func (i *Issuer) Watch(ctx context.Context, reread <-chan os.Signal, changed Changed) {
 	if i.options.Folder == "" {
 		return
 	}
-	log := i.options.Log
-	var state, told, failed, untold string
-	for must := false; ; {
-		if err := i.reload(time.Now(), must); err == nil {
-			failed = ""
-		} else if failed != err.Error() {
-			failed = err.Error()
-			log.ErrorContext(ctx, "signing keys not read", "error", failed)
-		}
-		signing, published := i.state()
-		if now := fmt.Sprint(signing, published); now != state {
-			state = now
-			log.InfoContext(ctx, "signing keys", "signing", signing, "published", published)
-		}
-		if told != state {
-			if err := changed(ctx, signing, published); err == nil {
-				told, untold = state, ""
-			} else if ctx.Err() == nil && untold != state {
-				untold = state
-				log.WarnContext(ctx, "change of signing keys not recorded", "error", err.Error())
-			}
-		}
+	w := &watcher{Issuer: i, changed: changed}
+	for forced := false; ; {
+		w.look(ctx, forced)
 		select {
 		case <-ctx.Done():
 			return
-		case <-hurry:
-			must = true
-		case <-time.After(lookEvery):
-			must = false
+		case <-reread:
+			forced = true
+		case <-time.After(interval):
+			forced = false
 		}
 	}
 }
 
-// state names the keys, the newest first, and the one that signs now.
+// A watcher remembers what it has logged and reported, so that it does both once.
+type watcher struct {
+	*Issuer
+	changed Changed
+
+	fault      string // of the last reload
+	logged     string // the state of the keys that was logged
+	reported   string // the state that changed was called with
+	unreported string // the state for which the failure of changed was logged
+}
+
+func (w *watcher) look(ctx context.Context, forced bool) {
+	log := w.options.Log
+	if err := w.reload(time.Now(), forced); err == nil {
+		w.fault = ""
+	} else if w.fault != err.Error() {
+		w.fault = err.Error()
+		log.ErrorContext(ctx, "signing keys not read", "error", w.fault)
+	}
+	signing, published := w.state()
+	state := fmt.Sprint(signing, published)
+	if w.logged != state {
+		w.logged = state
+		log.InfoContext(ctx, "signing keys", "signing", signing, "published", published)
+	}
+	if w.reported == state {
+		return
+	}
+	if err := w.changed(ctx, signing, published); err == nil {
+		w.reported, w.unreported = state, ""
+	} else if ctx.Err() == nil && w.unreported != state {
+		w.unreported = state
+		log.WarnContext(ctx, "change of signing keys not recorded", "error", err.Error())
+	}
+}
+
+// state returns the identifiers of the key that signs now and of all keys, the newest first.
 func (i *Issuer) state() (signing string, published []string) {
 	for _, k := range i.keys.Load().keys {
 		published = append(published, k.id)
@@ -224,32 +273,38 @@ func (i *Issuer) state() (signing string, published []string) {
 	return i.signing(time.Now()).id, published
 }
 
-// A Key is what there is to tell of a key of the folder.
+// A Key describes a key of the folder.
 type Key struct {
 	ID, Algorithm string
 	Made          time.Time
 	Signs         bool // now
-	Others        bool // others than its owner can read its file
+	WorldReadable bool // users other than the owner of its file can read it
 }
 
-// Keys are those of the folder, the newest first.
+// Keys returns the keys of the folder, the newest first.
 func (i *Issuer) Keys() (all []Key) {
 	signing := i.signing(time.Now())
 	for _, k := range i.keys.Load().keys {
-		all = append(all, Key{ID: k.id, Algorithm: k.method.Alg(), Made: k.made, Signs: k == signing, Others: k.others})
+		all = append(all, Key{
+			ID:            k.id,
+			Algorithm:     k.method.Alg(),
+			Made:          k.made,
+			Signs:         k == signing,
+			WorldReadable: k.worldReadable,
+		})
 	}
 	return all
 }
 
-// Published gives the public keys as a JSON Web Key Set and how long it may be cached, which ends before a
-// key that is not in it signs. There is none without a folder.
+// Published returns the public keys as a JSON Web Key Set (RFC 7517 §5), and how long it may be cached: half the grace
+// period, so that a cache knows a new key before it signs. It returns ok = false if there is no folder.
 func (i *Issuer) Published() (set []byte, maxAge time.Duration, ok bool) {
 	set = i.keys.Load().set
 	return set, i.options.Grace / 2, set != nil
 }
 
-// NewKey makes a key for one of Algorithms in a new file of the folder, which is made if it is not there.
-// Only its owner can read it.
+// NewKey makes a key for one of Algorithms in a new file of the folder, which is created if it does not exist. Only the
+// owner can read the file.
 func NewKey(folder, algorithm string) (path, id string, err error) {
 	private, err := generate(algorithm)
 	if err != nil {
@@ -274,13 +329,13 @@ func NewKey(folder, algorithm string) (path, id string, err error) {
 	return path, k.id, nil
 }
 
-// writeWhole makes a file appear with all that it holds, so that who watches the folder sees no half of it.
+// writeWhole makes a file appear with its whole content, so that a process that watches the folder never reads half.
 func writeWhole(path string, text []byte) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // with mode 0600
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.Remove(f.Name()) }() // fails once it has its name
+	defer func() { _ = os.Remove(f.Name()) }() // fails after the renaming
 	_, err = f.Write(text)
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err

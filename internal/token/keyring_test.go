@@ -51,13 +51,14 @@ func kid(t *testing.T, token string) string {
 	return header.Kid
 }
 
-// TestPublishedKeys holds the keys, their thumbprints and the tokens against another implementation.
+// TestPublishedKeys checks the published keys, and tokens by them, with another implementation of JWS.
 func TestPublishedKeys(t *testing.T) {
 	for _, algorithm := range Algorithms {
 		folder := filepath.Join(t.TempDir(), "new", "folder")
 		path, id := makeKey(t, folder, algorithm)
-		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 || !strings.Contains(path, id[:8]) {
-			t.Errorf("%s: %s, mode %v, %v; want a file of the owner's alone, named for its key", algorithm, path, info.Mode(), err)
+		info, err := os.Stat(path)
+		if err != nil || info.Mode().Perm() != 0o600 || !strings.Contains(path, id[:8]) {
+			t.Errorf("%s: %s, %v, %v; want a private file, named after its key", algorithm, path, info, err)
 		}
 		i := newIssuer(t, func(o *Options) { o.Folder, o.Secret = folder, nil })
 		text, maxAge, ok := i.Published()
@@ -74,15 +75,7 @@ func TestPublishedKeys(t *testing.T) {
 			k.KeyID != base64.RawURLEncoding.EncodeToString(thumbprint) || k.KeyID != id {
 			t.Errorf("%s: %s; want a valid public key with its thumbprint for kid", algorithm, text)
 		}
-		var members struct{ Keys []map[string]any }
-		if err := json.Unmarshal(text, &members); err != nil {
-			t.Fatal(err)
-		}
-		for _, private := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"} {
-			if _, ok := members.Keys[0][private]; ok {
-				t.Errorf("%s: the key shows its private part %s", algorithm, private)
-			}
-		}
+		checkPublic(t, text)
 		token := sign(t, i)
 		parsed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(algorithm)})
 		if err != nil {
@@ -101,12 +94,27 @@ func TestPublishedKeys(t *testing.T) {
 	}
 }
 
-// TestKeys holds what is told of the keys, the newest first, and which one signs.
+// checkPublic checks that a set of one key has no private member.
+func checkPublic(t *testing.T, set []byte) {
+	t.Helper()
+	var members struct{ Keys []map[string]any }
+	if err := json.Unmarshal(set, &members); err != nil {
+		t.Fatal(err)
+	}
+	for _, private := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"} {
+		if _, ok := members.Keys[0][private]; ok {
+			t.Errorf("the key %s shows its private part %s", set, private)
+		}
+	}
+}
+
+// TestKeys checks the description of the keys, the newest first, and which one signs.
 func TestKeys(t *testing.T) {
 	folder := t.TempDir()
 	old, oldID := makeKey(t, folder, "ES256")
 	renamed := filepath.Join(folder, "20260101T000000.000Z-old.pem")
-	if err := errors.Join(os.Rename(old, renamed), os.Chtimes(renamed, time.Time{}, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))); err != nil {
+	made := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	if err := errors.Join(os.Rename(old, renamed), os.Chtimes(renamed, time.Time{}, made)); err != nil {
 		t.Fatal(err)
 	}
 	path, id := makeKey(t, folder, "EdDSA")
@@ -114,13 +122,19 @@ func TestKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := newIssuer(t, func(o *Options) { o.Folder, o.Secret = folder, nil }).Keys()
-	if len(got) != 2 || got[0].ID != id || !got[0].Others || got[1].Others || got[0].Algorithm != "EdDSA" || got[0].Signs || time.Since(got[0].Made) > time.Minute ||
-		got[1].ID != oldID || !got[1].Signs || got[1].Made.Year() != 2026 {
-		t.Errorf("Keys: %+v; want the new one, and the old one that signs", got)
+	if len(got) != 2 || time.Since(got[0].Made) > time.Minute {
+		t.Fatalf("Keys: %+v; want two, the first one new", got)
+	}
+	want := []Key{
+		{ID: id, Algorithm: "EdDSA", Made: got[0].Made, WorldReadable: true},
+		{ID: oldID, Algorithm: "ES256", Made: made, Signs: true},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("Keys: %+v; want %+v", got, want)
 	}
 }
 
-// TestSameGrantSameToken holds the promise of account.Signer.
+// TestSameGrantSameToken checks the promise of account.Signer: the same inputs always make the same token.
 func TestSameGrantSameToken(t *testing.T) {
 	id, at := uuid.Must(uuid.NewV7()), time.Now()
 	for _, algorithm := range append([]string{"HS256"}, Algorithms...) {
@@ -134,7 +148,7 @@ func TestSameGrantSameToken(t *testing.T) {
 		b, _, _ := i.Sign(user, session, id, at)
 		c, _, _ := i.Sign(user, session, uuid.Must(uuid.NewV7()), at)
 		if a != b || a == c || err != nil {
-			t.Errorf("%s: %s, %s, %s, %v; want the same for the same alone", algorithm, a, b, c, err)
+			t.Errorf("%s: %s, %s, %s, %v; want the first two equal, and not the third", algorithm, a, b, c, err)
 		}
 		if gotUser, gotSession, err := i.Verify(a); gotUser != user || gotSession != session || err != nil {
 			t.Errorf("%s: Verify: %v, %v, %v; want %v, %v", algorithm, gotUser, gotSession, err, user, session)
@@ -154,13 +168,14 @@ func TestKeyForms(t *testing.T) {
 	sec1 := func(k *ecdsa.PrivateKey) []byte { der, _ := x509.MarshalECPrivateKey(k); return der }
 	pkcs8 := func(k any) []byte { der, _ := x509.MarshalPKCS8PrivateKey(k); return der }
 	public, _ := x509.MarshalPKIXPublicKey(&p256.PublicKey)
+	parameters := block("EC PARAMETERS", []byte{6, 8, 42, 134, 72, 206, 61, 3, 1, 7})
 	for name, tc := range map[string]struct {
 		text string
 		ok   bool
 	}{
 		"PKCS #8":                   {block("PRIVATE KEY", pkcs8(p256)), true},
 		"SEC 1":                     {block("EC PRIVATE KEY", sec1(p256)), true},
-		"SEC 1 behind parameters":   {block("EC PARAMETERS", []byte{6, 8, 42, 134, 72, 206, 61, 3, 1, 7}) + block("EC PRIVATE KEY", sec1(p256)), true},
+		"SEC 1 behind parameters":   {parameters + block("EC PRIVATE KEY", sec1(p256)), true},
 		"PKCS #1":                   {block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(large)), true},
 		"with words around":         {"Made on a Tuesday.\n" + block("PRIVATE KEY", pkcs8(large)) + "\n# end\n", true},
 		"RSA of 1024 bits":          {block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(small)), false},
@@ -179,20 +194,20 @@ func TestKeyForms(t *testing.T) {
 		}
 		i, err := NewIssuer(Options{Folder: folder, Issuer: "issuer", Audience: "audience", TTL: 15 * time.Minute})
 		if (err == nil) != tc.ok {
-			t.Errorf("a key %s: %v; want it taken: %t", name, err, tc.ok)
+			t.Errorf("a key %s: %v; want it accepted: %t", name, err, tc.ok)
 		}
 		if err == nil {
 			if _, _, err := i.Verify(sign(t, i)); err != nil {
 				t.Errorf("a key %s: %v", name, err)
 			}
 		} else if strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "key.pem") {
-			t.Errorf("a key %s: %v; want the file's name and nothing of what it holds", name, err)
+			t.Errorf("a key %s: %v; want the file's name and nothing of its content", name, err)
 		}
 	}
 	empty := t.TempDir()
 	for _, folder := range []string{empty, filepath.Join(empty, "none")} {
 		if _, err := NewIssuer(Options{Folder: folder}); err == nil {
-			t.Errorf("NewIssuer took the folder %s, which holds no key", folder)
+			t.Errorf("NewIssuer accepted the folder %s, which holds no key", folder)
 		}
 	}
 	if _, _, err := NewKey(empty, "HS256"); err == nil {
@@ -200,14 +215,14 @@ func TestKeyForms(t *testing.T) {
 	}
 }
 
-// A watched issuer has told what it does.
+// A watched issuer keeps what it reports and logs.
 type watched struct {
 	*Issuer
-	hurry chan os.Signal
-	mu    sync.Mutex
-	told  []string
-	fails int // how many more times telling fails
-	lines strings.Builder
+	reread   chan os.Signal
+	mu       sync.Mutex
+	reported []string // the reported states
+	fails    int      // how many more reports fail
+	lines    strings.Builder
 }
 
 func (w *watched) Write(line []byte) (int, error) {
@@ -223,18 +238,18 @@ func (w *watched) log() string {
 }
 
 func watch(t *testing.T, folder string) *watched {
-	w := &watched{hurry: make(chan os.Signal)}
+	w := &watched{reread: make(chan os.Signal)}
 	w.Issuer = newIssuer(t, func(o *Options) {
 		o.Folder, o.Secret, o.Log = folder, nil, slog.New(slog.NewTextHandler(w, nil))
 	})
-	go w.Watch(t.Context(), w.hurry, func(_ context.Context, signing string, published []string) error {
+	go w.Watch(t.Context(), w.reread, func(_ context.Context, signing string, published []string) error {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if w.fails > 0 {
 			w.fails--
 			return errors.New("down")
 		}
-		w.told = append(w.told, fmt.Sprint(signing, published))
+		w.reported = append(w.reported, fmt.Sprint(signing, published))
 		return nil
 	})
 	synctest.Wait()
@@ -260,8 +275,8 @@ func (w *watched) want(t *testing.T, signing string, published ...string) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if last := w.told[len(w.told)-1]; last != fmt.Sprint(signing, published) {
-		t.Errorf("told of %s; want %s %v", last, signing, published)
+	if last := w.reported[len(w.reported)-1]; last != fmt.Sprint(signing, published) {
+		t.Errorf("reported %s; want %s %v", last, signing, published)
 	}
 }
 
@@ -278,31 +293,32 @@ func TestRotation(t *testing.T) {
 		w.mu.Unlock()
 		_, b := makeKey(t, folder, "ES256")
 		time.Sleep(3500 * time.Millisecond)
-		w.want(t, a, b, a) // published first
+		w.want(t, a, b, a) // a new key is published before it signs
 		time.Sleep(10*time.Minute - 5*time.Second)
 		w.want(t, a, b, a)
 		time.Sleep(5 * time.Second)
 		w.want(t, b, b, a)
-		byA, _, _ := w.Sign(user, session, uuid.Must(uuid.NewV7()), time.Now().Add(-time.Minute)) // of when a signed
+		// The time of issue is before the turn of b.
+		byA, _, _ := w.Sign(user, session, uuid.Must(uuid.NewV7()), time.Now().Add(-time.Minute))
 		if _, _, err := w.Verify(byA); kid(t, byA) != a || err != nil {
-			t.Errorf("a token by %s: %v; want one by %s, which is still good", kid(t, byA), err, a)
+			t.Errorf("a token by %s: %v; want one by %s, which is still valid", kid(t, byA), err, a)
 		}
 		if err := os.Remove(pathA); err != nil {
 			t.Fatal(err)
 		}
-		w.hurry <- syscall.SIGHUP
+		w.reread <- syscall.SIGHUP
 		synctest.Wait()
 		w.want(t, b, b)
 		if _, _, err := w.Verify(byA); !errors.Is(err, ErrInvalid) {
 			t.Errorf("a token by a key that is gone: %v; want ErrInvalid", err)
 		}
-		if len(w.told) != 4 {
-			t.Errorf("told of %v; want the start, the new key, its turn, the end of the old one", w.told)
+		if len(w.reported) != 4 {
+			t.Errorf("reported %v; want the start, the new key, its turn, the end of the old one", w.reported)
 		}
 	})
 }
 
-// TestFaultyFolder holds that a faulty file is in the way of no other, and that nothing takes all keys away.
+// TestFaultyFolder checks that a faulty file affects no other file, and that a key is always left.
 func TestFaultyFolder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		folder := t.TempDir()
@@ -342,10 +358,10 @@ func TestFaultyFolder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		write(filepath.Base(pathB), string(text[:50])) // a known key is not lost while its file is written anew
+		write(filepath.Base(pathB), string(text[:50])) // a known key is kept while its file is rewritten
 		time.Sleep(2500 * time.Millisecond)
 		w.want(t, b, b, a)
-		remove(pathA) // as after a theft, whatever else is there
+		remove(pathA) // as after a theft: it goes although another file is faulty
 		time.Sleep(2500 * time.Millisecond)
 		w.want(t, b, b)
 		write(filepath.Base(pathB), string(text))
@@ -364,14 +380,14 @@ func TestFaultyFolder(t *testing.T) {
 		}
 		time.Sleep(2500 * time.Millisecond)
 		w.want(t, b, b)
-		if len(w.told) != 4 {
-			t.Errorf("told of %v; want the start, the new key, its turn, the end of the old one", w.told)
+		if len(w.reported) != 4 {
+			t.Errorf("reported %v; want the start, the new key, its turn, the end of the old one", w.reported)
 		}
 	})
 }
 
-// TestRepairedFile holds that a file which was faulty is read again, although its size and time are the same, and
-// that a fault which comes back is told again.
+// TestRepairedFile checks that a file that was faulty is read again, although its size and time are the same, and
+// that a fault that comes back is logged again.
 func TestRepairedFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		folder, elsewhere := t.TempDir(), t.TempDir()
@@ -404,9 +420,9 @@ func TestRepairedFile(t *testing.T) {
 		write(bad)
 		w.want(t, a, b, a)
 		if got := strings.Count(w.log(), "signing keys not read"); got != 2 {
-			t.Errorf("%d faults are told of; want 2:\n%s", got, w.log())
+			t.Errorf("%d faults are logged; want 2:\n%s", got, w.log())
 		}
-		// signing and reading go on side by side
+		// Signing goes on while the folder is read.
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
@@ -419,7 +435,7 @@ func TestRepairedFile(t *testing.T) {
 	})
 }
 
-// TestTouch holds that a key is as new as its file says now, for a copy that runs as for one that starts.
+// TestTouch checks that a key is as new as its file is now, both for a copy that runs and for one that starts.
 func TestTouch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		folder := t.TempDir()
@@ -446,13 +462,13 @@ func TestTouch(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(2500 * time.Millisecond)
-		w.want(t, b, b, a) // it has been published for long
+		w.want(t, b, b, a) // its grace period is over
 		time.Sleep(10 * time.Minute)
 		watch(t, folder).want(t, b, b, a)
 	})
 }
 
-// TestSameSizeAndTime holds that SIGHUP reads the files that seem not to have changed.
+// TestSameSizeAndTime checks that SIGHUP makes the issuer read files that seem unchanged.
 func TestSameSizeAndTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		folder, elsewhere := t.TempDir(), t.TempDir()
@@ -475,14 +491,14 @@ func TestSameSizeAndTime(t *testing.T) {
 		}
 		time.Sleep(2500 * time.Millisecond)
 		w.want(t, a, a)
-		w.hurry <- syscall.SIGHUP
+		w.reread <- syscall.SIGHUP
 		synctest.Wait()
 		w.want(t, b, b)
 	})
 }
 
-// TestLinkedFiles holds what a volume of Kubernetes does: the files are links into a folder that a link names,
-// and all are written anew, in any order, when one of them changes.
+// TestLinkedFiles checks a folder like a volume of Kubernetes: the files are links into a folder that is itself a link,
+// and all of them are rewritten, in any order, when one of them changes.
 func TestLinkedFiles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		volume, keys := t.TempDir(), t.TempDir()
@@ -538,8 +554,8 @@ func TestLinkedFiles(t *testing.T) {
 	})
 }
 
-// TestRestart holds that a start does not put keys off that were published before, and does not hurry those
-// that were published just now.
+// TestRestart checks that a restart neither postpones a key whose grace period is over nor shortens the grace period
+// of a new one.
 func TestRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		folder := t.TempDir()
@@ -569,8 +585,7 @@ func TestRestart(t *testing.T) {
 	})
 }
 
-// TestKeyWithOldDate holds that a key whose file is older than the one that signs never signs unpublished,
-// and that copies agree on that, whatever they have seen before.
+// TestKeyWithOldDate checks that a new key whose file is older than that of the signing key does not sign.
 func TestKeyWithOldDate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		folder := t.TempDir()
@@ -613,8 +628,8 @@ func TestKeysOfOneSecond(t *testing.T) {
 	}
 }
 
-// TestSecretAndKeys holds that a change from a secret to keys goes through a time in which every copy takes the
-// tokens of every other.
+// TestSecretAndKeys checks a change from a secret to keys: for the grace period, copies with the secret alone and
+// copies with both accept each other's tokens.
 func TestSecretAndKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		secretAlone := newIssuer(t, nil)
@@ -622,21 +637,21 @@ func TestSecretAndKeys(t *testing.T) {
 		_, id := makeKey(t, folder, "EdDSA")
 		both := newIssuer(t, func(o *Options) { o.Folder = folder })
 		keysAlone := newIssuer(t, func(o *Options) { o.Folder, o.Secret = folder, nil })
-		takes := func(what string, i *Issuer, token string, want bool) {
+		checkAccepted := func(what string, i *Issuer, token string, want bool) {
 			t.Helper()
 			if _, _, err := i.Verify(token); (err == nil) != want {
-				t.Errorf("%s: %v; want it taken: %t", what, err, want)
+				t.Errorf("%s: %v; want it accepted: %t", what, err, want)
 			}
 		}
 		bySecret := sign(t, secretAlone)
-		takes("a token by the secret, with both", both, bySecret, true)
-		takes("a token with both, by the secret", secretAlone, sign(t, both), true) // the key is too new
+		checkAccepted("a token by the secret, with both", both, bySecret, true)
+		checkAccepted("a token with both, by the secret", secretAlone, sign(t, both), true) // the key is too new
 		time.Sleep(10 * time.Minute)
 		byKey := sign(t, both)
 		if kid(t, byKey) != id {
 			t.Errorf("signed by %q after a while; want the key", kid(t, byKey))
 		}
-		takes("a token by the key", keysAlone, byKey, true)
-		takes("a token by the secret, with the key alone", keysAlone, bySecret, false)
+		checkAccepted("a token by the key", keysAlone, byKey, true)
+		checkAccepted("a token by the secret, with the key alone", keysAlone, bySecret, false)
 	})
 }

@@ -1,10 +1,9 @@
-// Package token owns access tokens: JSON Web Tokens (RFC 7519) that say which user and session a request
-// belongs to, and the keys that sign them. It knows no user and no store, so that a token can be checked
-// without either.
+// Package token owns access tokens, JSON Web Tokens (RFC 7519) that name the user and the session of a request, and
+// the keys that sign them. It knows no user and no store, so that a token can be checked without either.
 //
-// The algorithm is pinned to the key: a token's own header chooses among the keys that are there, by kid, and
-// nothing else. Every claim that is issued is required. The same grant gives the same token, byte
-// for byte, whatever the algorithm, so that a refresh that is asked for twice has one answer.
+// The algorithm belongs to the key: the header of a token chooses among the known keys by kid, and nothing else. A
+// token without one of the claims that Sign sets is refused. The same grant has the same token, byte for byte,
+// with every algorithm, so that a refresh that is asked for twice has one answer.
 package token
 
 import (
@@ -19,38 +18,50 @@ import (
 	"github.com/google/uuid"
 )
 
-// ErrInvalid means that the token is not one of ours, or is not valid any more.
+// ErrInvalid means that the token was not issued by this service, or has expired.
 var ErrInvalid = errors.New("token: invalid")
 
 const (
 	minSecret = 32              // bytes; RFC 7518 §3.2 asks for a key as long as the hash
-	maxToken  = 4 << 10         // bytes; ours have less than 1 KiB
+	maxToken  = 4 << 10         // bytes; issued tokens have less than 1 KiB
 	leeway    = 5 * time.Second // between the clocks of two copies
 )
 
 // Options are the inputs of NewIssuer.
 type Options struct {
-	Secret           []byte        // of HS256, at least 32 bytes; beside Folder it signs until a key of that may
-	Folder           string        // of PEM files with private keys; empty: Secret signs
-	Grace            time.Duration // how long a new key of the folder is published before it signs
+	// Secret is the key of HS256, at least 32 bytes. With a Folder it is optional, and signs until a key of the folder
+	// has been published for the grace period.
+	Secret []byte
+	// Folder holds private keys in PEM files. Without one, Secret signs.
+	Folder string
+	// Grace is how long a new key of the folder is published before it signs.
+	Grace time.Duration
+	// Issuer and Audience are the claims iss and aud.
 	Issuer, Audience string
-	TTL              time.Duration
-	Log              *slog.Logger
+	// TTL is how long a token is valid.
+	TTL time.Duration
+	Log *slog.Logger
 }
 
 // An Issuer makes and checks access tokens. It is safe for use by many goroutines.
 type Issuer struct {
 	options Options
-	secret  *key // nil: there is none
+	secret  *key // nil without one
 	keys    atomic.Pointer[keyring]
 	parser  *jwt.Parser
 }
 
-// NewIssuer gives an issuer that signs with the newest key of the folder, or with the secret.
+// NewIssuer returns an Issuer. It fails if the secret is too short, or if the folder cannot be read, holds a faulty
+// file or holds no key.
 func NewIssuer(o Options) (*Issuer, error) {
 	i := &Issuer{options: o, parser: jwt.NewParser(
-		jwt.WithValidMethods([]string{"HS256", "EdDSA", "ES256", "RS256"}), jwt.WithLeeway(leeway), jwt.WithStrictDecoding(),
-		jwt.WithIssuer(o.Issuer), jwt.WithAudience(o.Audience), jwt.WithExpirationRequired(), jwt.WithIssuedAt(),
+		jwt.WithValidMethods([]string{"HS256", "EdDSA", "ES256", "RS256"}),
+		jwt.WithLeeway(leeway),
+		jwt.WithStrictDecoding(),
+		jwt.WithIssuer(o.Issuer),
+		jwt.WithAudience(o.Audience),
+		jwt.WithExpirationRequired(),
+		jwt.WithIssuedAt(),
 	)}
 	switch {
 	case len(o.Secret) >= minSecret:
@@ -72,7 +83,7 @@ type claims struct {
 	Session string `json:"sid"` // OpenID Connect Front-Channel Logout 1.0 §3
 }
 
-// UnmarshalJSON refuses a time that is no number (RFC 7519 §2), which the library reads out of a string.
+// UnmarshalJSON refuses a time in a string, which the library accepts: a time is a number (RFC 7519 §2).
 func (c *claims) UnmarshalJSON(text []byte) error {
 	var times struct{ Exp, Nbf, Iat *float64 }
 	if err := json.Unmarshal(text, &times); err != nil {
@@ -82,14 +93,18 @@ func (c *claims) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*plain)(c))
 }
 
-// Sign gives a token with the identifier for the user's session, issued at a time, and how long it is
-// valid from then.
+// Sign returns a token for the user's session, with id as its jti and at as its time of issue, and how long it is valid
+// from then on.
 func (i *Issuer) Sign(user, session, id uuid.UUID, at time.Time) (token string, ttl time.Duration, err error) {
 	k := i.signing(at)
 	t := jwt.NewWithClaims(k.method, claims{
 		RegisteredClaims: jwt.RegisteredClaims{
-			Issuer: i.options.Issuer, Audience: jwt.ClaimStrings{i.options.Audience}, Subject: user.String(), ID: id.String(),
-			IssuedAt: jwt.NewNumericDate(at), ExpiresAt: jwt.NewNumericDate(at.Add(i.options.TTL)),
+			Issuer:    i.options.Issuer,
+			Audience:  jwt.ClaimStrings{i.options.Audience},
+			Subject:   user.String(),
+			ID:        id.String(),
+			IssuedAt:  jwt.NewNumericDate(at),
+			ExpiresAt: jwt.NewNumericDate(at.Add(i.options.TTL)),
 		},
 		Session: session.String(),
 	})
@@ -103,7 +118,7 @@ func (i *Issuer) Sign(user, session, id uuid.UUID, at time.Time) (token string, 
 	return token, i.options.TTL, nil
 }
 
-// Verify gives the user and session of a valid token. Its only error is ErrInvalid.
+// Verify returns the user and the session of a valid token. Its only error is ErrInvalid.
 func (i *Issuer) Verify(token string) (user, session uuid.UUID, err error) {
 	if len(token) > maxToken {
 		return uuid.Nil, uuid.Nil, ErrInvalid
@@ -120,7 +135,7 @@ func (i *Issuer) Verify(token string) (user, session uuid.UUID, err error) {
 	return user, session, nil
 }
 
-// signing is the key that signs what is issued at a time.
+// signing returns the key for tokens that are issued at a time.
 func (i *Issuer) signing(at time.Time) *key {
 	keys := i.keys.Load()
 	if k := keys.ready(at, i.options.Grace); k != nil {
@@ -132,7 +147,7 @@ func (i *Issuer) signing(at time.Time) *key {
 	return keys.first()
 }
 
-// public gives the key that the token has to be signed with.
+// public returns the public key, or the secret, that the token must be signed with.
 func (i *Issuer) public(t *jwt.Token) (any, error) {
 	k := i.secret
 	if id, named := t.Header["kid"]; named {

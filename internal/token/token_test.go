@@ -27,8 +27,12 @@ var (
 func newIssuer(t testing.TB, change func(*Options)) *Issuer {
 	t.Helper()
 	o := Options{
-		Secret: secret, Issuer: "issuer", Audience: "audience", TTL: 15 * time.Minute, Grace: 10 * time.Minute,
-		Log: slog.New(slog.DiscardHandler),
+		Secret:   secret,
+		Issuer:   "issuer",
+		Audience: "audience",
+		TTL:      15 * time.Minute,
+		Grace:    10 * time.Minute,
+		Log:      slog.New(slog.DiscardHandler),
 	}
 	if change != nil {
 		change(&o)
@@ -72,8 +76,7 @@ func TestLife(t *testing.T) {
 	})
 }
 
-// TestVerifyRefuses holds that what is forged or spoilt is refused, and at once, by a secret and by every
-// kind of key.
+// TestVerifyRefuses checks that forged and spoilt tokens are refused quickly, with a secret and every kind of key.
 func TestVerifyRefuses(t *testing.T) {
 	folder := t.TempDir()
 	ids := make(map[string]string)
@@ -85,11 +88,7 @@ func TestVerifyRefuses(t *testing.T) {
 		ids[algorithm] = id
 	}
 	i := newIssuer(t, func(o *Options) { o.Folder = folder })
-	good := jwt.MapClaims{
-		"iss": "issuer", "aud": "audience", "sub": user.String(), "sid": session.String(), "jti": "id",
-		"iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix(),
-	}
-	forged := map[string]string{
+	f := &forger{T: t, tokens: map[string]string{
 		"empty":            "",
 		"no token":         "a.b.c",
 		"a byte":           "\x00",
@@ -101,89 +100,19 @@ func TestVerifyRefuses(t *testing.T) {
 		"alg unknown":      b64(`{"alg":"HS257"}`) + "." + b64(`{}`) + ".",
 		"of another":       sign(t, newIssuer(t, func(o *Options) { o.Issuer = "other" })),
 		"of other secret":  sign(t, newIssuer(t, func(o *Options) { o.Secret = []byte(strings.Repeat("x", 32)) })),
-	}
-	forge := func(name string, m jwt.SigningMethod, header map[string]any, private any) {
-		token := jwt.NewWithClaims(m, good)
-		maps.Copy(token.Header, header)
-		text, err := token.SignedString(private)
-		if err != nil {
-			t.Fatal(err)
-		}
-		forged[name] = text
-	}
+	}}
 	for algorithm, id := range ids {
 		k := i.keys.Load().byID(id)
-		kid := map[string]any{"kid": id}
-		der, err := x509.MarshalPKIXPublicKey(k.public)
-		if err != nil {
-			t.Fatal(err)
-		}
-		jwk, _ := json.Marshal(k.jwk)
-		for form, public := range map[string][]byte{
-			"DER": der, "PEM": pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), "JWK": jwk,
-		} {
-			forge("HS256 by the public key of "+algorithm+" in "+form, jwt.SigningMethodHS256, kid, public)
-			forge("HS256 by the public key of "+algorithm+" in "+form+" without kid", jwt.SigningMethodHS256, nil, public)
-		}
-		forge("HS256 by the secret with the kid of "+algorithm, jwt.SigningMethodHS256, kid, secret)
-		forge("none with the kid of "+algorithm, jwt.SigningMethodNone, kid, jwt.UnsafeAllowNoneSignatureType)
-		forge("by the key of "+algorithm+" without kid", k.method, nil, k.private)
-		forge("by the key of "+algorithm+" with kid null", k.method, map[string]any{"kid": nil}, k.private)
-		forge("by the key of "+algorithm+" with an unknown kid", k.method, map[string]any{"kid": "../" + id}, k.private)
-		for other, id := range ids {
-			if other != algorithm {
-				forge("by the key of "+algorithm+" with the kid of "+other, k.method, map[string]any{"kid": id}, k.private)
-			}
-		}
-		foreign, err := generate(algorithm)
-		if err != nil {
-			t.Fatal(err)
-		}
-		forge("by a foreign key of "+algorithm, k.method, kid, foreign)
-		forge("by a foreign key of "+algorithm+" in jwk and jku", k.method,
-			map[string]any{"kid": id, "jku": "https://evil.example.com/jwks.json", "jwk": k.jwk, "x5u": "https://evil.example.com/"}, foreign)
-		forge("by a foreign key of "+algorithm+" with a kid of its own", k.method, map[string]any{"kid": "mine", "jku": "https://evil.example.com/jwks.json"}, foreign)
-
-		good := func(changed string, value any) string {
-			c := maps.Clone(good)
-			if value == nil {
-				delete(c, changed)
-			} else {
-				c[changed] = value
-			}
-			token := jwt.NewWithClaims(k.method, c)
-			token.Header["kid"] = id
-			text, err := token.SignedString(k.private)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return text
-		}
-		whole := good("aud", []string{"audience"})
-		if _, _, err := i.Verify(whole); err != nil {
+		f.confuseAlgorithms(algorithm, k)
+		f.confuseKeys(algorithm, k, ids)
+		if _, _, err := i.Verify(f.claim(k, "aud", []string{"audience"})); err != nil {
 			t.Fatalf("the table's own token of %s: %v", algorithm, err)
 		}
-		parts := strings.Split(whole, ".")
-		for name, text := range map[string]string{
-			"without iss": good("iss", nil), "of another iss": good("iss", "other"),
-			"without aud": good("aud", nil), "of another aud": good("aud", "other"), "with aud a number": good("aud", 1),
-			"without sub": good("sub", nil), "with sub no identifier": good("sub", "admin"),
-			"without exp": good("exp", nil), "expired": good("exp", time.Now().Add(-time.Minute).Unix()),
-			"with exp a word": good("exp", "tomorrow"), "with exp in a string": good("exp", strconv.FormatInt(time.Now().Add(time.Minute).Unix(), 10)),
-			"with exp too large": good("exp", 1e300), "with exp in a list": good("exp", []any{time.Now().Add(time.Minute).Unix()}),
-			"without iat": good("iat", nil), "issued in the future": good("iat", time.Now().Add(time.Minute).Unix()),
-			"not valid before the future": good("nbf", time.Now().Add(time.Minute).Unix()),
-			"without jti":                 good("jti", nil), "without sid": good("sid", nil), "with sid a number": good("sid", 1),
-			"without signature":     parts[0] + "." + parts[1] + ".",
-			"with another's claims": parts[0] + "." + b64(`{"sub":"x"}`) + "." + parts[2],
-			"padded":                whole + "=", "with bytes after": whole + ".x", "with a space": " " + whole,
-			"with a spoilt signature": parts[0] + "." + parts[1] + "." + b64(strings.Repeat("\x00", 64)),
-		} {
-			forged[algorithm+" "+name] = text
-		}
+		f.changeClaims(algorithm, k)
+		f.spoil(algorithm, f.claim(k, "aud", []string{"audience"}))
 	}
 	const atMost = 5 * time.Millisecond
-	for name, text := range forged {
+	for name, text := range f.tokens {
 		quickest := time.Hour
 		for n := 0; n < 3 || n < 1000 && quickest > atMost; n++ { // a busy machine may interrupt some of the calls
 			began := time.Now()
@@ -195,6 +124,150 @@ func TestVerifyRefuses(t *testing.T) {
 		if quickest > atMost {
 			t.Errorf("Verify of a token %s took %v; want at most %v", name, quickest, atMost)
 		}
+	}
+}
+
+// A forger makes tokens that must be refused, by the name of what is wrong with them.
+type forger struct {
+	*testing.T
+	tokens map[string]string
+}
+
+// goodClaims are claims that an issuer of these tests accepts.
+func goodClaims() jwt.MapClaims {
+	return jwt.MapClaims{
+		"iss": "issuer",
+		"aud": "audience",
+		"sub": user.String(),
+		"sid": session.String(),
+		"jti": "id",
+		"iat": time.Now().Unix(),
+		"exp": time.Now().Add(time.Minute).Unix(),
+	}
+}
+
+// signed returns a token.
+func (f *forger) signed(m jwt.SigningMethod, private any, header map[string]any, claims jwt.MapClaims) string {
+	f.Helper()
+	token := jwt.NewWithClaims(m, claims)
+	maps.Copy(token.Header, header)
+	text, err := token.SignedString(private)
+	if err != nil {
+		f.Fatal(err)
+	}
+	return text
+}
+
+// forge adds a token with good claims.
+func (f *forger) forge(name string, m jwt.SigningMethod, private any, header map[string]any) {
+	f.Helper()
+	f.tokens[name] = f.signed(m, private, header, goodClaims())
+}
+
+// claim returns a token that k signed, with good claims except one that is changed, or left out if the value is nil.
+func (f *forger) claim(k *key, name string, value any) string {
+	f.Helper()
+	claims := goodClaims()
+	if claims[name] = value; value == nil {
+		delete(claims, name)
+	}
+	return f.signed(k.method, k.private, map[string]any{"kid": k.id}, claims)
+}
+
+// confuseAlgorithms uses a public key as a secret, the secret under the name of a key, and no signature.
+func (f *forger) confuseAlgorithms(algorithm string, k *key) {
+	f.Helper()
+	kid := map[string]any{"kid": k.id}
+	der, err := x509.MarshalPKIXPublicKey(k.public)
+	if err != nil {
+		f.Fatal(err)
+	}
+	jwk, _ := json.Marshal(k.jwk())
+	for form, public := range map[string][]byte{
+		"DER": der,
+		"PEM": pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}),
+		"JWK": jwk,
+	} {
+		name := "HS256 by the public key of " + algorithm + " in " + form
+		f.forge(name, jwt.SigningMethodHS256, public, kid)
+		f.forge(name+" without kid", jwt.SigningMethodHS256, public, nil)
+	}
+	f.forge("HS256 by the secret with the kid of "+algorithm, jwt.SigningMethodHS256, secret, kid)
+	f.forge("none with the kid of "+algorithm, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, kid)
+}
+
+// confuseKeys names another key than the one that signed, or no key, or a key that the token brings along.
+func (f *forger) confuseKeys(algorithm string, k *key, ids map[string]string) {
+	f.Helper()
+	const evil = "https://evil.example.com/jwks.json"
+	own := "by the key of " + algorithm
+	f.forge(own+" without kid", k.method, k.private, nil)
+	f.forge(own+" with kid null", k.method, k.private, map[string]any{"kid": nil})
+	f.forge(own+" with an unknown kid", k.method, k.private, map[string]any{"kid": "../" + k.id})
+	for other, id := range ids {
+		if other != algorithm {
+			f.forge(own+" with the kid of "+other, k.method, k.private, map[string]any{"kid": id})
+		}
+	}
+	foreign, err := generate(algorithm)
+	if err != nil {
+		f.Fatal(err)
+	}
+	name := "by a foreign key of " + algorithm
+	f.forge(name, k.method, foreign, map[string]any{"kid": k.id})
+	f.forge(name+" in jwk and jku", k.method, foreign, map[string]any{
+		"kid": k.id,
+		"jku": evil,
+		"jwk": k.jwk(),
+		"x5u": "https://evil.example.com/",
+	})
+	f.forge(name+" with a kid of its own", k.method, foreign, map[string]any{"kid": "mine", "jku": evil})
+}
+
+// changeClaims leaves out or changes one claim of a token that k signed.
+func (f *forger) changeClaims(algorithm string, k *key) {
+	f.Helper()
+	soon, past := time.Now().Add(time.Minute).Unix(), time.Now().Add(-time.Minute).Unix()
+	for name, c := range map[string]struct {
+		claim string
+		value any
+	}{
+		"without iss":                 {"iss", nil},
+		"of another iss":              {"iss", "other"},
+		"without aud":                 {"aud", nil},
+		"of another aud":              {"aud", "other"},
+		"with aud a number":           {"aud", 1},
+		"without sub":                 {"sub", nil},
+		"with sub no identifier":      {"sub", "admin"},
+		"without exp":                 {"exp", nil},
+		"expired":                     {"exp", past},
+		"with exp a word":             {"exp", "tomorrow"},
+		"with exp in a string":        {"exp", strconv.FormatInt(soon, 10)},
+		"with exp too large":          {"exp", 1e300},
+		"with exp in a list":          {"exp", []any{soon}},
+		"without iat":                 {"iat", nil},
+		"issued in the future":        {"iat", soon},
+		"not valid before the future": {"nbf", soon},
+		"without jti":                 {"jti", nil},
+		"without sid":                 {"sid", nil},
+		"with sid a number":           {"sid", 1},
+	} {
+		f.tokens[algorithm+" "+name] = f.claim(k, c.claim, c.value)
+	}
+}
+
+// spoil changes the text of a good token.
+func (f *forger) spoil(algorithm, good string) {
+	parts := strings.Split(good, ".")
+	for name, text := range map[string]string{
+		"without signature":       parts[0] + "." + parts[1] + ".",
+		"with another's claims":   parts[0] + "." + b64(`{"sub":"x"}`) + "." + parts[2],
+		"padded":                  good + "=",
+		"with bytes after":        good + ".x",
+		"with a space":            " " + good,
+		"with a spoilt signature": parts[0] + "." + parts[1] + "." + b64(strings.Repeat("\x00", 64)),
+	} {
+		f.tokens[algorithm+" "+name] = text
 	}
 }
 
