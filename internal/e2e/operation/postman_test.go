@@ -63,7 +63,7 @@ func TestPostmanCollection(t *testing.T) {
 			r.StatusCode = 200
 		}
 	})
-	if run := newman(broken, "Log in"); !slices.Equal(run.failed, []string{"gives tokens and the user"}) {
+	if run := newman(broken, "Log in"); !slices.Equal(run.failed, []string{"returns tokens and the user"}) {
 		t.Errorf("with 200 for a new user failed: %q; want that the login is", run.failed)
 	}
 }
