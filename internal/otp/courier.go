@@ -86,8 +86,9 @@ func (s *Service) claim(ctx context.Context, room func() int) {
 			for _, l := range claimed {
 				s.enqueue(l, nil)
 			}
-			if err != nil && !down && ctx.Err() == nil {
-				s.log.Warn("outbox not read", "error", err.Error())
+			isNew := err != nil && !down
+			if isNew && ctx.Err() == nil {
+				s.log.WarnContext(ctx, "outbox not read", "error", err.Error())
 			}
 			if down = err != nil; len(claimed) == n {
 				again = claimAgain

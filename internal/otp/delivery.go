@@ -44,7 +44,7 @@ func (s *Service) deliver(working context.Context, j job) {
 	if l == nil {
 		var err error
 		if l, err = s.keys.unseal(j.lease.Letter); err != nil { // a copy that has the right secret claims it
-			s.log.Warn("message not readable: do all copies have the same OTP_SECRET?",
+			s.log.WarnContext(working, "message not readable: do all copies have the same OTP_SECRET?",
 				"message", messageID(j.lease.ID, j.lease.Send))
 			return
 		}

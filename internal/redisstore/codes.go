@@ -29,7 +29,7 @@ type Codes struct {
 	client     *Client
 	scripts    scripts
 	policy     otp.Policy
-	partitions uint32
+	partitions []partition
 	outboxMax  int
 	observer   Observer
 }
@@ -42,7 +42,7 @@ func NewCodes(c *Client, o CodesOptions) *Codes {
 		client:     c,
 		scripts:    newScripts(c),
 		policy:     o.Policy,
-		partitions: uint32(o.Partitions),
+		partitions: partitions(c, o.Partitions),
 		outboxMax:  outboxMax,
 		observer:   o.Observer,
 	}
@@ -87,7 +87,7 @@ func (s *Codes) Open(ctx context.Context, o otp.Opening) (_ otp.Challenge, err e
 		return c, nil
 	}
 	c.Lease = otp.Lease{ID: c.ID, Send: c.Send, Letter: o.Letter, Until: until, Ref: leaseRef{
-		outbox:    p.outbox(),
+		outbox:    keys[3],
 		entry:     opened.entry,
 		number:    1,
 		challenge: keys[0],

@@ -14,14 +14,19 @@ import (
 // them all in one slot.
 type partition string
 
+// partitions returns as many partitions, under the client's prefix.
+func partitions(c *Client, n int) []partition {
+	all := make([]partition, n)
+	for i := range all {
+		all[i] = partition(fmt.Sprintf("%s{%d}:", c.prefix, i))
+	}
+	return all
+}
+
 func (s *Codes) partition(phone otp.Pseudonym) partition {
 	h := fnv.New32a()
 	_, _ = io.WriteString(h, string(phone))
-	return s.numbered(h.Sum32() % s.partitions)
-}
-
-func (s *Codes) numbered(n uint32) partition {
-	return partition(fmt.Sprintf("%s{%d}:", s.client.prefix, n))
+	return s.partitions[h.Sum32()%uint32(len(s.partitions))]
 }
 
 func (p partition) outbox() string                   { return string(p) + "outbox" }

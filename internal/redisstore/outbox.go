@@ -37,8 +37,8 @@ type leaseRef struct {
 // couriers do not all claim from the same partition first.
 func (s *Codes) outboxes() (calls [][]string) {
 	var all []string
-	for _, n := range rand.Perm(int(s.partitions)) {
-		all = append(all, s.numbered(uint32(n)).outbox())
+	for _, n := range rand.Perm(len(s.partitions)) {
+		all = append(all, s.partitions[n].outbox())
 	}
 	if !s.client.cluster {
 		return [][]string{all}
@@ -163,10 +163,9 @@ func (s *Codes) Backlog(ctx context.Context) (messages int, oldest time.Duration
 	var lengths []*redis.IntCmd
 	var firsts []*redis.XMessageSliceCmd
 	if _, err := s.client.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for n := range s.partitions {
-			outbox := s.numbered(n).outbox()
-			lengths = append(lengths, p.XLen(ctx, outbox))
-			firsts = append(firsts, p.XRangeN(ctx, outbox, "-", "+", 1))
+		for _, partition := range s.partitions {
+			lengths = append(lengths, p.XLen(ctx, partition.outbox()))
+			firsts = append(firsts, p.XRangeN(ctx, partition.outbox(), "-", "+", 1))
 		}
 		return nil
 	}); err != nil {

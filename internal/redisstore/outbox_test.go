@@ -98,7 +98,7 @@ func TestUnreadableMessage(t *testing.T) {
 			return opened
 		}
 		first := open()
-		outbox := s.numbered(0).outbox()
+		outbox := s.partitions[0].outbox()
 		entry, err := c.redis.XAdd(t.Context(), &redis.XAddArgs{Stream: outbox, Values: []string{
 			"key", outbox + "-none", "id", "no UUID", "send", "one", "time", "0", "receipt", "", "letter", "",
 		}}).Result()

@@ -60,8 +60,8 @@ func onEveryRedis(t *testing.T, test func(t *testing.T, c *Client)) {
 func newCodes(t testing.TB, c *Client, p otp.Policy, partitions int) *Codes {
 	t.Helper()
 	s := NewCodes(c, CodesOptions{Policy: p, Partitions: partitions})
-	for n := range s.partitions {
-		if err := c.redis.Del(t.Context(), s.numbered(n).outbox()).Err(); err != nil {
+	for _, p := range s.partitions {
+		if err := c.redis.Del(t.Context(), p.outbox()).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
