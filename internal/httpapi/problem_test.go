@@ -37,12 +37,15 @@ func TestEveryProblem(t *testing.T) {
 	}
 }
 
-// TestExamplesOfProblems checks that the examples in openapi.yaml are real problems, and that its table explains every
-// code.
+// TestExamplesOfProblems checks that openapi.yaml is valid, that its examples are real problems, and that its table
+// explains every code.
 func TestExamplesOfProblems(t *testing.T) {
 	document, err := openapi3.NewLoader().LoadFromData(openAPI)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if err := document.Validate(t.Context()); err != nil {
+		t.Errorf("openapi.yaml: %v", err)
 	}
 	all := append(slices.Collect(maps.Values(httpProblems)), badRequest, internal)
 	for _, p := range problems {
