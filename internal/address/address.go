@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// IsLocalName reports whether the value of a Host header is an IP address, localhost, or a name without a dot. No stranger
-// can own such a name. A web page whose own name was made to resolve to this machine (DNS rebinding) has the same origin
-// as the service, but it cannot call the service by a local name.
+// IsLocalName reports whether the value of a Host header is an IP address, localhost, or a name without a dot. No
+// stranger can own such a name. A web page whose own name was made to resolve to this machine (DNS rebinding) has the
+// same origin as the service, but it cannot call the service by a local name.
 func IsLocalName(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
@@ -47,8 +47,8 @@ func IsPublic(ip netip.Addr) bool {
 	return !private && !shared.Contains(ip)
 }
 
-// IsPublicHost reports whether the host, a name or an address, resolves to a public address. A name that does not resolve
-// is not public.
+// IsPublicHost reports whether the host, a name or an address, resolves to a public address. A name that does not
+// resolve is not public.
 func IsPublicHost(ctx context.Context, host string) bool {
 	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {

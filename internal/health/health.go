@@ -10,8 +10,8 @@ import (
 
 const timeout = 3 * time.Second // for the whole call
 
-// Check asks GET /healthz of the service at the address, such as 127.0.0.1:1628. It returns nil if the answer is 200 within
-// 3 s. No proxy is used, whatever the environment says.
+// Check asks GET /healthz of the service at the address, such as 127.0.0.1:1628. It returns nil if the answer is 200
+// within 3 s. No proxy is used, whatever the environment says.
 func Check(ctx context.Context, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

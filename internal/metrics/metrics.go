@@ -1,6 +1,6 @@
-// Package metrics owns the metrics that the service has for Prometheus: their names, labels and buckets. What is counted,
-// and when, is left to the packages that do it, through interfaces of their own. The alerts and the dashboard in observe/
-// use the names.
+// Package metrics owns the metrics that the service has for Prometheus: their names, labels and buckets. What is
+// counted, and when, is left to the packages that do it, through interfaces of their own. The alerts and the dashboard
+// in observe/ use the names.
 //
 // No label has a value that a stranger chooses: never a phone, an address or a code.
 package metrics
@@ -45,9 +45,11 @@ type Metrics struct {
 // New returns metrics that are zero. What is counted about codes and messages is passed on to each of also.
 func New(version string, also ...otp.Metrics) *Metrics {
 	r := registry{prometheus.NewRegistry()}
-	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "otp_build_info", Help: "The running version."}, []string{"version"})
+	info := prometheus.GaugeOpts{Name: "otp_build_info", Help: "The running version."}
+	build := prometheus.NewGaugeVec(info, []string{"version"})
 	build.WithLabelValues(version).Set(1)
-	r.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	process := collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})
+	r.MustRegister(build, collectors.NewGoCollector(), process)
 	return &Metrics{
 		registry: r.Registry,
 		also:     also,
@@ -58,14 +60,16 @@ func New(version string, also ...otp.Metrics) *Metrics {
 		requests: r.counter("otp_requests_total",
 			"Requests for a code: accepted, for a test number, or why they were refused.", "outcome", "region"),
 		messages: r.counter("otp_messages_total",
-			"Messages that were sent, failed, delivered or verified, by the provider (none: no provider took it) and the region "+
-				"of the number. A provider that fails a message counts one failure for each call.", "event", "provider", "region"),
+			"Messages that were sent, failed, delivered or verified, by the provider (none: no provider took it) and "+
+				"the region of the number. A provider that fails a message counts one failure for each call.",
+			"event", "provider", "region"),
 		verifications: r.counter("otp_verifications_total",
 			"Answers with a code: verified, or why they logged nobody in.", "outcome", "region"),
 		delays: r.histogram("otp_verify_delay_seconds",
 			"From the first request for a code to the right answer.", DelayBounds[:], "provider"),
 		calls: r.histogram("otp_provider_call_duration_seconds",
-			"Calls that hand a message to a provider: taken, rejected for the number, refused for the message, or failed.",
+			"Calls that hand a message to a provider: taken, rejected for the number, refused for the message, "+
+				"or failed.",
 			providerBuckets, "provider", "result"),
 		redis: r.histogram("otp_redis_call_duration_seconds",
 			"Decisions of the code store.", callBuckets, "call", "result"),

@@ -14,7 +14,8 @@ const outboxTimeout = time.Second // for Redis to describe the outbox
 type Sources struct {
 	// RedisPool returns the connections to Redis, and how many calls got none in time.
 	RedisPool func() (idle, used int, timeouts uint32)
-	// DatabasePool returns the connections to the database, how many calls had to wait for one, and for how long together.
+	// DatabasePool returns the connections to the database, how many calls had to wait for one, and for how long
+	// together.
 	DatabasePool func() (idle, used, most int, waits int64, waited time.Duration)
 	// Outbox returns how many messages wait in all copies, and the age of the oldest.
 	Outbox func(ctx context.Context) (messages int, oldest time.Duration, err error)

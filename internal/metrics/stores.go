@@ -29,8 +29,8 @@ func (m *Metrics) Database(system string) *StoreObserver {
 	return &StoreObserver{m.database, account.ErrUnavailable, system}
 }
 
-// ObserveCall implements the Observer of every store. The result of a call is "error" if the store is unavailable; every
-// other error is an answer of the store, and the call is "ok".
+// ObserveCall implements the Observer of every store. The result of a call is "error" if the store is unavailable;
+// every other error is an answer of the store, and the call is "ok".
 func (o *StoreObserver) ObserveCall(ctx context.Context, call string, began time.Time, err error) {
 	span := trace.Ended(ctx, trace.Client, call, o.system, began)
 	span.Set("db.system.name", o.system)

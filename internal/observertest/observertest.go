@@ -41,9 +41,9 @@ func (c *Calls) take() []call {
 }
 
 // TestEveryMethod checks that each method of the interface S reports exactly one call, when it succeeds or refuses its
-// zero arguments, and when its context has ended. A call has the name of its method in snake case, unless names has another
-// one for the method. An error is reported as unavailable if the method returns it as unavailable. The store is not used
-// afterwards.
+// zero arguments, and when its context has ended. A call has the name of its method in snake case, unless names has
+// another one for the method. An error is reported as unavailable if the method returns it as unavailable. The store is
+// not used afterwards.
 func TestEveryMethod[S any](t *testing.T, store S, calls *Calls, unavailable error, names map[string]string) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()

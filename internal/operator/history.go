@@ -17,10 +17,10 @@ const (
 	maxCounters = 4096 // of an hour; there are far fewer different events
 )
 
-// A History counts what happens by the hour, for the last two days. Each copy keeps its own counts and writes all counts
-// of an hour to the HistoryStore as one value: writing a value twice is harmless, and values are added up only when the
-// page is read. While the store is down, the page lacks the latest counts of the other copies. A copy that is killed loses
-// what it counted since its last write, a few seconds. A History is safe for concurrent use.
+// A History counts what happens by the hour, for the last two days. Each copy keeps its own counts and writes all
+// counts of an hour to the HistoryStore as one value: writing a value twice is harmless, and values are added up only
+// when the page is read. While the store is down, the page lacks the latest counts of the other copies. A copy that is
+// killed loses what it counted since its last write, a few seconds. A History is safe for concurrent use.
 type History struct {
 	id string // of this copy; random, so that a restarted copy is another one
 

@@ -11,16 +11,16 @@ import (
 	"time"
 )
 
-// A memory is a HistoryStore.
+// A memory is a HistoryStore in memory.
 type memory struct {
 	mu    sync.Mutex
 	hours map[time.Time]map[string][]byte
 	puts  int
-	err   error  // of every call
-	full  error  // of Put
-	while func() // the next Put runs
-	slow  time.Duration
-	asked int
+	err   error         // is returned by every call
+	full  error         // is returned by Put
+	while func()        // is called once by the next Put
+	slow  time.Duration // how long All takes
+	asked int           // calls of All
 }
 
 func newMemory() *memory { return &memory{hours: make(map[time.Time]map[string][]byte)} }
@@ -75,7 +75,7 @@ func (m *memory) All(ctx context.Context, hours []time.Time) (all []map[string][
 	return all, m.err
 }
 
-// TestSlowStore holds that a store far away is read in a few trips, and that whoever has waited for that needs none.
+// TestSlowStore checks that a slow store is read in a few round trips, and not again by those that waited for them.
 func TestSlowStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newMemory()
@@ -92,7 +92,7 @@ func TestSlowStore(t *testing.T) {
 	})
 }
 
-// started gives a history that shares until the test or stop ends it.
+// started returns a history that is shared until the test ends or stop is called.
 func started(t *testing.T, s HistoryStore) (h *History, stop func()) {
 	h = NewHistory()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -109,7 +109,7 @@ var (
 	sentDE = event{Name: "sent", Region: "DE", Provider: "vonage"}
 )
 
-// story runs on a clock that begins at a full hour.
+// story runs a test on a clock that begins at a full hour.
 func story(t *testing.T, test func(*testing.T)) { t.Helper(); synctest.Test(t, test) }
 
 func expect(t *testing.T, h *History, shared bool, copies int, want map[int]map[event]uint64) {
@@ -134,7 +134,7 @@ func TestHistoryOfCopies(t *testing.T) {
 			counting.Go(func() { a.add(sentIR); b.add(sentIR); b.add(sentDE) })
 		}
 		counting.Wait()
-		expect(t, a, true, 1, map[int]map[event]uint64{0: {sentIR: 100}}) // its own are there at once
+		expect(t, a, true, 1, map[int]map[event]uint64{0: {sentIR: 100}}) // a copy's own counts are shown at once
 		time.Sleep(writeEvery + readEvery)
 		both := map[int]map[event]uint64{0: {sentIR: 200, sentDE: 100}}
 		expect(t, a, true, 2, both)
@@ -171,12 +171,12 @@ func TestHistoryForgetsAfterTwoDays(t *testing.T) {
 		expect(t, a, true, 2, map[int]map[event]uint64{})
 		stop()
 		if len(a.own) > hoursKept || len(a.peers.hours) > hoursKept {
-			t.Errorf("%d hours of its own and %d of others are kept; want %d", len(a.own), len(a.peers.hours), hoursKept)
+			t.Errorf("%d own hours and %d of peers are kept; want %d", len(a.own), len(a.peers.hours), hoursKept)
 		}
 	})
 }
 
-// TestHistoryWithoutStore holds that a store that is down costs nothing but the news of the others.
+// TestHistoryWithoutStore checks that a store that is down costs nothing but the latest counts of the other copies.
 func TestHistoryWithoutStore(t *testing.T) {
 	story(t, func(t *testing.T) {
 		store := newMemory()
@@ -192,9 +192,9 @@ func TestHistoryWithoutStore(t *testing.T) {
 		b.add(sentDE)
 		time.Sleep(writeEvery)
 		expect(t, a, false, 2, map[int]map[event]uint64{0: {sentIR: 1, sentDE: 1}})
-		expect(t, b, false, 1, map[int]map[event]uint64{0: {sentDE: 2}}) // it has never read
+		expect(t, b, false, 1, map[int]map[event]uint64{0: {sentDE: 2}}) // its view was never read before
 		if at := a.view().sharedAt; !at.Equal(answered) {
-			t.Errorf("the store has answered at %v; want %v", at, answered)
+			t.Errorf("the store answered at %v; want %v", at, answered)
 		}
 		time.Sleep(2 * time.Hour)
 		store.set(nil, nil)
@@ -203,7 +203,7 @@ func TestHistoryWithoutStore(t *testing.T) {
 	})
 }
 
-// TestHistoryOfFullStore holds that the page says so when the others do not learn what this copy counts.
+// TestHistoryOfFullStore checks that the page says so if the store does not take what this copy counts.
 func TestHistoryOfFullStore(t *testing.T) {
 	story(t, func(t *testing.T) {
 		store := newMemory()
@@ -218,7 +218,7 @@ func TestHistoryOfFullStore(t *testing.T) {
 	})
 }
 
-// TestHistoryAtTheEdge counts in the last moment of an hour, and while the hour is put.
+// TestHistoryAtTheEdge counts in the last moment of an hour, and while the hour is written.
 func TestHistoryAtTheEdge(t *testing.T) {
 	story(t, func(t *testing.T) {
 		store := newMemory()
@@ -238,53 +238,65 @@ func TestHistoryAtTheEdge(t *testing.T) {
 	})
 }
 
-// TestHistoryOfAnotherVersion holds that what cannot be read is left out.
+// TestHistoryOfAnotherVersion checks that values that cannot be read are left out.
 func TestHistoryOfAnotherVersion(t *testing.T) {
 	story(t, func(t *testing.T) {
 		store := newMemory()
 		a, _ := started(t, store)
 		a.add(sentIR)
-		for id, value := range map[string]string{"x": "{", "y": `{"counts":7}`, "z": `{"counts":[{"event":"new","n":3,"of":1}],"delays":[1]}`} {
+		for id, value := range map[string]string{
+			"x": "{",
+			"y": `{"counts":7}`,
+			"z": `{"counts":[{"event":"new","n":3,"of":1}],"delays":[1]}`,
+		} {
 			_ = store.Put(t.Context(), startOf(hourOf(time.Now())), id, []byte(value))
 		}
 		expect(t, a, true, 1, map[int]map[event]uint64{0: {sentIR: 1, {Name: "new"}: 3}})
 	})
 }
 
-func TestHistoryPutsWhatIsNew(t *testing.T) {
+// TestHistoryWritesWhatIsNew checks how often a copy writes, with and without new counts.
+func TestHistoryWritesWhatIsNew(t *testing.T) {
 	story(t, func(t *testing.T) {
 		store := newMemory()
 		a, _ := started(t, store)
-		puts := func(within time.Duration) int {
+		writes := func(within time.Duration) int {
 			before := store.count()
 			time.Sleep(within)
 			synctest.Wait()
 			return store.count() - before
 		}
-		if n := puts(writeEvery); n != 1 {
-			t.Errorf("put %d times at the start; want once", n)
+		if n := writes(writeEvery); n != 1 {
+			t.Errorf("%d writes at the start; want 1", n)
 		}
-		if n := puts(heartbeatEvery - writeEvery); n != 0 {
-			t.Errorf("put %d times without news; want never", n)
+		if n := writes(heartbeatEvery - writeEvery); n != 0 {
+			t.Errorf("%d writes without new counts; want none", n)
 		}
-		if n := puts(10 * time.Minute); n != 20 {
-			t.Errorf("put %d times in ten minutes without news; want 20", n)
+		if n := writes(10 * time.Minute); n != 20 {
+			t.Errorf("%d writes in ten minutes without new counts; want 20", n)
 		}
 		for range 1000 {
 			a.add(sentIR)
 		}
-		if n := puts(writeEvery); n != 1 {
-			t.Errorf("put %d times for the news of one hour; want once", n)
+		if n := writes(writeEvery); n != 1 {
+			t.Errorf("%d writes of the new counts of one hour; want 1", n)
 		}
-		if n := puts(heartbeatEvery - writeEvery); n != 0 {
-			t.Errorf("put %d times after the news; want never", n)
+		if n := writes(heartbeatEvery - writeEvery); n != 0 {
+			t.Errorf("%d writes after that; want none", n)
 		}
 	})
 }
 
 func TestHistoryDelays(t *testing.T) {
 	h := NewHistory()
-	for _, d := range []time.Duration{0, 2 * time.Second, 2*time.Second + 1, 119 * time.Second, 5 * time.Minute, time.Hour} {
+	for _, d := range []time.Duration{
+		0,
+		2 * time.Second,
+		2*time.Second + 1,
+		119 * time.Second,
+		5 * time.Minute,
+		time.Hour,
+	} {
 		h.ObserveDelay("", d)
 	}
 	for _, sum := range h.view().hours {
@@ -300,10 +312,16 @@ func TestHistoryIsBounded(t *testing.T) {
 		for i := range 2 * maxCounters {
 			h.add(event{Name: "sent", Region: strconv.Itoa(i)})
 		}
-		h.add(event{Name: "sent", Region: "0"}) // which has one
+		h.add(event{Name: "sent", Region: "0"}) // has a counter already
 		counts := h.own[hourOf(time.Now())].counts
-		if n, rest, known := len(counts), counts[event{Name: "sent"}], counts[event{Name: "sent", Region: "0"}]; n > maxCounters+1 || rest != maxCounters || known != 2 {
-			t.Errorf("%d cells, %d counted without a region, %d with the first; want %d, %d and 2", n, rest, known, maxCounters+1, maxCounters)
+		if n := len(counts); n > maxCounters+1 {
+			t.Errorf("%d counters; want at most %d", n, maxCounters+1)
+		}
+		if n := counts[event{Name: "sent"}]; n != maxCounters {
+			t.Errorf("%d events are counted without their region; want %d", n, maxCounters)
+		}
+		if n := counts[event{Name: "sent", Region: "0"}]; n != 2 {
+			t.Errorf("%d events are counted with the first region; want 2", n)
 		}
 	})
 }

@@ -1,6 +1,6 @@
-// Package operator owns what the people who run the service read on INTERNAL_ADDR: a page that shows whether codes arrive,
-// the history by the hour that it draws, the metrics for Prometheus, and profiles. What is counted is decided by the
-// packages that call the History; the metrics themselves belong to package metrics.
+// Package operator owns what the people who run the service read on INTERNAL_ADDR: a page that shows whether codes
+// arrive, the history by the hour that it draws, the metrics for Prometheus, and profiles. What is counted is decided
+// by the packages that call the History; the metrics themselves belong to package metrics.
 //
 // Everything here is readable by whoever reaches the address, so it holds no phone, address, code or secret, and it
 // answers no web page of a stranger.
@@ -96,8 +96,8 @@ func serveProfiles(mux *http.ServeMux) {
 	}
 }
 
-// guard refuses the web pages of strangers, also those whose name was made to resolve to this machine. On other addresses
-// than loopback any name is accepted, because the operator chooses it.
+// guard refuses the web pages of strangers, also those whose name was made to resolve to this machine. On other
+// addresses than loopback any name is accepted, because the operator chooses it.
 func guard(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")

@@ -22,7 +22,7 @@ var errDown = errors.New("down")
 func server(h *History, err error) *Server {
 	return New(Options{
 		Version: "v1",
-		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "otp_outbox_messages 5") }),
+		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "up 1") }),
 		History: h,
 		Outbox:  func(context.Context) (int, time.Duration, error) { return 5, 2500 * time.Millisecond, err },
 		Resting: func(yield func(string, bool) bool) { _ = yield("twilio", true) && yield("vonage", false) },
@@ -49,10 +49,16 @@ func TestPage(t *testing.T) {
 		for _, method := range []string{"GET", "HEAD"} {
 			r := ask(s, method, path)
 			body, _ := io.ReadAll(r.Body)
-			if r.StatusCode != 200 || !strings.HasPrefix(r.Header.Get("Content-Type"), mediaType) || method == "GET" && len(body) == 0 {
-				t.Errorf("%s %s = %d %q, %d bytes; want 200 %s", method, path, r.StatusCode, r.Header.Get("Content-Type"), len(body), mediaType)
+			got := r.Header.Get("Content-Type")
+			empty := method == "GET" && len(body) == 0
+			if r.StatusCode != 200 || !strings.HasPrefix(got, mediaType) || empty {
+				t.Errorf("%s %s = %d %q, %d bytes; want 200 %s", method, path, r.StatusCode, got, len(body), mediaType)
 			}
-			for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin", "Access-Control-Allow-Origin": ""} {
+			for name, want := range map[string]string{
+				"X-Content-Type-Options":       "nosniff",
+				"Cross-Origin-Resource-Policy": "same-origin",
+				"Access-Control-Allow-Origin":  "",
+			} {
 				if got := r.Header.Get(name); got != want {
 					t.Errorf("%s %s: %s = %q; want %q", method, path, name, got, want)
 				}
@@ -68,14 +74,17 @@ func TestPage(t *testing.T) {
 		}
 	}
 	r := ask(s, "GET", "/")
-	if p := r.Header.Get("Content-Security-Policy"); !strings.Contains(p, "default-src 'none'") || !strings.Contains(p, "frame-ancestors 'none'") || strings.Contains(p, "unsafe") {
-		t.Errorf("Content-Security-Policy = %q", p)
+	p := r.Header.Get("Content-Security-Policy")
+	for _, want := range []string{"default-src 'none'", "frame-ancestors 'none'"} {
+		if !strings.Contains(p, want) || strings.Contains(p, "unsafe") {
+			t.Errorf("Content-Security-Policy = %q; want %s and nothing unsafe", p, want)
+		}
 	}
 	if again := ask(s, "GET", "/", "If-None-Match", r.Header.Get("ETag")); again.StatusCode != 304 {
 		t.Errorf("GET / with its ETag = %d; want 304", again.StatusCode)
 	}
 	if c := ask(s, "GET", "/numbers.json").Header.Get("Cache-Control"); c != "no-store" {
-		t.Errorf("Cache-Control of the numbers = %q; want no-store", c)
+		t.Errorf("Cache-Control of the summary = %q; want no-store", c)
 	}
 }
 
@@ -121,16 +130,28 @@ func TestSummary(t *testing.T) {
 		h.CountMessage("delivered", "twilio", "IR")
 		synctest.Wait()
 		body, _ := io.ReadAll(ask(s, "GET", "/numbers.json").Body)
-		want := `{"now":"2000-01-01T01:00:00Z","version":"v1","copies":1,"shared":true,"shared_at":"2000-01-01T01:00:00Z",` +
-			`"outbox":{"messages":5,"oldest_seconds":2.5},"resting":["twilio"],"delay_bounds":[2,5,10,15,20,30,45,60,90,120,300],"hours":[` +
-			`{"hour":"2000-01-01T00:00:00Z","counts":[{"event":"burnt","region":"IR","n":1},{"event":"closed","region":"IR","n":1},` +
-			`{"event":"failed","provider":"none","n":1},{"event":"not_live","region":"IR","n":1},` +
-			`{"event":"not_redeemed","region":"IR","reason":"refused","n":1},{"event":"not_redeemed","region":"IR","reason":"unavailable","n":1},` +
-			`{"event":"refused","region":"IR","reason":"phone_limit","n":1},{"event":"requested","region":"IR","n":1},{"event":"sent","region":"IR","provider":"twilio","n":1},` +
-			`{"event":"verified","region":"IR","provider":"twilio","n":1},{"event":"wrong","region":"IR","n":1}],"delays":[0,0,1,0,0,0,0,0,0,0,0,0]},` +
-			`{"hour":"2000-01-01T01:00:00Z","counts":[{"event":"delivered","region":"IR","provider":"twilio","n":2}],"delays":[0,0,0,0,0,0,0,0,0,0,0,0]}]}` + "\n"
+		want := `{"now":"2000-01-01T01:00:00Z","version":"v1","copies":1,` +
+			`"shared":true,"shared_at":"2000-01-01T01:00:00Z",` +
+			`"outbox":{"messages":5,"oldest_seconds":2.5},"resting":["twilio"],` +
+			`"delay_bounds":[2,5,10,15,20,30,45,60,90,120,300],"hours":[` +
+			`{"hour":"2000-01-01T00:00:00Z","counts":[` +
+			`{"event":"burnt","region":"IR","n":1},` +
+			`{"event":"closed","region":"IR","n":1},` +
+			`{"event":"failed","provider":"none","n":1},` +
+			`{"event":"not_live","region":"IR","n":1},` +
+			`{"event":"not_redeemed","region":"IR","reason":"refused","n":1},` +
+			`{"event":"not_redeemed","region":"IR","reason":"unavailable","n":1},` +
+			`{"event":"refused","region":"IR","reason":"phone_limit","n":1},` +
+			`{"event":"requested","region":"IR","n":1},` +
+			`{"event":"sent","region":"IR","provider":"twilio","n":1},` +
+			`{"event":"verified","region":"IR","provider":"twilio","n":1},` +
+			`{"event":"wrong","region":"IR","n":1}],` +
+			`"delays":[0,0,1,0,0,0,0,0,0,0,0,0]},` +
+			`{"hour":"2000-01-01T01:00:00Z","counts":[` +
+			`{"event":"delivered","region":"IR","provider":"twilio","n":2}],` +
+			`"delays":[0,0,0,0,0,0,0,0,0,0,0,0]}]}` + "\n"
 		if string(body) != want {
-			t.Errorf("numbers:\n%s\nwant\n%s", body, want)
+			t.Errorf("summary:\n%s\nwant\n%s", body, want)
 		}
 		r := ask(s, "GET", "/numbers.json", "Accept-Encoding", "gzip")
 		unpacked, err := gzip.NewReader(r.Body)
@@ -138,15 +159,17 @@ func TestSummary(t *testing.T) {
 			t.Fatal(err)
 		}
 		if body, _ := io.ReadAll(unpacked); string(body) != want || r.Header.Get("Content-Encoding") != "gzip" {
-			t.Errorf("compressed numbers:\n%s", body)
+			t.Errorf("compressed summary:\n%s", body)
 		}
 	})
 }
 
 func TestSummaryWithoutRedis(t *testing.T) {
 	body, _ := io.ReadAll(ask(server(NewHistory(), errDown), "GET", "/numbers.json").Body)
-	if !strings.Contains(string(body), `"copies":1,"shared":false,"shared_at":null,"outbox":null,`) || !strings.Contains(string(body), `"hours":[]`) {
-		t.Errorf("numbers: %s", body)
+	for _, want := range []string{`"copies":1,"shared":false,"shared_at":null,"outbox":null,`, `"hours":[]`} {
+		if !strings.Contains(string(body), want) {
+			t.Errorf("the summary lacks %s: %s", want, body)
+		}
 	}
 }
 
@@ -172,7 +195,8 @@ func TestForeignNames(t *testing.T) {
 		for _, path := range []string{"/", "/numbers.json", "/metrics"} {
 			r := httptest.NewRequest("GET", path, nil)
 			r.Host = tc.host
-			r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, &net.TCPAddr{IP: net.ParseIP(tc.local), Port: 1629}))
+			own := &net.TCPAddr{IP: net.ParseIP(tc.local), Port: 1629}
+			r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, own))
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, r)
 			if w.Code != tc.want {
@@ -185,10 +209,12 @@ func TestForeignNames(t *testing.T) {
 func TestProfiles(t *testing.T) {
 	s := server(NewHistory(), nil)
 	r := ask(s, "GET", "/debug/pprof/goroutine?debug=1")
-	if text, _ := io.ReadAll(r.Body); r.StatusCode != http.StatusOK || !strings.Contains(string(text), "goroutine profile") {
+	text, _ := io.ReadAll(r.Body)
+	if r.StatusCode != http.StatusOK || !strings.Contains(string(text), "goroutine profile") {
 		t.Errorf("GET = %d %.100s; want a profile", r.StatusCode, text)
 	}
-	if r := ask(s, "GET", "/debug/pprof/profile", "Sec-Fetch-Site", "cross-site"); r.StatusCode != http.StatusForbidden {
+	r = ask(s, "GET", "/debug/pprof/profile", "Sec-Fetch-Site", "cross-site")
+	if r.StatusCode != http.StatusForbidden {
 		t.Errorf("GET on behalf of another site = %d; want 403", r.StatusCode)
 	}
 }

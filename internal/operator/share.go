@@ -118,8 +118,8 @@ type peerHour struct {
 	heartbeats map[string]int64 // Unix seconds, by copy
 }
 
-// read asks the store for the counts of all copies but own, and reports whether it answers. The last two hours may still
-// change; those before are read rarely. The caller holds p.reading.
+// read asks the store for the counts of all copies but own, and reports whether it answers. The last two hours may
+// still change; those before are read rarely. The caller holds p.reading.
 func (p *peers) read(s HistoryStore, own string, now time.Time) bool {
 	if s == nil {
 		return false

@@ -15,7 +15,10 @@ const insertEvent = `
 	select $1, $2, $3, $4, $5, $6, $7, $8, $9 `
 
 func event(e account.Event) []any {
-	return []any{e.ID, e.At(), e.Action, nullable(e.User), nullable(e.Session), e.Actor, e.Client.IP, e.Client.UserAgent, e.Detail}
+	return []any{
+		e.ID, e.At(), e.Action, nullable(e.User), nullable(e.Session),
+		e.Actor, e.Client.IP, e.Client.UserAgent, e.Detail,
+	}
 }
 
 func nullable(id uuid.UUID) *uuid.UUID {

@@ -67,7 +67,8 @@ func TestAccounts(t *testing.T) {
 				t.Helper()
 				for table, columns := range accounttest.Times {
 					for _, column := range columns {
-						if _, err := a.pool.Exec(t.Context(), `update `+table+` set `+column+` = `+column+` - $1::interval`, d); err != nil {
+						move := `update ` + table + ` set ` + column + ` = ` + column + ` - $1::interval`
+						if _, err := a.pool.Exec(t.Context(), move, d); err != nil {
 							t.Fatal(err)
 						}
 					}
@@ -108,34 +109,53 @@ func TestMigrateByManyCopies(t *testing.T) {
 	}
 }
 
-// TestMigrateFirstVersion holds that a database of the first version keeps what it has, and that the first
-// version goes on with it while its copies are replaced.
+// TestMigrateFirstVersion checks that a database of the first version keeps its rows, that logins go on while a
+// migration waits for a lock, and that copies of the first version work on until they are replaced.
 func TestMigrateFirstVersion(t *testing.T) {
 	a := open(t, pgtest.NewDatabase(t))
+	const user = "01890a5d-ac96-774b-bcce-b302099a8057"
+	const insertSession = `
+		insert into sessions (id, user_id, challenge_id, refresh_hash, user_agent, ip, created_at, expires_at, ended_at)
+		select gen_random_uuid(), id, gen_random_uuid(), 'x', 'agent', '192.0.2.1',
+			now() - interval '1 day', now() + interval '9 days', null
+		from users`
 	text, err := os.ReadFile("../../migrations/00001_users_and_sessions.sql")
 	if err != nil {
 		t.Fatal(err)
 	}
-	const insert = `
-		insert into sessions (id, user_id, challenge_id, refresh_hash, user_agent, ip, created_at, expires_at, ended_at)
-		select gen_random_uuid(), id, gen_random_uuid(), 'x', 'agent', '192.0.2.1', now() - interval '1 day', now() + interval '9 days', null
-		from users`
 	for _, statement := range []string{
 		string(text),
 		`create table schema_migrations (name text primary key)`,
 		`insert into schema_migrations values ('00001_users_and_sessions.sql')`,
-		`insert into users values ('01890a5d-ac96-774b-bcce-b302099a8057', '+989121234567', now(), now(), null)`,
-		insert,
+		`insert into users values ('` + user + `', '+989121234567', now(), now(), null)`,
+		insertSession,
 	} {
 		if _, err := a.pool.Exec(t.Context(), statement); err != nil {
 			t.Fatal(err)
 		}
 	}
+	migrateBehindReader(t, a)
+	if _, err := a.pool.Exec(t.Context(), insertSession); err != nil {
+		t.Errorf("the first version's insert: %v", err)
+	}
+	shown, err := a.Sessions(t.Context(), uuid.MustParse(user), 10)
+	if err != nil || len(shown) != 2 || time.Since(shown[0].CreatedAt) < 23*time.Hour {
+		t.Errorf("Sessions: %+v, %v; want the two of a day ago", shown, err)
+	}
+	if u, err := a.ByID(t.Context(), uuid.MustParse(user)); u.Phone.E164() != "+989121234567" || err != nil {
+		t.Errorf("ByID: %+v, %v", u, err)
+	}
+}
+
+// migrateBehindReader migrates a database of the first version while a transaction blocks statements that alter a
+// table.
+func migrateBehindReader(t *testing.T, a *Accounts) {
+	t.Helper()
 	pending, err := a.Pending(t.Context())
 	if err != nil || len(pending) < 2 {
 		t.Fatalf("Pending: %v, %v; want those after the first", pending, err)
 	}
-	reader, err := a.pool.Begin(t.Context()) // in the way of whatever alters a table
+	reader, err := a.pool.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +170,7 @@ func TestMigrateFirstVersion(t *testing.T) {
 		}
 		migrated <- err
 	}()
-	for range 6 { // for longer than a migration waits
+	for range 6 { // longer than a migration waits for a lock
 		ctx, cancel := context.WithTimeout(t.Context(), a.timeouts.Statement)
 		if _, err := a.pool.Exec(ctx, `update users set last_login_at = now()`); err != nil {
 			t.Errorf("a login behind a migration that waits: %v", err)
@@ -164,20 +184,9 @@ func TestMigrateFirstVersion(t *testing.T) {
 	if err := <-migrated; err != nil {
 		t.Fatalf("Migrate: %v", err)
 	}
-	if _, err := a.pool.Exec(t.Context(), insert); err != nil {
-		t.Errorf("the first version's insert: %v", err)
-	}
-	user := uuid.MustParse("01890a5d-ac96-774b-bcce-b302099a8057")
-	shown, err := a.Sessions(t.Context(), user, 10)
-	if err != nil || len(shown) != 2 || time.Since(shown[0].CreatedAt) < 23*time.Hour {
-		t.Errorf("Sessions: %+v, %v; want the two of a day ago", shown, err)
-	}
-	if u, err := a.ByID(t.Context(), user); u.Phone.E164() != "+989121234567" || err != nil {
-		t.Errorf("ByID: %+v, %v", u, err)
-	}
 }
 
-// TestListUsesIndexes holds the promise that a page costs no scan of all users.
+// TestListUsesIndexes checks that no page of users scans all of them.
 func TestListUsesIndexes(t *testing.T) {
 	a := open(t, pgtest.NewDatabase(t))
 	if _, err := a.Migrate(t.Context()); err != nil {
@@ -201,7 +210,8 @@ func TestListUsesIndexes(t *testing.T) {
 		if tc.low != "" {
 			args = append(args, tc.low, tc.high)
 		}
-		if plan := explain(t, a, tc.sql, args...); strings.Contains(plan, "Seq Scan") || !strings.Contains(plan, "Index") {
+		plan := explain(t, a, tc.sql, args...)
+		if strings.Contains(plan, "Seq Scan") || !strings.Contains(plan, "Index") {
 			t.Errorf("%s:\n%s\nwant no sequential scan", name, plan)
 		}
 	}
@@ -219,7 +229,7 @@ func explain(t *testing.T, a *Accounts, sql string, args ...any) string {
 	return strings.Join(lines, "\n")
 }
 
-// TestAuditUsesIndexes holds the same for events, of which nearly all are logins.
+// TestAuditUsesIndexes checks that no page of events scans all of them, although nearly all are logins.
 func TestAuditUsesIndexes(t *testing.T) {
 	a := open(t, pgtest.NewDatabase(t))
 	if _, err := a.Migrate(t.Context()); err != nil {
@@ -242,13 +252,14 @@ func TestAuditUsesIndexes(t *testing.T) {
 		"audit_action":  {Action: account.Banned},
 	} {
 		low, high := p.Bounds()
-		if plan := explain(t, a, listEvents, low, high, nullable(p.User), p.Action, 21); strings.Contains(plan, "Seq Scan") || !strings.Contains(plan, want) {
+		plan := explain(t, a, listEvents, low, high, nullable(p.User), p.Action, 21)
+		if strings.Contains(plan, "Seq Scan") || !strings.Contains(plan, want) {
 			t.Errorf("%+v:\n%s\nwant it to use %s", p, plan, want)
 		}
 	}
 }
 
-// TestSweepIsAlone holds that a sweep does nothing while another one is at it, and waits for nobody.
+// TestSweepIsAlone checks that a sweep does nothing while another copy sweeps, and does not wait for locked rows.
 func TestSweepIsAlone(t *testing.T) {
 	url := pgtest.NewDatabase(t)
 	a := open(t, url)
@@ -256,20 +267,23 @@ func TestSweepIsAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	const fill = `
-		with u as (insert into users (id, phone, created_at) values (gen_random_uuid(), '+989121234567', now()) returning id)
+		with u as (
+			insert into users (id, phone, created_at) values (gen_random_uuid(), '+989121234567', now()) returning id
+		)
 		insert into sessions (id, user_id, challenge_id, refresh_hash, user_agent, ip, created_at, expires_at)
-		select gen_random_uuid(), u.id, gen_random_uuid(), '', '', '', now(), now() - interval '1 day' from u, generate_series(1, 10)`
+		select gen_random_uuid(), u.id, gen_random_uuid(), '', '', '', now(), now() - interval '1 day'
+		from u, generate_series(1, 10)`
 	if _, err := a.pool.Exec(t.Context(), fill); err != nil {
 		t.Fatal(err)
 	}
-	broom := account.Retention{KeepEnded: time.Hour, Limit: 100}
+	expired := account.Retention{KeepEnded: time.Hour, Limit: 100}
 	other, err := a.pool.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for statement, want := range map[string]int{
 		`select pg_advisory_xact_lock(7823614208)`:   0,
-		`select id from sessions limit 4 for update`: 6, // those that somebody holds are left
+		`select id from sessions limit 4 for update`: 6, // locked rows are left
 	} {
 		if _, err := other.Exec(t.Context(), `savepoint s`); err != nil {
 			t.Fatal(err)
@@ -277,7 +291,7 @@ func TestSweepIsAlone(t *testing.T) {
 		if _, err := other.Exec(t.Context(), statement); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := a.Sweep(t.Context(), broom); got.Sessions != want || err != nil {
+		if got, err := a.Sweep(t.Context(), expired); got.Sessions != want || err != nil {
 			t.Errorf("Sweep beside %q: %+v, %v; want %d sessions", statement, got, err, want)
 		}
 		if _, err := other.Exec(t.Context(), `rollback to savepoint s`); err != nil { // gives its locks back
@@ -287,7 +301,7 @@ func TestSweepIsAlone(t *testing.T) {
 	if err := other.Rollback(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := a.Sweep(t.Context(), broom); got.Sessions != 4 || err != nil {
+	if got, err := a.Sweep(t.Context(), expired); got.Sessions != 4 || err != nil {
 		t.Errorf("Sweep afterwards: %+v, %v; want the 4 that were left", got, err)
 	}
 }
@@ -329,13 +343,15 @@ func TestStatementTimeout(t *testing.T) {
 }
 
 func TestOpenRefuses(t *testing.T) {
-	if _, err := Open(Options{URL: "postgres://user:pass-word@host:port/db"}); err == nil || strings.Contains(err.Error(), "pass-word") {
+	_, err := Open(Options{URL: "postgres://user:pass-word@host:port/db"})
+	if err == nil || strings.Contains(err.Error(), "pass-word") {
 		t.Errorf("Open: %v; want an error without the password", err)
 	}
 }
 
-// held takes a session's row, calls f, and runs a statement on the row and commits once f waits for it.
-func held(t *testing.T, a *Accounts, lock, statement string, id uuid.UUID, f func() error) error {
+// whileWaiting runs f while a transaction holds a lock. Once f waits for the lock, the transaction runs a statement and
+// commits. Both take the identifier as $1.
+func whileWaiting(t *testing.T, a *Accounts, lock, statement string, id uuid.UUID, f func() error) error {
 	t.Helper()
 	tx, err := a.pool.Begin(t.Context())
 	if err != nil {
@@ -347,7 +363,8 @@ func held(t *testing.T, a *Accounts, lock, statement string, id uuid.UUID, f fun
 	}
 	done := make(chan error, 1)
 	go func() { done <- f() }()
-	const waiting = `select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
+	const waiting = `
+		select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
 	for n := 0; n == 0; time.Sleep(time.Millisecond) {
 		if err := a.pool.QueryRow(t.Context(), waiting).Scan(&n); err != nil {
 			t.Fatal(err)
@@ -367,67 +384,94 @@ func held(t *testing.T, a *Accounts, lock, statement string, id uuid.UUID, f fun
 	return <-done
 }
 
-// TestEndedWhileWaiting holds that a refresh which waits for the end of its session does not bring it back,
-// although its time is before that end.
+// TestEndedWhileWaiting checks that a refresh that waits for the end of its session does not revive the session,
+// although it began before that end.
 func TestEndedWhileWaiting(t *testing.T) {
 	a := open(t, pgtest.NewDatabase(t))
 	if _, err := a.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	n := account.NewSession{
-		Claim: account.Claim{Phone: phone.Stored("+989121234567")}, ID: uuid.Must(uuid.NewV7()), Challenge: uuid.Must(uuid.NewV7()), UserID: uuid.Must(uuid.NewV7()),
-		FamilyHash: []byte("f"), RefreshHash: []byte("0"), TTL: time.Hour, IdleTTL: time.Hour, LogsIn: true, Event: uuid.Must(uuid.NewV7()),
+		Claim:       account.Claim{Phone: phone.Stored("+989121234567")},
+		ID:          uuid.Must(uuid.NewV7()),
+		Challenge:   uuid.Must(uuid.NewV7()),
+		UserID:      uuid.Must(uuid.NewV7()),
+		FamilyHash:  []byte("f"),
+		RefreshHash: []byte("0"),
+		TTL:         time.Hour,
+		IdleTTL:     time.Hour,
+		LogsIn:      true,
+		Event:       uuid.Must(uuid.NewV7()),
 	}
 	if _, err := a.Login(t.Context(), n); err != nil {
 		t.Fatal(err)
 	}
 	refresh := func() error {
 		_, err := a.Refresh(t.Context(), account.Rotation{
-			Session: n.ID, FamilyHash: n.FamilyHash, SpentHash: n.RefreshHash, NextHash: []byte("1"), Seed: []byte("s"),
-			IdleTTL: time.Hour, RepeatWithin: time.Second, Event: uuid.Must(uuid.NewV7()),
+			Session:      n.ID,
+			FamilyHash:   n.FamilyHash,
+			SpentHash:    n.RefreshHash,
+			NextHash:     []byte("1"),
+			Seed:         []byte("s"),
+			IdleTTL:      time.Hour,
+			RepeatWithin: time.Second,
+			Event:        uuid.Must(uuid.NewV7()),
 		})
 		return err
 	}
-	err := held(t, a, `select from sessions where id = $1 for update`,
+	err := whileWaiting(t, a, `select from sessions where id = $1 for update`,
 		`update sessions set ended_at = clock_timestamp(), expires_at = clock_timestamp() where id = $1`, n.ID, refresh)
 	if !errors.Is(err, account.ErrNotFound) {
 		t.Errorf("Refresh: %v; want ErrNotFound", err)
 	}
 }
 
-// TestRecordsOnce holds that a copy which waits for another one to record a thing does not record it again.
+// TestRecordsOnce checks that a copy that waits while another one records an event does not record it again.
 func TestRecordsOnce(t *testing.T) {
 	a := open(t, pgtest.NewDatabase(t))
 	if _, err := a.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	const lock = `select pg_advisory_xact_lock(7823614209), $1::uuid`
+	const insert = `
+		insert into audit (id, at, action, actor, ip, user_agent, detail)
+		values ($1, now(), 'key_change', 'system', '', '', '{}')`
+	same := account.Event{
+		ID: uuid.Must(uuid.NewV7()), Action: account.KeysChanged, Actor: account.System, Detail: "{}",
+	}
 	var recorded bool
-	err := held(t, a, `select pg_advisory_xact_lock(7823614209), $1::uuid`,
-		`insert into audit (id, at, action, actor, ip, user_agent, detail) values ($1, now(), 'key_change', 'system', '', '', '{}')`,
-		uuid.Must(uuid.NewV7()), func() (err error) {
-			recorded, err = a.Record(t.Context(), account.Event{ID: uuid.Must(uuid.NewV7()), Action: account.KeysChanged, Actor: account.System, Detail: "{}"})
-			return err
-		})
+	err := whileWaiting(t, a, lock, insert, uuid.Must(uuid.NewV7()), func() (err error) {
+		recorded, err = a.Record(t.Context(), same)
+		return err
+	})
 	if recorded || err != nil {
-		t.Errorf("Record: %t, %v; want what another copy has recorded", recorded, err)
+		t.Errorf("Record: %t, %v; want it refused, because another copy has recorded it", recorded, err)
 	}
 }
 
-// TestEndsWhatItWaitedFor holds that the end of all sessions is also that of one whose login it waited for.
+// TestEndsWhatItWaitedFor checks that EndSessions also ends the session of a login that it waited for.
 func TestEndsWhatItWaitedFor(t *testing.T) {
 	a := open(t, pgtest.NewDatabase(t))
 	if _, err := a.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	user := uuid.Must(uuid.NewV7())
-	if _, err := a.pool.Exec(t.Context(), `insert into users (id, phone, created_at) values ($1, '+989121234567', now())`, user); err != nil {
+	const insertUser = `insert into users (id, phone, created_at) values ($1, '+989121234567', now())`
+	if _, err := a.pool.Exec(t.Context(), insertUser, user); err != nil {
 		t.Fatal(err)
 	}
-	const loginOfOld = `
+	const insertSession = `
 		insert into sessions (id, user_id, challenge_id, refresh_hash, user_agent, ip, created_at, expires_at)
 		values (gen_random_uuid(), $1, gen_random_uuid(), '', '', '', now(), now() + interval '1 day')`
-	e := account.Event{ID: uuid.Must(uuid.NewV7()), Action: account.LoggedOut, User: user, Actor: account.Admin, Detail: "{}"}
-	err := held(t, a, `update users set last_login_at = now() where id = $1`, loginOfOld, user, func() error { return a.EndSessions(t.Context(), e) })
+	e := account.Event{
+		ID:     uuid.Must(uuid.NewV7()),
+		Action: account.LoggedOut,
+		User:   user,
+		Actor:  account.Admin,
+		Detail: "{}",
+	}
+	const touchUser = `update users set last_login_at = now() where id = $1`
+	err := whileWaiting(t, a, touchUser, insertSession, user, func() error { return a.EndSessions(t.Context(), e) })
 	if err != nil {
 		t.Fatal(err)
 	}

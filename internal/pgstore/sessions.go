@@ -12,8 +12,9 @@ import (
 	"dekamond-otp/internal/account"
 )
 
-// A session is live while ended_at is null and expires_at is in the future. A statement that ends it sets both: ended_at, so
-// that no statement that began earlier can revive the session, and expires_at, so that one index finds all dead sessions.
+// A session is live while ended_at is null and expires_at is in the future. A statement that ends it sets both:
+// ended_at, so that no statement that began earlier can revive the session, and expires_at, so that one index finds all
+// dead sessions.
 const (
 	userBySession = `
 		select u.id, u.phone, u.created_at, u.last_login_at, u.banned_at
@@ -78,7 +79,8 @@ const (
 			and exists (select from users where id = user_id and banned_at is null)
 		returning user_id, seed, ends_at - last_used_at`
 	lastRotation = `
-		select user_id, case when spent_hash = $3 and last_used_at > now() - $4::interval then seed end, ends_at - last_used_at
+		select user_id, case when spent_hash = $3 and last_used_at > now() - $4::interval then seed end,
+			ends_at - last_used_at
 		from sessions
 		where id = $1 and family_hash = $2 and ended_at is null and expires_at > now()
 			and exists (select from users where id = user_id and banned_at is null)`
@@ -90,16 +92,17 @@ const (
 		)` + insertEvent + `from ended`
 )
 
-// Refresh implements account.Store. The first use of a token is the first statement alone. A simultaneous second use waits
-// at the row for the first one to commit, and then reads what the first one left.
+// Refresh implements account.Store. The first use of a token is the first statement alone. A simultaneous second use
+// waits at the row for the first one to commit, and then reads what the first one left.
 func (a *Accounts) Refresh(ctx context.Context, r account.Rotation) (rotated account.Rotated, err error) {
 	err = a.call(ctx, "refresh", 3*a.timeouts.Statement, func(ctx context.Context, c *pgxpool.Conn) error {
-		rotated, err = one(ctx, c, a.timeouts.Statement, scanRotated, rotate, r.Session, r.FamilyHash, r.SpentHash, r.NextHash, r.Seed,
-			r.Client.UserAgent, r.Client.IP, r.IdleTTL)
+		rotated, err = one(ctx, c, a.timeouts.Statement, scanRotated, rotate,
+			r.Session, r.FamilyHash, r.SpentHash, r.NextHash, r.Seed, r.Client.UserAgent, r.Client.IP, r.IdleTTL)
 		if !errors.Is(err, pgx.ErrNoRows) {
 			return err
 		}
-		rotated, err = one(ctx, c, a.timeouts.Statement, scanRotated, lastRotation, r.Session, r.FamilyHash, r.SpentHash, r.RepeatWithin)
+		rotated, err = one(ctx, c, a.timeouts.Statement, scanRotated, lastRotation,
+			r.Session, r.FamilyHash, r.SpentHash, r.RepeatWithin)
 		if err != nil || rotated.Seed != nil {
 			return err
 		}

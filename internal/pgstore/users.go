@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// The user is new if its id is the offered one, $1. A challenge that is known to be spent does not lock the user's row;
-	// of simultaneous logins with one challenge, the unique index lets one pass.
+	// The user is new if its id is the offered one, $1. A challenge that is known to be spent does not lock the user's
+	// row; of simultaneous logins with one challenge, the unique index lets one pass.
 	login = `
 		with the_user as (
 			insert into users (id, phone, created_at, last_login_at)
@@ -47,8 +47,9 @@ const (
 // Login implements account.Store.
 func (a *Accounts) Login(ctx context.Context, s account.NewSession) (u account.User, err error) {
 	args := []any{
-		s.UserID, s.Phone.E164(), s.ID, s.Challenge, s.FamilyHash, s.RefreshHash, s.Client.UserAgent, s.Client.IP, s.LogsIn,
-		s.TTL, s.IdleTTL, s.Event, account.Event{ID: s.Event}.At(), account.SignedUp, account.LoggedIn, account.Person,
+		s.UserID, s.Phone.E164(), s.ID, s.Challenge, s.FamilyHash, s.RefreshHash,
+		s.Client.UserAgent, s.Client.IP, s.LogsIn, s.TTL, s.IdleTTL, s.Event,
+		account.Event{ID: s.Event}.At(), account.SignedUp, account.LoggedIn, account.Person,
 	}
 	if s.DormantAfter == 0 {
 		u, err = first(ctx, a, "login", scan, login, args...)
@@ -107,8 +108,8 @@ func (a *Accounts) List(ctx context.Context, p account.Page) ([]account.User, er
 	}
 	sql, args := listUsers, []any{before, p.Limit}
 	if p.Prefix != "" {
-		// The plan is made for this prefix, not once for all prefixes: the index on phone finds a rare one, and a scan of
-		// the newest users a common one. ':' follows '9' in ASCII.
+		// The plan is made for this prefix, not once for all prefixes: the index on phone finds a rare one, and a scan
+		// of the newest users a common one. ':' follows '9' in ASCII.
 		sql, args = listUsersByPhone, []any{pgx.QueryExecModeCacheDescribe, before, p.Limit, p.Prefix, p.Prefix + ":"}
 	}
 	return all(ctx, a, "list", scan, sql, args...)

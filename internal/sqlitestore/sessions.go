@@ -76,7 +76,8 @@ const (
 			and exists (select 1 from users where id = user_id and banned_at is null)
 		returning user_id, seed, ends_at - last_used_at`
 	lastRotation = `
-		select user_id, case when spent_hash = $3 and last_used_at > $5 then seed end, ends_at - last_used_at from sessions
+		select user_id, case when spent_hash = $3 and last_used_at > $5 then seed end, ends_at - last_used_at
+		from sessions
 		where id = $1 and family_hash = $2 and ended_at is null and expires_at > $4
 			and exists (select 1 from users where id = user_id and banned_at is null)`
 )

@@ -2,8 +2,8 @@
 // database server. What a user is belongs to package account, whose conformance suite this store passes like the one on
 // Postgres.
 //
-// SQLite admits one writing connection at a time. Therefore there is exactly one, and writers wait for it in Go instead of
-// failing as busy. Readers have connections of their own. What was committed survives a kill and a power failure.
+// SQLite admits one writing connection at a time. Therefore there is exactly one, and writers wait for it in Go instead
+// of failing as busy. Readers have connections of their own. What was committed survives a kill and a power failure.
 // Identifiers are stored as text, times as microseconds since 1970.
 package sqlitestore
 
@@ -41,7 +41,8 @@ type Accounts struct {
 
 var _ account.Store = (*Accounts)(nil)
 
-// Open returns the store of a file. It creates the file, readable by its owner alone, and its folder if they do not exist.
+// Open returns the store of a file. It creates the file, readable by its owner alone, and its folder if they do not
+// exist.
 func Open(o Options) (*Accounts, error) {
 	if err := create(o.Path); err != nil {
 		return nil, fmt.Errorf("sqlitestore: %w", err)

@@ -58,7 +58,8 @@ func TestAccounts(t *testing.T) {
 				t.Helper()
 				for table, columns := range accounttest.Times {
 					for _, column := range columns {
-						if _, err := a.write.ExecContext(t.Context(), `update `+table+` set `+column+` = `+column+` - $1`, d.Microseconds()); err != nil {
+						move := `update ` + table + ` set ` + column + ` = ` + column + ` - $1`
+						if _, err := a.write.ExecContext(t.Context(), move, d.Microseconds()); err != nil {
 							t.Fatal(err)
 						}
 					}
@@ -68,6 +69,7 @@ func TestAccounts(t *testing.T) {
 	})
 }
 
+// TestFileIsItsOwners checks that no other user of the machine can read the files.
 func TestFileIsItsOwners(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "otp.db")
 	a := open(t, path)
@@ -100,7 +102,7 @@ func TestMigrateTwice(t *testing.T) {
 	}
 }
 
-// TestMigrateFirstVersion holds that a file of the first version keeps what it has.
+// TestMigrateFirstVersion checks that a file of the first version keeps its rows.
 func TestMigrateFirstVersion(t *testing.T) {
 	a := open(t, filepath.Join(t.TempDir(), "otp.db"))
 	text, err := os.ReadFile("../../migrations/00001_users_and_sessions.sql")
@@ -132,7 +134,8 @@ func TestMigrateFirstVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	var left int
-	if err := a.read.QueryRowContext(t.Context(), `select count(*) from sessions`).Scan(&left); err != nil || left != 0 {
+	err = a.read.QueryRowContext(t.Context(), `select count(*) from sessions`).Scan(&left)
+	if err != nil || left != 0 {
 		t.Errorf("%d sessions of a deleted user, %v; want none", left, err)
 	}
 }

@@ -43,7 +43,8 @@ func (a *Accounts) Login(ctx context.Context, s account.NewSession) (u account.U
 		}
 		ended := !u.BannedAt.IsZero() || (u.ID == s.UserID && !s.LogsIn)
 		_, err = tx.ExecContext(ctx, insertSession,
-			s.ID.String(), u.ID.String(), s.Challenge.String(), s.FamilyHash, s.RefreshHash, s.Client.UserAgent, s.Client.IP,
+			s.ID.String(), u.ID.String(), s.Challenge.String(), s.FamilyHash, s.RefreshHash,
+			s.Client.UserAgent, s.Client.IP,
 			now.UnixMicro(), now.Add(s.TTL).UnixMicro(), now.Add(min(s.TTL, s.IdleTTL)).UnixMicro(), ended)
 		if err != nil || !u.BannedAt.IsZero() {
 			return err
@@ -132,7 +133,8 @@ func (a *Accounts) SetBanned(ctx context.Context, banned bool, e account.Event) 
 			return err
 		}
 		if banned { // sessions are ended even if the user is banned already
-			if _, err := exec(ctx, tx, endOtherSessions, e.User.String(), uuid.Nil.String(), now.UnixMicro()); err != nil {
+			_, err := exec(ctx, tx, endOtherSessions, e.User.String(), uuid.Nil.String(), now.UnixMicro())
+			if err != nil {
 				return err
 			}
 		}

@@ -1,5 +1,6 @@
-// Package stores opens the stores that the settings name, Postgres or SQLite, a Redis or the embedded one, and waits until
-// they answer and the database has the schema that this version needs. What a store keeps belongs to its own package.
+// Package stores opens the stores that the settings name, Postgres or SQLite, a Redis or the embedded one, and waits
+// until they answer and the database has the schema that this version needs. What a store keeps belongs to its own
+// package.
 package stores
 
 import (

@@ -19,7 +19,10 @@ import (
 // settings returns those of a database file in a folder of the test and of the embedded Redis.
 func settings(t *testing.T, more map[string]string) *config.Config {
 	t.Helper()
-	values := map[string]string{"DATABASE_URL": "sqlite:" + filepath.Join(t.TempDir(), "otp.db"), "REDIS_URL": "embedded"}
+	values := map[string]string{
+		"DATABASE_URL": "sqlite:" + filepath.Join(t.TempDir(), "otp.db"),
+		"REDIS_URL":    "embedded",
+	}
 	for name, value := range more {
 		values[name] = value
 	}
@@ -95,7 +98,7 @@ func TestAwait(t *testing.T) {
 		failures = 1000
 		err := await(t.Context(), slog.New(slog.DiscardHandler), "redis", ping)
 		if took := time.Since(began); !errors.Is(err, down) || took != startTimeout {
-			t.Errorf("await of a store that does not answer: %v after %v; want %v after %v", err, took, down, startTimeout)
+			t.Errorf("await of a dead store: %v after %v; want %v after %v", err, took, down, startTimeout)
 		}
 	})
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// NewDatabase creates an empty database on the server that TEST_POSTGRES_URL names, and returns its URL. The database is
-// dropped when the test ends.
+// NewDatabase creates an empty database on the server that TEST_POSTGRES_URL names, and returns its URL. The database
+// is dropped when the test ends.
 func NewDatabase(t testing.TB) string {
 	t.Helper()
 	server := os.Getenv("TEST_POSTGRES_URL")
