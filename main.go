@@ -59,13 +59,13 @@ usage: dekamond-otp [command]
 
   serve        answer requests (default)
   migrate      bring the database up to date and exit
-  keys new     make a signing key in the folder JWT_KEYS: EdDSA, or as in: keys new ES256, keys new RS256
-  doctor       say what is weak or wrong: settings, stores, providers; changes nothing, sends nothing
-  healthcheck  ask the service on HTTP_ADDR whether it lives
-  version      print the version
+  keys new     create a signing key (EdDSA) in the folder JWT_KEYS; keys new ES256 and keys new RS256 create others
+  doctor       report what is weak or wrong in settings, stores and providers; changes and sends nothing
+  healthcheck  ask the service on HTTP_ADDR whether it is alive
+  version      print the version, and the commit if the build recorded it
   help         print this
 
-Settings are environment variables; a file .env is read too. docs/settings.md lists them.
+Settings are environment variables, and a file .env is read too. docs/settings.md lists them.
 `
 
 // version is that of the newest entry in CHANGELOG.md (Semantic Versioning 2.0.0).
