@@ -10,8 +10,8 @@ import (
 )
 
 // TestCodesAreUniform counts the digits at each place of many codes. If all digits are equally likely, the chi-squared
-// statistic of 9 degrees of freedom is below 38 in all but 2 of 100,000 samples. The identifiers are fixed, and with them
-// the outcome of the test.
+// statistic of 9 degrees of freedom is below 38 in all but 2 of 100,000 samples. The identifiers are fixed, and with
+// them the outcome of the test.
 func TestCodesAreUniform(t *testing.T) {
 	k := deriveKeys([]byte(strings.Repeat("s", 32)))
 	p := phone.Stored("+989121234567")

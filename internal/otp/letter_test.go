@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestLetterOfOtherVersions checks that this version reads the letters of the version before it, and that its own letters
-// keep the fields of that version and add the request's identifier alone.
+// TestLetterOfOtherVersions checks that this version reads the letters of the version before it, and that its own
+// letters keep the fields of that version and add the request's identifier alone.
 func TestLetterOfOtherVersions(t *testing.T) {
 	k := deriveKeys([]byte(strings.Repeat("s", 32)))
 	before := `{"to":"+989121234567","region":"IR","channel":"sms","purpose":"p","asked":"fa-IR","locale":"fa",` +

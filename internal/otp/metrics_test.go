@@ -12,6 +12,30 @@ import (
 	"dekamond-otp/internal/phone"
 )
 
+// everyOutcome is what TestOutcomes expects to be counted.
+var everyOutcome = map[string]int{
+	"requested accepted IR":                8,
+	"requested resend_too_soon IR":         1,
+	"requested phone_limit IR":             1,
+	"requested destination_not_allowed US": 1,
+	"requested channel IR":                 1,
+	"requested address_limit IR":           1,
+	"requested test_number DE":             1,
+	"requested daily_limit IR":             1,
+	"requested unavailable IR":             1,
+
+	"checked verified IR":    1,
+	"checked verified DE":    1,
+	"checked not_live IR":    1,
+	"checked unavailable IR": 1,
+	"checked refused IR":     1,
+	"checked wrong IR":       3,
+	"checked burnt IR":       1,
+	"checked closed IR":      1,
+
+	"delay pigeon": 1,
+}
+
 // TestOutcomes checks that every request and every attempt is counted once, by its outcome.
 func TestOutcomes(t *testing.T) {
 	inWorld(t, func(o *otp.Options) {
@@ -61,28 +85,6 @@ func TestOutcomes(t *testing.T) {
 		cancel()
 		_, _ = w.Request(ended, otp.Request{Phone: iranian, Address: address})
 
-		want := map[string]int{
-			"requested accepted IR":                8,
-			"requested resend_too_soon IR":         1,
-			"requested phone_limit IR":             1,
-			"requested destination_not_allowed US": 1,
-			"requested channel IR":                 1,
-			"requested address_limit IR":           1,
-			"requested test_number DE":             1,
-			"requested daily_limit IR":             1,
-			"requested unavailable IR":             1,
-
-			"checked verified IR":    1,
-			"checked verified DE":    1,
-			"checked not_live IR":    1,
-			"checked unavailable IR": 1,
-			"checked refused IR":     1,
-			"checked wrong IR":       3,
-			"checked burnt IR":       1,
-			"checked closed IR":      1,
-
-			"delay pigeon": 1,
-		}
-		w.metrics.wantOutcomes(t, want)
+		w.metrics.wantOutcomes(t, everyOutcome)
 	})
 }

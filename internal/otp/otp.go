@@ -1,14 +1,14 @@
 // Package otp owns the one-time code: how it is made, how long it lives, who may request one, and which attempts count.
-// It also owns the delivery of the message that carries the code. It leaves storage to a Store, the choice of a provider
-// to a Router, and users and sessions to the caller of Verify.
+// It also owns the delivery of the message that carries the code. It leaves storage to a Store, the choice of a
+// provider to a Router, and users and sessions to the caller of Verify.
 //
 // A code is never stored. It is derived from the service's secret, the challenge's identifier and the phone. A resend
-// therefore repeats the same code, and nobody can log in with what the store holds.
+// therefore repeats the same code, and a copy of the store's data does not let anyone log in.
 //
 // The store accepts a request in one step, which opens the challenge and queues the sealed message. A courier of this
-// copy or of another one then delivers it, and renews its lease on the message as long as it works on it. If a copy dies,
-// the lease runs out and another courier takes the message over. A crash therefore loses no message; it may cause one to
-// be sent twice, with the same identifier.
+// copy or of another one then delivers it, and renews its lease on the message as long as it works on it. If a copy
+// dies, the lease runs out and another courier takes the message over. A crash therefore loses no message; it may cause
+// one to be sent twice, with the same identifier.
 package otp
 
 import (

@@ -121,7 +121,8 @@ func TestLostReplies(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 50 {
 		wg.Go(func() {
-			if _, err := codes.Check(t.Context(), "phone", otp.ForLogin, "digest"); !errors.Is(err, otp.ErrUnavailable) {
+			_, err := codes.Check(t.Context(), "phone", otp.ForLogin, "digest")
+			if !errors.Is(err, otp.ErrUnavailable) {
 				t.Errorf("Check: %v; want ErrUnavailable", err)
 			}
 		})

@@ -73,8 +73,8 @@ type Client struct {
 // Open returns a Client. It does not connect; Ping does.
 //
 // A script is not sent again after its reply was lost, because it may have counted already. The exception is the
-// cluster client, which repeats a call after a broken connection. A send is still counted once then, but a wrong attempt
-// may be counted twice.
+// cluster client, which repeats a call after a broken connection. A send is still counted once then, but a wrong
+// attempt may be counted twice.
 func Open(o Options) (*Client, error) {
 	u, hosts, err := parse(o.URL)
 	if err != nil {

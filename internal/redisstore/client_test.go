@@ -27,7 +27,10 @@ func TestParse(t *testing.T) {
 			t.Errorf("parse(%s): %v, %v; want %s", url, hosts, err, want)
 		}
 	}
-	for _, url := range []string{"", "localhost", "http://localhost", "redis://", "redis://user:pass-word@", "redis://a:pass-word", "redis://a,,b", "redis://user:pass-word@a/x"} {
+	for _, url := range []string{
+		"", "localhost", "http://localhost", "redis://", "redis://user:pass-word@", "redis://a:pass-word",
+		"redis://a,,b", "redis://user:pass-word@a/x",
+	} {
 		if _, _, err := parse(url); err == nil || strings.Contains(err.Error(), "pass-word") {
 			t.Errorf("parse(%s): %v; want an error without the password", url, err)
 		}
@@ -38,8 +41,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// TestMuteRedis holds that a Redis that does not answer is given up in time, and that no script is sent to
-// it a second time.
+// TestMuteRedis checks that a call to a Redis that does not answer ends in time, and that the script is not sent again.
 func TestMuteRedis(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -102,7 +104,7 @@ func TestNoRedis(t *testing.T) {
 	}
 }
 
-// TestEmbeddedClockRuns holds that what is kept in the embedded Redis ends by itself.
+// TestEmbeddedClockRuns checks that keys of the embedded Redis expire.
 func TestEmbeddedClockRuns(t *testing.T) {
 	c := StartEmbedded()
 	defer c.Close()
@@ -110,9 +112,9 @@ func TestEmbeddedClockRuns(t *testing.T) {
 	if err := c.redis.Set(t.Context(), "k", "v", 300*time.Millisecond).Err(); err != nil {
 		t.Fatal(err)
 	}
-	for c.redis.Get(t.Context(), "k").Err() != redis.Nil {
+	for !errors.Is(c.redis.Get(t.Context(), "k").Err(), redis.Nil) {
 		if time.Since(began) > 5*time.Minute {
-			t.Fatal("a key of 300 ms lives for ever")
+			t.Fatal("a key of 300 ms never expires")
 		}
 		time.Sleep(10 * time.Millisecond)
 	}

@@ -56,7 +56,7 @@ func (s *Codes) handoff(h otp.Handoff) string {
 // A receipt is one send that was counted against an address. The zero receipt stands for none.
 type receipt struct{ key, time string }
 
-// String returns the receipt as Redis keeps it, and an otp.Receipt holds it.
+// String returns the receipt as it is stored in Redis and in an otp.Receipt.
 func (r receipt) String() string {
 	if r.key == "" {
 		return ""

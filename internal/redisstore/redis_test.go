@@ -172,7 +172,9 @@ func keys(t *testing.T, c *Client) (keys []string) {
 	}
 	var err error
 	if cluster, ok := c.redis.(*redis.ClusterClient); ok {
-		err = cluster.ForEachMaster(t.Context(), func(ctx context.Context, r *redis.Client) error { return scan(ctx, r) })
+		err = cluster.ForEachMaster(t.Context(), func(ctx context.Context, r *redis.Client) error {
+			return scan(ctx, r)
+		})
 	} else {
 		err = scan(t.Context(), c.redis)
 	}

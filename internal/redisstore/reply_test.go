@@ -164,7 +164,9 @@ func TestUnexpectedReplies(t *testing.T) {
 
 // others returns values of all other types than that of the value.
 func others(value any) (values []any) {
-	for _, other := range []any{nil, "secret", int64(7), 1.5, true, list{}, map[any]any{"secret": 1}, errors.New("secret")} {
+	for _, other := range []any{
+		nil, "secret", int64(7), 1.5, true, list{}, map[any]any{"secret": 1}, errors.New("secret"),
+	} {
 		if reflect.TypeOf(other) != reflect.TypeOf(value) {
 			values = append(values, other)
 		}

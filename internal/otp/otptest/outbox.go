@@ -4,90 +4,55 @@ import (
 	"crypto/rand"
 	"errors"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"dekamond-otp/internal/otp"
 )
 
-// abandoned is the time after which a message that nobody holds is claimed; half of it is too early.
+// abandoned is how long after its last renewal a lease has certainly run out. After half of it, it has not.
 const abandoned = 8 * time.Second
 
-func (s *story) settle(p otp.Lease, o otp.Outcome) {
-	s.t.Helper()
-	if err := s.store.Settle(s.t.Context(), p, o); err != nil {
-		s.t.Fatalf("Settle: %v", err)
-	}
-}
-
-// claim gives this phone's own messages: stores may share a database.
-func (s *story) claim() (own []otp.Lease) {
-	s.t.Helper()
-	all, err := s.store.Claim(s.t.Context(), 100)
-	if err != nil {
-		s.t.Fatalf("Claim: %v", err)
-	}
-	for _, p := range all {
-		if string(p.Letter) == "letter to "+string(s.phone) {
-			own = append(own, p)
-		}
-	}
-	return own
-}
-
-func (s *story) hold(p otp.Lease, want error) {
-	s.t.Helper()
-	until, err := s.store.Renew(s.t.Context(), p)
-	if !errors.Is(err, want) || err == nil && time.Until(until) < time.Second {
-		s.t.Fatalf("Hold: until %v, %v; want %v", until, err, want)
-	}
-}
-
-// status expects the state of a send, or that nothing is known where it is empty.
-func (s *story) status(c otp.Challenge, want otp.State) otp.Status {
-	s.t.Helper()
-	got, err := s.store.Status(s.t.Context(), s.phone, s.purpose, c.ID, c.Send)
-	if got.State != want || (want == "") != errors.Is(err, otp.ErrUnknown) || want != "" && err != nil {
-		s.t.Fatalf("Status: %s, %v; want %q", got.State, err, want)
-	}
-	return got
-}
-
-func heldMessage(t *testing.T, begin func(...func(*otp.Policy)) *story) {
+func renewedLease(t *testing.T, begin stories) {
 	s := begin()
 	c := s.open()
-	if p := c.Lease; string(p.Letter) != "letter to "+string(s.phone) || p.ID != c.ID || p.Send != 1 {
-		t.Errorf("the parcel of an opening: %+v; want its own", p)
+	if l := c.Lease; l.ID != c.ID || l.Send != 1 {
+		t.Errorf("the lease of an opening: %+v; want one on its message", l)
+	}
+	if got := string(c.Lease.Letter); got != "letter to "+string(s.phone) {
+		t.Errorf("the letter of an opening: %s; want its own", got)
 	}
 	if left := time.Until(c.Lease.Until); left < time.Second || left > abandoned {
-		t.Errorf("the parcel is held for %v; want some seconds", left)
+		t.Errorf("the lease lasts %v; want some seconds", left)
 	}
 	for range 5 {
 		if got := s.claim(); got != nil {
-			t.Fatalf("claimed %+v, which is held", got)
+			t.Fatalf("claimed %+v, whose lease has not run out", got)
 		}
 		s.age(abandoned / 2)
-		s.hold(c.Lease, nil)
+		s.renew(c.Lease, nil)
 	}
 	s.status(c, otp.Queued)
 }
 
-func abandonedMessage(t *testing.T, begin func(...func(*otp.Policy)) *story) {
+func lostLease(t *testing.T, begin stories) {
 	s := begin()
 	first := s.open().Lease
 	for range 3 {
 		s.age(abandoned)
 		claimed := s.claim()
 		if len(claimed) != 1 {
-			t.Fatalf("claimed %d messages; want the one that was abandoned", len(claimed))
+			t.Fatalf("claimed %d messages; want the one whose lease has run out", len(claimed))
 		}
 		second := claimed[0]
-		if second.ID != first.ID || second.Send != first.Send || string(second.Letter) != string(first.Letter) || time.Until(second.Until) < time.Second {
+		if second.ID != first.ID || second.Send != first.Send {
 			t.Errorf("claimed %+v; want %+v", second, first)
 		}
-		s.hold(first, otp.ErrLost)
-		s.hold(second, nil)
+		if string(second.Letter) != string(first.Letter) || time.Until(second.Until) < time.Second {
+			t.Errorf("claimed %+v; want the same letter, for some seconds", second)
+		}
+		s.renew(first, otp.ErrLost)
+		s.renew(second, nil)
 		if got := s.claim(); got != nil {
 			t.Errorf("claimed twice: %+v", got)
 		}
@@ -102,11 +67,11 @@ func abandonedMessage(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 	}
 }
 
-func deadMessage(t *testing.T, begin func(...func(*otp.Policy)) *story) {
+func deadCode(t *testing.T, begin stories) {
 	for name, end := range map[string]func(s *story){
 		"used":  func(s *story) { s.close(s.check(right, nil)) },
 		"burnt": func(s *story) { burn(s) },
-		"another's": func(s *story) {
+		"replaced": func(s *story) {
 			burn(s)
 			s.settle(s.open().Lease, otp.Outcome{State: otp.Sent})
 		},
@@ -114,8 +79,8 @@ func deadMessage(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 		s := begin(noResendWait)
 		held := s.open().Lease
 		end(s)
-		s.hold(held, otp.ErrNotLive)
-		s.hold(held, otp.ErrLost) // it has been dropped
+		s.renew(held, otp.ErrNotLive)
+		s.renew(held, otp.ErrLost) // the message has been dropped
 
 		s = begin(noResendWait)
 		s.open()
@@ -127,9 +92,9 @@ func deadMessage(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 	}
 }
 
-// lateMessage holds that a message whose code has expired before it was delivered is given out once more, to be
-// reported. The time at which it was queued cannot be moved.
-func lateMessage(t *testing.T, begin func(...func(*otp.Policy)) *story) {
+// expiredCode checks that a message whose code expired before it was delivered can be claimed once more, to be reported
+// as failed. The time at which a message was queued cannot be moved, so the test waits for it.
+func expiredCode(t *testing.T, begin stories) {
 	s := begin(noResendWait, func(p *otp.Policy) { p.TTL, p.PerPhone.Max = 50*time.Millisecond, 1 })
 	c := s.open()
 	for began := time.Now(); ; time.Sleep(5 * time.Millisecond) {
@@ -137,42 +102,36 @@ func lateMessage(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 			break
 		}
 		if time.Since(began) > 5*time.Minute {
-			t.Fatal("a code of 50 ms lives for ever")
+			t.Fatal("a code of 50 ms never expires")
 		}
 	}
-	s.hold(c.Lease, otp.ErrExpired)
+	s.renew(c.Lease, otp.ErrExpired)
 	s.age(abandoned)
 	claimed := s.claim()
 	if len(claimed) != 1 || !claimed[0].Expired || claimed[0].ID != c.ID {
-		t.Fatalf("claimed %+v; want the message, late", claimed)
+		t.Fatalf("claimed %+v; want the message, as expired", claimed)
 	}
-	s.hold(claimed[0], otp.ErrExpired)
+	s.renew(claimed[0], otp.ErrExpired)
 	s.settle(claimed[0], otp.Outcome{State: otp.Failed, Refund: true})
-	s.hold(claimed[0], otp.ErrLost)
+	s.renew(claimed[0], otp.ErrLost)
 	s.status(c, "")
 }
 
-func burn(s *story) {
-	for range policy.MaxAttempts {
-		s.check(wrong, otp.ErrWrong)
-	}
-}
-
-func settledMessage(t *testing.T, begin func(...func(*otp.Policy)) *story) {
+func settledMessage(t *testing.T, begin stories) {
 	s := begin()
 	c := s.open()
 	if m := s.check(right, nil); m.Provider != "" {
-		t.Errorf("before it was sent it went through %q", m.Provider)
+		t.Errorf("before the message is sent the provider is %q; want none", m.Provider)
 	}
 	s.settle(c.Lease, otp.Outcome{State: otp.Sent, Handoff: otp.Handoff{Provider: "pigeon"}})
 	s.status(c, otp.Sent)
-	s.hold(c.Lease, otp.ErrLost)
+	s.renew(c.Lease, otp.ErrLost)
 	s.age(abandoned)
 	if got := s.claim(); got != nil {
 		t.Errorf("claimed %+v, which is settled", got)
 	}
 	if m := s.check(right, nil); m.Provider != "pigeon" {
-		t.Errorf("it went through %q; want pigeon", m.Provider)
+		t.Errorf("the provider is %q; want pigeon", m.Provider)
 	}
 	s.age(policy.ResendAfter)
 	again := s.open()
@@ -180,12 +139,12 @@ func settledMessage(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 	s.status(again, otp.Queued)
 }
 
-func settledTwice(_ *testing.T, begin func(...func(*otp.Policy)) *story) {
+func settledTwice(_ *testing.T, begin stories) {
 	sent, failed := otp.Outcome{State: otp.Sent}, otp.Outcome{State: otp.Failed, Refund: true}
 	s := begin(noResendWait, func(p *otp.Policy) { p.PerPhone.Max = 1 })
 	c := s.open()
 	s.settle(c.Lease, sent)
-	s.lost(c.Lease, failed) // by a courier that woke up late
+	s.lost(c.Lease, failed) // reported by a courier that continues after a pause
 	s.status(c, otp.Sent)
 	s.refused(otp.ErrPhoneLimit)
 
@@ -202,28 +161,21 @@ func settledTwice(_ *testing.T, begin func(...func(*otp.Policy)) *story) {
 	s.settle(c.Lease, failed)
 	s.settle(c.Lease, failed) // as after a lost reply
 	s.open()
-	s.refused(otp.ErrPhoneLimit) // one was given back, and not two
+	s.refused(otp.ErrPhoneLimit) // one send was refunded, not two
 
 	s = begin(noResendWait, func(p *otp.Policy) { p.PerPhone.Max = 1 })
 	c = s.open()
 	s.age(abandoned)
 	second := s.claim()[0]
-	s.lost(c.Lease, failed) // while another has it
+	s.lost(c.Lease, failed) // while another courier has the message
 	s.status(c, otp.Queued)
 	s.refused(otp.ErrPhoneLimit)
-	s.hold(second, nil)
+	s.renew(second, nil)
 	s.settle(second, sent)
 	s.status(c, otp.Sent)
 }
 
-func (s *story) lost(p otp.Lease, o otp.Outcome) {
-	s.t.Helper()
-	if err := s.store.Settle(s.t.Context(), p, o); !errors.Is(err, otp.ErrLost) {
-		s.t.Fatalf("Settle: %v; want ErrLost", err)
-	}
-}
-
-func rejectedMessage(_ *testing.T, begin func(...func(*otp.Policy)) *story) {
+func failureThatCounts(_ *testing.T, begin stories) {
 	s := begin(func(p *otp.Policy) { p.PerPhone.Max = 1 })
 	c := s.open()
 	s.settle(c.Lease, otp.Outcome{State: otp.Failed})
@@ -231,44 +183,50 @@ func rejectedMessage(_ *testing.T, begin func(...func(*otp.Policy)) *story) {
 	s.refused(otp.ErrPhoneLimit)
 }
 
-func report(t *testing.T, begin func(...func(*otp.Policy)) *story) {
+func report(t *testing.T, begin stories) {
 	s := begin(noResendWait)
 	var last otp.ChallengeID
 	send := func() (otp.Challenge, otp.Handoff) {
-		c, carried := s.open(), otp.Handoff{Provider: "pigeon", ID: rand.Text()}
+		c, handoff := s.open(), otp.Handoff{Provider: "pigeon", ID: rand.Text()}
 		last = c.ID
-		s.settle(c.Lease, otp.Outcome{State: otp.Sent, Handoff: carried, Region: "IR"})
-		return c, carried
+		s.settle(c.Lease, otp.Outcome{State: otp.Sent, Handoff: handoff, Region: "IR"})
+		return c, handoff
 	}
-	tell := func(c otp.Handoff, delivered bool, want error) {
+	reported := func(h otp.Handoff, delivered bool, want error) {
 		t.Helper()
-		message, region, err := s.store.Report(t.Context(), c, delivered)
-		if !errors.Is(err, want) || err == nil && (region != "IR" || !strings.HasPrefix(message, last.String()+"-")) {
-			t.Fatalf("Report: %q, %q, %v; want a message of %s, IR, %v", message, region, err, last, want)
+		message, region, err := s.store.Report(t.Context(), h, delivered)
+		if !errors.Is(err, want) {
+			t.Fatalf("Report: %v; want %v", err, want)
+		}
+		if err != nil {
+			return
+		}
+		if region != "IR" || !strings.HasPrefix(message, last.String()+"-") {
+			t.Fatalf("Report: %q, %q; want a message of %s, IR", message, region, last)
 		}
 	}
-	c, carried := send()
-	tell(otp.Handoff{Provider: "pigeon", ID: rand.Text()}, true, otp.ErrUnknown)
-	tell(otp.Handoff{Provider: "owl", ID: carried.ID}, true, otp.ErrUnknown)
+	c, handoff := send()
+	reported(otp.Handoff{Provider: "pigeon", ID: rand.Text()}, true, otp.ErrUnknown)
+	reported(otp.Handoff{Provider: "owl", ID: handoff.ID}, true, otp.ErrUnknown)
 	s.status(c, otp.Sent)
-	tell(carried, true, nil)
+	reported(handoff, true, nil)
 	s.status(c, otp.Delivered)
-	tell(carried, false, otp.ErrUnknown) // it has said its last word
+	reported(handoff, false, otp.ErrUnknown) // the first report was final
 	s.status(c, otp.Delivered)
 	s.settle(c.Lease, otp.Outcome{State: otp.Sent})
 	s.status(c, otp.Delivered)
 
-	c, carried = send()
-	tell(carried, false, nil)
+	c, handoff = send()
+	reported(handoff, false, nil)
 	s.status(c, otp.Failed)
 
-	_, carried = send()
+	_, handoff = send()
 	s.close(s.check(right, nil))
-	tell(carried, true, nil) // of a code that is used: still worth counting
+	reported(handoff, true, nil) // the code is used; the report still counts
 	s.check(right, otp.ErrNotLive)
 }
 
-func status(t *testing.T, begin func(...func(*otp.Policy)) *story) {
+func status(t *testing.T, begin stories) {
 	s := begin()
 	c := s.open()
 	if got := s.status(c, otp.Queued).ResendIn; got > policy.ResendAfter || got < policy.ResendAfter-slack {
@@ -296,8 +254,10 @@ func status(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 	}
 	burn(s)
 	s.status(c, "")
+}
 
-	s = begin()
+func statusOfTestNumber(t *testing.T, begin stories) {
+	s := begin()
 	o := s.opening()
 	o.Letter = nil
 	c, err := s.store.Open(t.Context(), o)
@@ -313,42 +273,4 @@ func status(t *testing.T, begin func(...func(*otp.Policy)) *story) {
 	}
 	s.close(s.check(right, nil))
 	s.status(c, "")
-}
-
-// claims holds that of many couriers each message has one.
-func claims(t *testing.T, begin func(...func(*otp.Policy)) *story) {
-	s := begin()
-	const messages = 60
-	var phones []otp.Pseudonym
-	for range messages {
-		s.newPhone()
-		s.address = otp.Pseudonym(rand.Text())
-		s.open()
-		phones = append(phones, s.phone)
-	}
-	s.age(abandoned)
-	got := make(map[string]int)
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	for range 8 {
-		wg.Go(func() {
-			for range 40 {
-				claimed, err := s.store.Claim(t.Context(), 3)
-				if err != nil || len(claimed) > 3 {
-					t.Errorf("Claim: %d messages, %v; want 3 at most", len(claimed), err)
-				}
-				mu.Lock()
-				for _, p := range claimed {
-					got[string(p.Letter)]++
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	wg.Wait()
-	for _, p := range phones {
-		if n := got["letter to "+string(p)]; n != 1 {
-			t.Errorf("a message was claimed %d times; want once", n)
-		}
-	}
 }

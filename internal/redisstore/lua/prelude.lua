@@ -39,8 +39,8 @@ local function is_live(challenge, id, max_attempts)
   return c[1] == id and tonumber(c[2]) < max_attempts
 end
 
--- A message in an outbox is always pending. The number of times that it was delivered to a consumer identifies its
--- current lease: whoever knows that number is the holder.
+-- Every message in an outbox is pending, in the sense of Redis Streams. The number of times that it was handed out
+-- identifies its current lease: a caller that knows the number is the holder.
 
 -- lease_of returns the number of the message's current lease, or 0 if the message is not in the outbox.
 local function lease_of(outbox, entry)

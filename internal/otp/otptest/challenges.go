@@ -1,0 +1,162 @@
+package otptest
+
+import (
+	"crypto/rand"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"dekamond-otp/internal/otp"
+)
+
+func rightCode(t *testing.T, begin stories) {
+	s := begin()
+	s.check(right, otp.ErrNotLive)
+	c := s.open()
+	if c.Send != 1 || c.ResendIn != policy.ResendAfter {
+		t.Errorf("first message: send %d, resend in %v; want 1, %v", c.Send, c.ResendIn, policy.ResendAfter)
+	}
+	for range 2 { // a right code is not used up
+		if m := s.check(right, nil); m.ID != c.ID {
+			t.Errorf("match %v; want %v", m.ID, c.ID)
+		}
+	}
+	s.close(s.check(right, nil))
+	s.check(right, otp.ErrNotLive)
+	s.open() // a person who has logged in may request a code at once
+}
+
+func wrongAttemptsBurn(t *testing.T, begin stories) {
+	s := begin()
+	c := s.open()
+	for range policy.MaxAttempts - 1 {
+		s.check(wrong, otp.ErrWrong)
+	}
+	s.check(right, nil)
+	s.check(wrong, otp.ErrWrong)
+	s.check(right, otp.ErrBurnt)
+	s.check(wrong, otp.ErrBurnt)
+	s.refused(otp.ErrResendTooSoon)
+	s.age(policy.ResendAfter)
+	if again := s.open(); again.ID == c.ID || again.Send != 1 {
+		t.Errorf("after a burnt challenge: id %v, send %d; want a new one, 1", again.ID, again.Send)
+	}
+	s.check(right, nil)
+}
+
+func resendKeepsCode(t *testing.T, begin stories) {
+	s := begin()
+	c := s.open()
+	for range policy.MaxAttempts - 1 {
+		s.check(wrong, otp.ErrWrong)
+	}
+	s.age(policy.TTL - slack)
+	if again := s.open(); again.ID != c.ID || again.Send != 2 {
+		t.Errorf("resend: id %v, send %d; want %v, 2", again.ID, again.Send, c.ID)
+	}
+	s.age(policy.TTL - slack)
+	s.check(right, nil)
+	s.check(wrong, otp.ErrWrong)
+	s.check(right, otp.ErrBurnt)
+}
+
+func expiry(_ *testing.T, begin stories) {
+	s := begin()
+	s.open()
+	s.age(policy.TTL - slack)
+	s.check(right, nil)
+	s.age(slack)
+	s.check(right, otp.ErrNotLive)
+	s.open()
+}
+
+func closeIsForOneChallenge(_ *testing.T, begin stories) {
+	s := begin()
+	s.open()
+	old := s.check(right, nil)
+	s.age(policy.TTL)
+	s.open()
+	s.close(old)
+	s.check(right, nil)
+}
+
+func sameOpeningTwice(t *testing.T, begin stories) {
+	s := begin(noResendWait)
+	for want := 1; want <= policy.PerPhone.Max; want++ {
+		o := s.opening()
+		for range 2 { // the second one as after a lost reply
+			if c, err := s.store.Open(t.Context(), o); err != nil || c.Send != want {
+				t.Fatalf("Open: send %d, %v; want %d", c.Send, err, want)
+			}
+		}
+	}
+	s.refused(otp.ErrPhoneLimit)
+}
+
+// purposes checks that the codes of a purpose work for no other, and that the limits count all purposes together.
+func purposes(t *testing.T, begin stories) {
+	s := begin(func(p *otp.Policy) { p.DailyAttempts = policy.MaxAttempts + 1 })
+	user, other := otp.ForPhone(uuid.Must(uuid.NewV7())), otp.ForPhone(uuid.Must(uuid.NewV7()))
+	first := s.open()
+	for _, p := range []otp.Purpose{user, other} {
+		s.purpose = p
+		s.check(right, otp.ErrNotLive)
+	}
+	s.purpose = user
+	second := s.open()
+	if second.ID == first.ID || second.Send != 1 {
+		t.Errorf("the first message of another purpose: %+v; want a challenge of its own", second)
+	}
+	for range policy.MaxAttempts {
+		s.check(wrong, otp.ErrWrong)
+	}
+	s.check(right, otp.ErrBurnt)
+	s.purpose = other
+	s.check(right, otp.ErrNotLive)
+	s.purpose = otp.ForLogin
+	if m := s.check(right, nil); m.ID != first.ID {
+		t.Errorf("match %v; want %v", m.ID, first.ID)
+	}
+	s.purpose = other
+	s.open() // the third message to the phone
+	m := s.check(right, nil)
+	s.check(wrong, otp.ErrWrong)
+	s.check(right, otp.ErrClosed) // by the sixth wrong attempt for it
+	s.close(m)
+	s.check(right, otp.ErrNotLive)
+	s.purpose = otp.ForLogin
+	s.check(right, otp.ErrClosed) // although the other challenge was removed
+	s.purpose = user
+	s.refused(otp.ErrDailyLimit)
+
+	s = begin(noResendWait)
+	for i := range policy.PerPhone.Max {
+		s.purpose = []otp.Purpose{otp.ForLogin, user, other}[i]
+		s.open()
+	}
+	for _, p := range []otp.Purpose{otp.ForLogin, user, other} {
+		s.purpose = p
+		s.refused(otp.ErrPhoneLimit)
+	}
+}
+
+func forget(t *testing.T, begin stories) {
+	s := begin(noResendWait)
+	for range policy.PerPhone.Max {
+		s.open()
+	}
+	s.check(wrong, otp.ErrWrong)
+	for range 2 {
+		if err := s.store.Forget(t.Context(), s.phone); err != nil {
+			t.Fatalf("Forget: %v", err)
+		}
+		s.check(right, otp.ErrNotLive)
+		s.refused(otp.ErrPhoneLimit) // the messages are still counted
+	}
+	s.newPhone()
+	s.open()
+	if err := s.store.Forget(t.Context(), otp.Pseudonym(rand.Text())); err != nil {
+		t.Fatalf("Forget of an unknown phone: %v", err)
+	}
+	s.check(right, nil)
+}
