@@ -169,6 +169,20 @@ func TestNamesExist(t *testing.T) {
 	}
 }
 
+// TestPackages checks that the architecture says what each package owns.
+func TestPackages(t *testing.T) {
+	page := documents(t)["docs/architecture.md"]
+	folders, err := os.ReadDir(filepath.Join(root, "internal"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range folders {
+		if folder.IsDir() && !strings.Contains(page, "`internal/"+folder.Name()+"`") {
+			t.Errorf("docs/architecture.md does not name internal/%s", folder.Name())
+		}
+	}
+}
+
 // source returns the files of the repository, and every declaration as package.Name, package.Type.Method or
 // package.Type.Field.
 func source(t *testing.T) (files []string, declared map[string]bool) {
