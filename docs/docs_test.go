@@ -132,7 +132,16 @@ func TestDictionary(t *testing.T) {
 	}
 }
 
-// TestNamesExist checks that the files, packages and declarations that the pages for developers name exist.
+var (
+	// qualified is the name of a declaration, such as otp.Policy or otp.Service.Verify.
+	qualified = regexp.MustCompile(`^([a-z0-9]+)\.[A-Za-z_]\w*(\.[A-Za-z_]\w*)?$`)
+	fileName  = regexp.MustCompile(`^[\w./*-]+\.(go|lua|sql|js|css|html|md|ya?ml|tmpl|json)$`)
+	// placed is a declaration with its file: `otp.Policy` in `internal/otp/challenge.go`.
+	placed = regexp.MustCompile("`([\\w.]+)`\\s+in\\s+`([\\w/.-]+\\.go)`")
+)
+
+// TestNamesExist checks that the files, packages and declarations that the pages for developers name exist, and that a
+// declaration is in the file that is named with it.
 func TestNamesExist(t *testing.T) {
 	files, declared := source(t)
 	packages := make(map[string]bool)
@@ -140,30 +149,37 @@ func TestNamesExist(t *testing.T) {
 		pkg, _, _ := strings.Cut(name, ".")
 		packages[pkg] = true
 	}
-	named := regexp.MustCompile(`^([a-z0-9]+)\.[A-Za-z_]\w*(\.[A-Za-z_]\w*)?$`)
-	file := regexp.MustCompile(`^[\w./*-]+\.(go|lua|sql|js|css|html|md|ya?ml|tmpl|json)$`)
+	isFolder := func(top string) bool {
+		return slices.ContainsFunc(files, func(f string) bool { return strings.HasPrefix(f, top+"/") })
+	}
+	exists := func(name string) bool {
+		top, _, isPath := strings.Cut(name, "/")
+		switch {
+		case strings.Contains(name, " "):
+			return true // a command
+		case isPath && isFolder(top):
+			found, _ := filepath.Glob(filepath.Join(root, name))
+			return len(found) > 0
+		case fileName.MatchString(name):
+			isNamed := func(f string) bool { ok, _ := path.Match(name, path.Base(f)); return ok }
+			return slices.ContainsFunc(files, isNamed)
+		case qualified.MatchString(name) && packages[qualified.FindStringSubmatch(name)[1]]:
+			return declared[name] != nil
+		}
+		return true
+	}
 	pages := documents(t)
 	for _, page := range []string{"docs/architecture.md", "CONTRIBUTING.md"} {
-		for _, m := range inline.FindAllStringSubmatch(fenced.ReplaceAllString(pages[page], ""), -1) {
+		text := fenced.ReplaceAllString(pages[page], "")
+		for _, m := range inline.FindAllStringSubmatch(text, -1) {
 			name := placeholder.ReplaceAllString(strings.TrimSuffix(m[1], "()"), "*")
-			if strings.Contains(name, " ") {
-				continue
+			if !exists(name) {
+				t.Errorf("%s names %s, which does not exist", page, m[1])
 			}
-			top, _, isPath := strings.Cut(name, "/")
-			switch {
-			case isPath && slices.ContainsFunc(files, func(f string) bool { return strings.HasPrefix(f, top+"/") }):
-				if found, _ := filepath.Glob(filepath.Join(root, name)); len(found) == 0 {
-					t.Errorf("%s names %s, which does not exist", page, name)
-				}
-			case file.MatchString(name):
-				exists := func(f string) bool { ok, _ := path.Match(name, path.Base(f)); return ok }
-				if !slices.ContainsFunc(files, exists) {
-					t.Errorf("%s names the file %s, which does not exist", page, name)
-				}
-			case named.MatchString(name) && packages[named.FindStringSubmatch(name)[1]]:
-				if !declared[name] {
-					t.Errorf("%s names %s, which is not declared", page, name)
-				}
+		}
+		for _, m := range placed.FindAllStringSubmatch(text, -1) {
+			if !slices.Contains(declared[m[1]], m[2]) {
+				t.Errorf("%s has %s in %s; it is declared in %v", page, m[1], m[2], declared[m[1]])
 			}
 		}
 	}
@@ -183,11 +199,11 @@ func TestPackages(t *testing.T) {
 	}
 }
 
-// source returns the files of the repository, and every declaration as package.Name, package.Type.Method or
-// package.Type.Field.
-func source(t *testing.T) (files []string, declared map[string]bool) {
+// source returns the files of the repository, and the files of every declaration, which is named package.Name,
+// package.Type.Method or package.Type.Field.
+func source(t *testing.T) (files []string, declared map[string][]string) {
 	t.Helper()
-	declared = make(map[string]bool)
+	declared = make(map[string][]string)
 	err := fs.WalkDir(os.DirFS(root), ".", func(name string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -203,7 +219,9 @@ func source(t *testing.T) (files []string, declared map[string]bool) {
 			if err != nil {
 				return err
 			}
-			declare(declared, parsed)
+			for _, d := range declarations(parsed) {
+				declared[d] = append(declared[d], name)
+			}
 		}
 		return nil
 	})
@@ -213,28 +231,38 @@ func source(t *testing.T) (files []string, declared map[string]bool) {
 	return files, declared
 }
 
-func declare(declared map[string]bool, file *ast.File) {
+// declarations returns the names of what a file declares.
+func declarations(file *ast.File) (names []string) {
 	in := file.Name.Name + "."
 	for _, d := range file.Decls {
 		switch d := d.(type) {
 		case *ast.FuncDecl:
-			declared[in+receiver(d)+d.Name.Name] = true
+			names = append(names, in+receiver(d)+d.Name.Name)
 		case *ast.GenDecl:
 			for _, spec := range d.Specs {
-				switch spec := spec.(type) {
-				case *ast.TypeSpec:
-					declared[in+spec.Name.Name] = true
-					for _, member := range members(spec.Type) {
-						declared[in+spec.Name.Name+"."+member] = true
-					}
-				case *ast.ValueSpec:
-					for _, name := range spec.Names {
-						declared[in+name.Name] = true
-					}
+				for _, name := range specNames(spec) {
+					names = append(names, in+name)
 				}
 			}
 		}
 	}
+	return names
+}
+
+// specNames returns the names of a type with its members, or of constants or variables.
+func specNames(spec ast.Spec) (names []string) {
+	switch spec := spec.(type) {
+	case *ast.TypeSpec:
+		names = append(names, spec.Name.Name)
+		for _, member := range members(spec.Type) {
+			names = append(names, spec.Name.Name+"."+member)
+		}
+	case *ast.ValueSpec:
+		for _, name := range spec.Names {
+			names = append(names, name.Name)
+		}
+	}
+	return names
 }
 
 // receiver returns "Type." for a method, and nothing for a function.
