@@ -34,12 +34,10 @@ import (
 	"dekamond-otp/internal/metrics"
 	"dekamond-otp/internal/operator"
 	"dekamond-otp/internal/otp"
-	"dekamond-otp/internal/pgstore"
 	"dekamond-otp/internal/phone"
-	"dekamond-otp/internal/redisstore"
 	"dekamond-otp/internal/secret"
+	"dekamond-otp/internal/setting"
 	"dekamond-otp/internal/sms"
-	"dekamond-otp/internal/sqlitestore"
 	"dekamond-otp/internal/stores"
 	"dekamond-otp/internal/text"
 	"dekamond-otp/internal/token"
@@ -84,13 +82,13 @@ func main() {
 	case err == nil, errors.Is(err, fs.ErrNotExist):
 		err = run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
 	default: // the cause would print what the file holds
-		err = config.Faults{{Variable: ".env", Problem: "must hold one NAME=value a line"}}
+		err = setting.Faults{{Variable: ".env", Problem: "must hold one NAME=value a line"}}
 	}
 	if err == nil {
 		return
 	}
 	fmt.Fprintln(os.Stderr, err)
-	if _, ok := errors.AsType[config.Faults](err); ok || errors.Is(err, errUsage) {
+	if _, ok := errors.AsType[setting.Faults](err); ok || errors.Is(err, errUsage) {
 		os.Exit(2)
 	}
 	os.Exit(1)
@@ -114,14 +112,14 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		}
 		return fmt.Errorf("unknown command; %w", errUsage)
 	}
-	c, err := config.Load(getenv)
+	c, err := config.Load(getenv, sms.Settings())
 	if err != nil {
 		return err
 	}
 	log := newLog(stderr, c)
 	switch command {
 	case "doctor":
-		return examine(ctx, c, stdout)
+		return doctor.Run(ctx, c, misspelt(), stdout)
 	case "healthcheck":
 		return health.Check(ctx, address.Reachable(c.HTTPAddr))
 	case "migrate":
@@ -144,7 +142,7 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 		Issuer: c.JWTIssuer, Audience: c.JWTAudience, TTL: c.AccessTTL, Log: log,
 	})
 	if err != nil {
-		return config.Faults{{Variable: "JWT_KEYS", Problem: err.Error()}}
+		return setting.Faults{{Variable: "JWT_KEYS", Problem: err.Error()}}
 	}
 	texts, err := openTexts(c, log)
 	if err != nil {
@@ -155,7 +153,13 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Wr
 	history := operator.NewHistory()
 	numbers := metrics.New(version, history)
 	numbers.Expect(c.UsedProviders(), c.SMSRegions)
-	providers, err := sms.Open(c, stdout)
+	providers, err := sms.OpenAll(c.UsedProviders(), sms.OpenOptions{
+		Settings:   c.Providers,
+		PublicURL:  c.PublicURL,
+		HookSecret: c.HookSecret,
+		Production: c.Production,
+		Stdout:     stdout,
+	})
 	if err != nil {
 		return err
 	}
@@ -271,7 +275,7 @@ func misspelt() (names []string) {
 	if err != nil { // there is none
 		return nil
 	}
-	settings := config.Names()
+	settings := config.Names(sms.Settings())
 	others := []string{"OTEL_", "AWS_", "PUBLISH", "POSTGRES_", "COMPOSE_", "DOCKER_", "GO", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_", "TZ"}
 	for name := range file {
 		if !slices.Contains(settings, name) && !slices.ContainsFunc(others, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
@@ -321,14 +325,14 @@ func newKey(getenv func(string) string, algorithm string, stdout io.Writer) erro
 }
 
 // hooks gives those providers whose delivery reports reach this service.
-func hooks(c *config.Config, log *slog.Logger, providers []sms.Named) map[string]httpapi.Hook {
+func hooks(c *config.Config, log *slog.Logger, providers []sms.Opened) map[string]httpapi.Hook {
 	hooks := make(map[string]httpapi.Hook)
 	for _, p := range providers {
 		if p.Reports {
 			hooks[p.Name] = p.Provider.(httpapi.Hook)
 		}
 		log.Info("provider", "name", p.Name, "channels", strings.Join(p.Channels(), ","), "delivery_reports", p.Reports)
-		if p.Name == "webhook" && c.SMSWebhook.Secret.IsZero() {
+		if p.Name == "webhook" && c.Providers.Text("SMS_WEBHOOK_SECRET") == "" {
 			log.Warn("webhook calls are not signed", "missing", "SMS_WEBHOOK_SECRET")
 		}
 	}
@@ -344,7 +348,7 @@ func loginPage(c *config.Config) *httpapi.LoginPage {
 }
 
 // inbox gives the messages that the console has shown, where it is the only provider, in development.
-func inbox(c *config.Config, providers []sms.Named) iter.Seq2[otp.Message, time.Time] {
+func inbox(c *config.Config, providers []sms.Opened) iter.Seq2[otp.Message, time.Time] {
 	if console, ok := providers[0].Provider.(*sms.Console); ok && len(providers) == 1 && !c.Production {
 		return console.Recent
 	}
@@ -357,7 +361,7 @@ func openTexts(c *config.Config, log *slog.Logger) (*text.Texts, error) {
 		App: c.AppName, Digits: c.OTPLength, TTL: c.OTPTTL, Origin: c.WebOTPOrigin, AndroidHash: c.AndroidAppHash, Folder: c.SMSTexts,
 	})
 	if err != nil {
-		return nil, config.Faults{{Variable: "SMS_TEXTS", Problem: err.Error()}}
+		return nil, setting.Faults{{Variable: "SMS_TEXTS", Problem: err.Error()}}
 	}
 	for _, cost := range texts.Costs() {
 		log.Warn("text costs more than one message", "locale", cost.Locale, "purpose", cost.Purpose, "segments", cost.Segments, "characters", cost.Characters, "bytes", cost.Bytes)
@@ -388,60 +392,6 @@ func greet(c *config.Config, log *slog.Logger, stdout io.Writer, listening net.A
 		}
 		fmt.Fprintf(stdout, try, own, page, operator)
 	}
-}
-
-// examine says what is weak or wrong in the settings and in what they lead to, and changes nothing.
-func examine(ctx context.Context, c *config.Config, stdout io.Writer) error {
-	p := doctor.Patient{Config: c, Misspelt: misspelt(), Alive: func(ctx context.Context) error { return health.Check(ctx, address.Reachable(c.HTTPAddr)) }}
-	if path, ok := c.SQLitePath(); ok {
-		p.SQLite = func(ctx context.Context) (doctor.SQLite, error) { return sqlitestore.Facts(ctx, path) }
-	} else {
-		accounts, err := pgstore.Open(pgstore.Options{URL: c.DatabaseURL.Reveal()})
-		if err != nil {
-			return config.Faults{{Variable: "DATABASE_URL", Problem: "must be a URL that Postgres knows"}}
-		}
-		defer func() { _ = accounts.Close() }()
-		p.Postgres = accounts.Facts
-	}
-	if !c.EmbeddedRedis() {
-		redis, err := redisstore.Open(redisstore.Options{URL: c.RedisURL.Reveal(), Mode: c.RedisMode, Master: c.RedisMaster})
-		if err != nil {
-			return config.Faults{{Variable: "REDIS_URL", Problem: "must be a URL that Redis knows"}}
-		}
-		defer func() { _ = redis.Close() }()
-		p.Redis = redis.Facts
-	}
-	p.Providers = sms.Patients(c)
-	p.Keys, p.KeysFault = examineKeys(c)
-	texts, err := openTexts(c, slog.New(slog.DiscardHandler))
-	if p.TextFault = err; err == nil {
-		for _, cost := range texts.Costs() {
-			p.Texts = append(p.Texts, cost.Locale+" "+cost.Purpose)
-		}
-	}
-	report := doctor.Examine(ctx, p)
-	if err := report.Write(stdout); err != nil {
-		return err
-	}
-	if n := report.Count(doctor.Wrong); n > 0 {
-		return fmt.Errorf("doctor: %d wrong", n)
-	}
-	return nil
-}
-
-// examineKeys gives the keys of JWT_KEYS.
-func examineKeys(c *config.Config) (keys []doctor.Key, err error) {
-	if c.JWTKeys == "" {
-		return nil, nil
-	}
-	tokens, err := token.NewIssuer(token.Options{Secret: []byte(c.JWTSecret.Reveal()), Folder: c.JWTKeys, Grace: c.JWTKeyGrace})
-	if err != nil {
-		return nil, err
-	}
-	for _, k := range tokens.Keys() {
-		keys = append(keys, doctor.Key(k))
-	}
-	return keys, nil
 }
 
 // versionAndCommit returns the version, and the commit in parentheses if the build recorded it.

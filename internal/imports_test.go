@@ -19,6 +19,7 @@ var floors = [][]string{
 		"internal/address",
 		"internal/health",
 		"internal/phone",
+		"internal/probe",
 		"internal/requestid",
 		"internal/secret",
 		"internal/text",
@@ -26,11 +27,13 @@ var floors = [][]string{
 		"migrations",
 	},
 	{
+		"internal/setting",
+	},
+	{
 		"internal/config",
 	},
 	{
 		"internal/account",
-		"internal/doctor",
 		"internal/otp",
 		"internal/token",
 	},
@@ -45,6 +48,7 @@ var floors = [][]string{
 		"internal/sqlitestore",
 	},
 	{
+		"internal/doctor",
 		"internal/httpapi",
 		"internal/operator",
 		"internal/stores",

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"dekamond-otp/internal/secret"
+	"dekamond-otp/internal/setting"
+	"dekamond-otp/internal/sms"
 )
 
 // production holds the least that APP_ENV=production starts with.
@@ -39,9 +41,12 @@ func with(base map[string]string, settings ...string) func(string) string {
 	return func(name string) string { return env[name] }
 }
 
+// load is Load with the settings of the real providers.
+func load(getenv func(string) string) (*Config, error) { return Load(getenv, sms.Settings()) }
+
 func mustLoad(t *testing.T, getenv func(string) string) *Config {
 	t.Helper()
-	c, err := Load(getenv)
+	c, err := load(getenv)
 	if err != nil {
 		t.Fatalf("Load: %v", err)
 	}
@@ -50,18 +55,53 @@ func mustLoad(t *testing.T, getenv func(string) string) *Config {
 
 func TestDevelopmentDefaults(t *testing.T) {
 	want := &Config{
-		HTTPAddr: "127.0.0.1:1628", InternalAddr: "127.0.0.1:1629",
-		DatabaseURL: secret.New("sqlite:data/otp.db"), MigrateOnStart: true,
-		RedisURL: secret.New("embedded"), RedisMode: "single", RedisPartitions: 16,
-		OTPLength: 6, OTPTTL: 2 * time.Minute, OTPMaxAttempts: 5, OTPResendAfter: 30 * time.Second, OTPDailyAttempts: 30,
-		OTPLimitPhone: Limit{3, 10 * time.Minute}, OTPLimitIP: Limit{30, 10 * time.Minute}, SignupLogsIn: true,
-		JWTKeyGrace: 10 * time.Minute, JWTIssuer: "dekamond-otp", JWTAudience: "dekamond-otp",
-		AccessTTL: 15 * time.Minute, RefreshTTL: 720 * time.Hour, AuditTTL: 2160 * time.Hour,
-		SMSRegions: []string{"*"}, SMSProviders: []string{"console"}, SMTPAddr: "127.0.0.1:1025",
-		LoginPage: true, LogLevel: slog.LevelInfo, LogFormat: "text",
+		HTTPAddr:     "127.0.0.1:1628",
+		InternalAddr: "127.0.0.1:1629",
+
+		DatabaseURL:     secret.New("sqlite:data/otp.db"),
+		MigrateOnStart:  true,
+		RedisURL:        secret.New("embedded"),
+		RedisMode:       "single",
+		RedisPartitions: 16,
+
+		OTPLength:        6,
+		OTPTTL:           2 * time.Minute,
+		OTPMaxAttempts:   5,
+		OTPResendAfter:   30 * time.Second,
+		OTPDailyAttempts: 30,
+		OTPLimitPhone:    Limit{3, 10 * time.Minute},
+		OTPLimitIP:       Limit{30, 10 * time.Minute},
+		SignupLogsIn:     true,
+
+		JWTKeyGrace: 10 * time.Minute,
+		JWTIssuer:   "dekamond-otp",
+		JWTAudience: "dekamond-otp",
+		AccessTTL:   15 * time.Minute,
+		RefreshTTL:  720 * time.Hour,
+
+		SMSRegions:   []string{"*"},
+		SMSProviders: []string{"console"},
+		Providers:    make(setting.Values),
+
+		AuditTTL:  2160 * time.Hour,
+		LoginPage: true,
+		LogLevel:  slog.LevelInfo,
+		LogFormat: "text",
 	}
-	want.SMSWebhook.Channels = []string{"sms"}
-	want.SMSIR.Parameter, want.Vonage.SignatureMethod, want.WhatsApp.Language = "CODE", "md5hash", "en_US"
+	for _, p := range sms.Settings() {
+		for _, v := range p.Variables {
+			want.Providers[v.Name] = secret.Secret{}
+		}
+	}
+	for name, value := range map[string]string{
+		"SMS_WEBHOOK_CHANNELS":    "sms",
+		"SMSIR_PARAMETER":         "CODE",
+		"VONAGE_SIGNATURE_METHOD": "md5hash",
+		"WHATSAPP_LANGUAGE":       "en_US",
+		"SMTP_ADDR":               "127.0.0.1:1025",
+	} {
+		want.Providers[name] = secret.New(value)
+	}
 	got := mustLoad(t, func(string) string { return " " }) // an empty variable is one that is not set
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("Load with nothing set\n got %s\nwant %s", reveal(got), reveal(want))
@@ -126,8 +166,8 @@ func TestValues(t *testing.T) {
 		{"ADMIN_API_KEY=" + secret64[:32] + " , " + secret64[32:], func(c *Config) any { return revealAll(c.AdminAPIKey) }, secret64[:32] + " " + secret64[32:]},
 		{"DEFAULT_REGION=ir", func(c *Config) any { return c.DefaultRegion }, "IR"},
 		{"SMS_REGIONS=ir, De", func(c *Config) any { return c.SMSRegions }, []string{"IR", "DE"}},
-		{"SMS_WEBHOOK_SECRET=any text", func(c *Config) any { return c.SMSWebhook.Secret.Reveal() }, "any text"},
-		{"SMS_WEBHOOK_CHANNELS=voice, sms", func(c *Config) any { return c.SMSWebhook.Channels }, []string{"voice", "sms"}},
+		{"SMS_WEBHOOK_SECRET=any text", func(c *Config) any { return c.Providers.Text("SMS_WEBHOOK_SECRET") }, "any text"},
+		{"SMS_WEBHOOK_CHANNELS=voice, sms", func(c *Config) any { return c.Providers.List("SMS_WEBHOOK_CHANNELS") }, []string{"voice", "sms"}},
 		{"SMS_PROVIDERS=smtp,console", func(c *Config) any { return c.SMSProviders }, []string{"smtp", "console"}},
 		{"SMS_ROUTES=ir=smtp, console ; *=console;", func(c *Config) any { return c.SMSRoutes }, map[string][]string{"IR": {"smtp", "console"}, "*": {"console"}}},
 		{"SMS_ROUTES=IR=smtp", func(c *Config) any { return c.UsedProviders() }, []string{"console", "smtp"}},
@@ -141,14 +181,14 @@ func TestValues(t *testing.T) {
 		{"WEBOTP_ORIGIN=https://Login.example.com/", func(c *Config) any { return c.WebOTPOrigin }, "login.example.com"},
 		{"WEBOTP_ORIGIN=login.example.com", func(c *Config) any { return c.WebOTPOrigin }, "login.example.com"},
 		{"ANDROID_APP_HASH=FA+9qCX9VSu", func(c *Config) any { return c.AndroidAppHash }, "FA+9qCX9VSu"},
-		{"SMSIR_TEMPLATE=123456", func(c *Config) any { return c.SMSIR.Template }, 123456},
-		{"SMSIR_LINE=30004505000017", func(c *Config) any { return c.SMSIR.Line }, 30004505000017},
+		{"SMSIR_TEMPLATE=123456", func(c *Config) any { return c.Providers.Int("SMSIR_TEMPLATE") }, 123456},
+		{"SMSIR_LINE=30004505000017", func(c *Config) any { return c.Providers.Int("SMSIR_LINE") }, 30004505000017},
 		{"TRUSTED_PROXIES=10.1.2.3/8, 192.0.2.1,2001:db8::1", func(c *Config) any { return c.TrustedProxies }, prefixes("10.0.0.0/8", "192.0.2.1/32", "2001:db8::1/128")},
 		{"CORS_ORIGINS=https://App.example.com,http://localhost:3000", func(c *Config) any { return c.CORSOrigins }, []string{"https://app.example.com", "http://localhost:3000"}},
 		{"CORS_ORIGINS=*", func(c *Config) any { return c.CORSOrigins }, []string{"*"}},
 		{"LOG_LEVEL=error", func(c *Config) any { return c.LogLevel }, slog.LevelError},
 	} {
-		c, err := Load(with(nil, tc.in))
+		c, err := load(with(nil, tc.in))
 		if err != nil {
 			t.Errorf("%s: %v", tc.in, err)
 			continue
@@ -164,8 +204,15 @@ func reveal(c *Config) string {
 	var b strings.Builder
 	for f, v := range reflect.ValueOf(c).Elem().Fields() {
 		value := v.Interface()
-		if s, ok := value.(secret.Secret); ok {
-			value = s.Reveal()
+		switch v := value.(type) {
+		case secret.Secret:
+			value = v.Reveal()
+		case setting.Values:
+			shown := make(map[string]string)
+			for name := range v {
+				shown[name] = v.Text(name)
+			}
+			value = shown
 		}
 		fmt.Fprintf(&b, "%s=%v ", f.Name, value)
 	}
@@ -191,7 +238,7 @@ func TestWeakSecrets(t *testing.T) {
 		"REPLACE_ME_WITH_A_RANDOM_SECRET_STRING", "put-your-secret-key-here-32-characters", strings.Repeat(secret64[:20], 2),
 		strings.Repeat("0", 31) + "1", strings.Repeat("a", 40) + "b",
 	} {
-		if _, err := Load(with(nil, "JWT_SECRET="+weak)); err == nil || !strings.HasPrefix(err.Error(), "JWT_SECRET: must ") || strings.Contains(err.Error(), weak) {
+		if _, err := load(with(nil, "JWT_SECRET="+weak)); err == nil || !strings.HasPrefix(err.Error(), "JWT_SECRET: must ") || strings.Contains(err.Error(), weak) {
 			t.Errorf("JWT_SECRET=%s: %v; want it refused", weak, err)
 		}
 	}
@@ -199,7 +246,7 @@ func TestWeakSecrets(t *testing.T) {
 		secret64, secret64[:32], "correct horse battery staple, or so", "a-jwt-secret-of-more-than-32-bytes",
 		"login-production-4f0c1d7be2a95386cd01", "f3b0c44298fc1c149afbf4c8996fb924", "xJyourK8h3oPzT1v7RmQ5yLxE2bNcF9dGjS4",
 	} {
-		if _, err := Load(with(nil, "JWT_SECRET="+good)); err != nil {
+		if _, err := load(with(nil, "JWT_SECRET="+good)); err != nil {
 			t.Errorf("JWT_SECRET=%s: %v; want it taken", good, err)
 		}
 	}
@@ -350,7 +397,7 @@ func TestFaults(t *testing.T) {
 		{production, "SMS_WEBHOOK_URL=", "SMS_WEBHOOK_URL: must be set for webhook in SMS_PROVIDERS or SMS_ROUTES"},
 		{production, "SMS_WEBHOOK_SECRET=", "SMS_WEBHOOK_SECRET: must be set in production for webhook in SMS_PROVIDERS or SMS_ROUTES"},
 	} {
-		c, err := Load(with(tc.base, strings.Split(tc.settings, "|")...))
+		c, err := load(with(tc.base, strings.Split(tc.settings, "|")...))
 		if err == nil || err.Error() != tc.want {
 			t.Errorf("%s: got %v, want %s", tc.settings, err, tc.want)
 			continue
@@ -369,7 +416,7 @@ func TestFaults(t *testing.T) {
 }
 
 func TestFaultsAllAtOnce(t *testing.T) {
-	_, err := Load(with(map[string]string{"APP_ENV": "production", "OTP_TTL": "1h", "OTP_LENGTH": "x", "OTP_TEST_NUMBERS": "+15550001111:1", "REFRESH_TTL": "2m"}))
+	_, err := load(with(map[string]string{"APP_ENV": "production", "OTP_TTL": "1h", "OTP_LENGTH": "x", "OTP_TEST_NUMBERS": "+15550001111:1", "REFRESH_TTL": "2m"}))
 	want := `OTP_LENGTH: must be a whole number from 6 to 10
 OTP_TTL: must be a duration from 30s to 10m in whole seconds
 REFRESH_TTL: must not be shorter than ACCESS_TTL
@@ -382,7 +429,7 @@ JWT_SECRET: must be set in production, or JWT_KEYS`
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}
-	if faults, ok := errors.AsType[Faults](err); !ok || len(faults) != 9 || faults[1].Variable != "OTP_TTL" {
+	if faults, ok := errors.AsType[setting.Faults](err); !ok || len(faults) != 9 || faults[1].Variable != "OTP_TTL" {
 		t.Errorf("the error is %T %v, want Faults", err, faults)
 	}
 }

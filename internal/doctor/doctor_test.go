@@ -20,6 +20,12 @@ import (
 	"time"
 
 	"dekamond-otp/internal/config"
+	"dekamond-otp/internal/pgstore"
+	"dekamond-otp/internal/probe"
+	"dekamond-otp/internal/redisstore"
+	"dekamond-otp/internal/sms"
+	"dekamond-otp/internal/sqlitestore"
+	"dekamond-otp/internal/token"
 )
 
 var now = time.Date(2026, time.November, 24, 12, 0, 0, 0, time.UTC)
@@ -48,7 +54,7 @@ func load(t *testing.T, changes ...string) *config.Config {
 		name, value, _ := strings.Cut(change, "=")
 		env[name] = value
 	}
-	c, err := config.Load(func(name string) string { return env[name] })
+	c, err := config.Load(func(name string) string { return env[name] }, sms.Settings())
 	if err != nil {
 		t.Fatalf("%v: %v", changes, err)
 	}
@@ -111,7 +117,7 @@ func TestSettings(t *testing.T) {
 		{"LOG_LEVEL=debug", "note LOG_LEVEL"},
 	} {
 		c := load(t, strings.Fields(tc.changes)...)
-		if got := strings.Join(bad(settings(c, nil)), ", "); got != tc.want {
+		if got := strings.Join(bad(examineSettings(c, nil)), ", "); got != tc.want {
 			t.Errorf("with %q: %s; want %s", tc.changes, got, tc.want)
 		}
 	}
@@ -132,7 +138,7 @@ func TestSecrets(t *testing.T) {
 		{[]string{"ADMIN_API_KEY="}, "note ADMIN_API_KEY"},
 		{[]string{"APP_ENV=development", "OTP_SECRET=", "JWT_SECRET="}, "note OTP_SECRET, note JWT_SECRET"},
 	} {
-		if got := strings.Join(bad(secrets(load(t, tc.changes...))), ", "); got != tc.want {
+		if got := strings.Join(bad(examineSecrets(load(t, tc.changes...))), ", "); got != tc.want {
 			t.Errorf("with %v: %s; want %s", tc.changes, got, tc.want)
 		}
 	}
@@ -140,51 +146,51 @@ func TestSecrets(t *testing.T) {
 
 func TestRedis(t *testing.T) {
 	production, cluster := load(t), load(t, "REDIS_MODE=cluster")
-	healthy := func() (Redis, *RedisNode) {
-		n := RedisNode{Product: "redis", Version: "8.0.1", Policy: "noeviction", AppendOnly: true}
-		r := Redis{Latency: 400 * time.Microsecond, Nodes: []RedisNode{n}}
+	healthy := func() (redisstore.Facts, *redisstore.Node) {
+		n := redisstore.Node{Product: "redis", Version: "8.0.1", Policy: "noeviction", AppendOnly: true}
+		r := redisstore.Facts{Latency: 400 * time.Microsecond, Nodes: []redisstore.Node{n}}
 		return r, &r.Nodes[0]
 	}
 	for _, tc := range []struct {
 		name   string
 		c      *config.Config
-		change func(r *Redis, n *RedisNode)
+		change func(r *redisstore.Facts, n *redisstore.Node)
 		want   string // the line that is not ok
 	}{
-		{"healthy", production, func(*Redis, *RedisNode) {}, ""},
-		{"eviction", production, func(_ *Redis, n *RedisNode) { n.Policy = "allkeys-lru" }, "wrong redis maxmemory-policy is allkeys-lru: limits and codes may vanish; set it to noeviction"},
-		{"a policy of a stranger's", production, func(_ *Redis, n *RedisNode) { n.Policy = "hunter2" }, "wrong redis maxmemory-policy is not noeviction"},
-		{"no INFO", production, func(_ *Redis, n *RedisNode) { *n = RedisNode{Silent: true} }, "note redis does not let this user ask about it"},
-		{"no policy", production, func(_ *Redis, n *RedisNode) { n.Policy = "" }, "note redis does not tell its maxmemory-policy"},
-		{"old", production, func(_ *Redis, n *RedisNode) { n.Version = "6.0.16" }, "wrong redis is older than 6.2"},
-		{"old enough", production, func(_ *Redis, n *RedisNode) { n.Version = "6.2.0" }, ""},
-		{"a version of a stranger's", production, func(_ *Redis, n *RedisNode) { n.Version = "hunter2" }, ""},
-		{"nothing on disk", production, func(_ *Redis, n *RedisNode) { n.AppendOnly, n.Snapshots = false, new(false) }, "weak redis keeps nothing on disk"},
-		{"snapshots", production, func(_ *Redis, n *RedisNode) { n.AppendOnly, n.Snapshots = false, new(true) }, "note redis makes snapshots"},
-		{"no CONFIG", production, func(_ *Redis, n *RedisNode) { n.AppendOnly = false }, "note redis has appendonly off, and whether it makes snapshots could not be read"},
-		{"disk", production, func(_ *Redis, n *RedisNode) { n.Unsaved = true }, "wrong redis could not write to its disk"},
-		{"full", production, func(_ *Redis, n *RedisNode) { n.Used, n.Memory = 95, 100 }, "weak redis has 95% of its maxmemory in use"},
-		{"replica", production, func(_ *Redis, n *RedisNode) { n.Replica = true }, "wrong redis is a replica"},
-		{"loading", production, func(_ *Redis, n *RedisNode) { n.Loading = true }, "wrong redis is reading its data"},
-		{"a cluster", production, func(_ *Redis, n *RedisNode) { n.Cluster = true }, "wrong redis is a cluster; set REDIS_MODE=cluster"},
-		{"no cluster", cluster, func(*Redis, *RedisNode) {}, "wrong redis is no cluster"},
-		{"a cluster with holes", cluster, func(_ *Redis, n *RedisNode) { n.Cluster, n.Uncovered = true, true }, "wrong redis is a cluster that is not whole"},
-		{"two of a kind", cluster, func(r *Redis, n *RedisNode) {
+		{"healthy", production, func(*redisstore.Facts, *redisstore.Node) {}, ""},
+		{"eviction", production, func(_ *redisstore.Facts, n *redisstore.Node) { n.Policy = "allkeys-lru" }, "wrong redis maxmemory-policy is allkeys-lru: limits and codes may vanish; set it to noeviction"},
+		{"a policy of a stranger's", production, func(_ *redisstore.Facts, n *redisstore.Node) { n.Policy = "hunter2" }, "wrong redis maxmemory-policy is not noeviction"},
+		{"no INFO", production, func(_ *redisstore.Facts, n *redisstore.Node) { *n = redisstore.Node{Silent: true} }, "note redis does not let this user ask about it"},
+		{"no policy", production, func(_ *redisstore.Facts, n *redisstore.Node) { n.Policy = "" }, "note redis does not tell its maxmemory-policy"},
+		{"old", production, func(_ *redisstore.Facts, n *redisstore.Node) { n.Version = "6.0.16" }, "wrong redis is older than 6.2"},
+		{"old enough", production, func(_ *redisstore.Facts, n *redisstore.Node) { n.Version = "6.2.0" }, ""},
+		{"a version of a stranger's", production, func(_ *redisstore.Facts, n *redisstore.Node) { n.Version = "hunter2" }, ""},
+		{"nothing on disk", production, func(_ *redisstore.Facts, n *redisstore.Node) { n.AppendOnly, n.Snapshots = false, new(false) }, "weak redis keeps nothing on disk"},
+		{"snapshots", production, func(_ *redisstore.Facts, n *redisstore.Node) { n.AppendOnly, n.Snapshots = false, new(true) }, "note redis makes snapshots"},
+		{"no CONFIG", production, func(_ *redisstore.Facts, n *redisstore.Node) { n.AppendOnly = false }, "note redis has appendonly off, and whether it makes snapshots could not be read"},
+		{"disk", production, func(_ *redisstore.Facts, n *redisstore.Node) { n.Unsaved = true }, "wrong redis could not write to its disk"},
+		{"full", production, func(_ *redisstore.Facts, n *redisstore.Node) { n.Used, n.Memory = 95, 100 }, "weak redis has 95% of its maxmemory in use"},
+		{"replica", production, func(_ *redisstore.Facts, n *redisstore.Node) { n.Replica = true }, "wrong redis is a replica"},
+		{"loading", production, func(_ *redisstore.Facts, n *redisstore.Node) { n.Loading = true }, "wrong redis is reading its data"},
+		{"a cluster", production, func(_ *redisstore.Facts, n *redisstore.Node) { n.Cluster = true }, "wrong redis is a cluster; set REDIS_MODE=cluster"},
+		{"no cluster", cluster, func(*redisstore.Facts, *redisstore.Node) {}, "wrong redis is no cluster"},
+		{"a cluster with holes", cluster, func(_ *redisstore.Facts, n *redisstore.Node) { n.Cluster, n.Uncovered = true, true }, "wrong redis is a cluster that does not serve all slots"},
+		{"two of a kind", cluster, func(r *redisstore.Facts, n *redisstore.Node) {
 			n.Cluster, n.Policy = true, "volatile-ttl"
 			r.Nodes = append(r.Nodes, *n)
 		}, "wrong redis maxmemory-policy is volatile-ttl"},
-		{"far", production, func(r *Redis, _ *RedisNode) { r.Latency = 20 * time.Millisecond }, "weak redis is 20.0 ms away"},
-		{"public", production, func(r *Redis, _ *RedisNode) { r.Public, r.Password = true, true }, "wrong redis is reached over a public address without TLS"},
-		{"public with TLS", production, func(r *Redis, _ *RedisNode) { r.Public, r.Password, r.TLS = true, true, true }, ""},
-		{"public and open", production, func(r *Redis, _ *RedisNode) { r.Public, r.TLS = true, true }, "wrong redis has a public address and asks for no password"},
-		{"any certificate", production, func(r *Redis, _ *RedisNode) { r.TLS, r.Unverified = true, true }, "weak redis may show any certificate"},
-		{"certificate", production, func(r *Redis, _ *RedisNode) { r.Certificate = now.Add(5 * 24 * time.Hour) }, "weak redis has a certificate that ends on 2026-11-29"},
-		{"no scripts", production, func(r *Redis, _ *RedisNode) { r.NoScripts = Said("lets this user not") }, "wrong redis runs no scripts, by which everything is decided: it lets this user not"},
+		{"far", production, func(r *redisstore.Facts, _ *redisstore.Node) { r.Latency = 20 * time.Millisecond }, "weak redis is 20.0 ms away"},
+		{"public", production, func(r *redisstore.Facts, _ *redisstore.Node) { r.Public, r.Password = true, true }, "wrong redis is reached over a public address without TLS"},
+		{"public with TLS", production, func(r *redisstore.Facts, _ *redisstore.Node) { r.Public, r.Password, r.TLS = true, true, true }, ""},
+		{"public and open", production, func(r *redisstore.Facts, _ *redisstore.Node) { r.Public, r.TLS = true, true }, "wrong redis has a public address and asks for no password"},
+		{"any certificate", production, func(r *redisstore.Facts, _ *redisstore.Node) { r.TLS, r.Unverified = true, true }, "weak redis may show any certificate"},
+		{"certificate", production, func(r *redisstore.Facts, _ *redisstore.Node) { r.Certificate = now.Add(5 * 24 * time.Hour) }, "weak redis has a certificate that expires on 2026-11-29"},
+		{"no scripts", production, func(r *redisstore.Facts, _ *redisstore.Node) { r.NoScripts = probe.Error("lets this user not") }, "wrong redis runs no scripts, by which everything is decided: it lets this user not"},
 	} {
 		r, n := healthy()
 		tc.change(&r, n)
 		var got []string
-		for _, f := range r.verdict(nil, tc.c, now) {
+		for _, f := range examineRedis(r, nil, tc.c, now) {
 			if strings.Contains(f.Text, "hunter2") {
 				t.Errorf("%s: %s; want no word of the server's", tc.name, f.Text)
 			}
@@ -197,13 +203,13 @@ func TestRedis(t *testing.T) {
 		}
 	}
 	r, _ := healthy()
-	if got, want := r.verdict(nil, production, now)[0], (Finding{OK, "redis", "redis 8.0.1, noeviction, appendonly, 0.4 ms"}); got != want {
+	if got, want := examineRedis(r, nil, production, now)[0], (Finding{OK, "redis", "redis 8.0.1, noeviction, appendonly, 0.4 ms"}); got != want {
 		t.Errorf("the first line is %v; want %v", got, want)
 	}
-	if got := bad(r.verdict(io.EOF, production, now)); !slices.Equal(got, []string{"wrong redis"}) {
+	if got := bad(examineRedis(r, io.EOF, production, now)); !slices.Equal(got, []string{"wrong redis"}) {
 		t.Errorf("without an answer: %v; want it wrong", got)
 	}
-	if got := bad(embeddedRedis(production)); !slices.Equal(got, []string{"weak redis"}) {
+	if got := bad(examineEmbeddedRedis(production)); !slices.Equal(got, []string{"weak redis"}) {
 		t.Errorf("embedded in production: %v; want it weak", got)
 	}
 }
@@ -213,32 +219,32 @@ func TestDatabase(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		c      *config.Config
-		change func(p *Postgres)
+		change func(p *pgstore.Facts)
 		want   string
 	}{
-		{"healthy", production, func(*Postgres) {}, ""},
-		{"old", production, func(p *Postgres) { p.Version = 140020 }, "weak database Postgres 14 has had no fixes since November 2026; upgrade it"},
-		{"replica", production, func(p *Postgres) { p.Replica = true }, "wrong database takes no writes"},
-		{"read-only", production, func(p *Postgres) { p.ReadOnly = true }, "wrong database takes no writes"},
-		{"no room", production, func(p *Postgres) { p.Connections = 10 }, "wrong database has 10 connections, fewer than the 16 of one copy"},
-		{"nearly full", production, func(p *Postgres) { p.Used = 95 }, "weak database has 95 of its 97 connections in use"},
-		{"pending", production, func(p *Postgres) { p.Pending = []string{"1", "2"} }, "note database lacks 2 migration(s), which the next start applies"},
-		{"pending by hand", byHand, func(p *Postgres) { p.Pending = []string{"1"} }, "wrong database lacks 1 migration(s), and MIGRATE_ON_START is off; run: dekamond-otp migrate"},
-		{"may not migrate", production, func(p *Postgres) { p.Pending, p.MayMigrate = []string{"1"}, false }, "wrong database lacks 1 migration(s), and its user"},
-		{"far", production, func(p *Postgres) { p.Latency = 42 * time.Millisecond }, "weak database is 42.0 ms away"},
-		{"public", production, func(p *Postgres) { p.Public, p.Unverified = true, true }, "wrong database is reached over a public address without TLS"},
-		{"public, unverified", production, func(p *Postgres) { p.Public, p.TLS, p.Unverified = true, true, true }, "weak database may show any certificate"},
-		{"public, verified", production, func(p *Postgres) { p.Public, p.TLS = true, true }, ""},
-		{"private, unverified", production, func(p *Postgres) { p.TLS, p.Unverified = true, true }, ""},
-		{"certificate", production, func(p *Postgres) { p.Certificate = now.Add(-time.Hour) }, "weak database has a certificate that ended on 2026-11-24"},
-		{"password", production, func(p *Postgres) { p.KnownPassword = true }, "weak database has a password that everybody tries first"},
-		{"superuser", production, func(p *Postgres) { p.Superuser = true }, "weak database lets the service do anything"},
-		{"fsync", production, func(p *Postgres) { p.Unsafe = true }, "weak database has fsync or synchronous_commit off"},
+		{"healthy", production, func(*pgstore.Facts) {}, ""},
+		{"old", production, func(p *pgstore.Facts) { p.Version = 140020 }, "weak database Postgres 14 has had no fixes since November 2026; upgrade it"},
+		{"replica", production, func(p *pgstore.Facts) { p.Replica = true }, "wrong database takes no writes"},
+		{"read-only", production, func(p *pgstore.Facts) { p.ReadOnly = true }, "wrong database takes no writes"},
+		{"no room", production, func(p *pgstore.Facts) { p.Connections = 10 }, "wrong database has 10 connections, fewer than the 16 of one copy"},
+		{"nearly full", production, func(p *pgstore.Facts) { p.Used = 95 }, "weak database has 95 of its 97 connections in use"},
+		{"pending", production, func(p *pgstore.Facts) { p.Pending = []string{"1", "2"} }, "note database lacks 2 migration(s), which the next start applies"},
+		{"pending by hand", byHand, func(p *pgstore.Facts) { p.Pending = []string{"1"} }, "wrong database lacks 1 migration(s), and MIGRATE_ON_START is off; run: dekamond-otp migrate"},
+		{"may not migrate", production, func(p *pgstore.Facts) { p.Pending, p.MayMigrate = []string{"1"}, false }, "wrong database lacks 1 migration(s), and its user"},
+		{"far", production, func(p *pgstore.Facts) { p.Latency = 42 * time.Millisecond }, "weak database is 42.0 ms away"},
+		{"public", production, func(p *pgstore.Facts) { p.Public, p.Unverified = true, true }, "wrong database is reached over a public address without TLS"},
+		{"public, unverified", production, func(p *pgstore.Facts) { p.Public, p.TLS, p.Unverified = true, true, true }, "weak database may show any certificate"},
+		{"public, verified", production, func(p *pgstore.Facts) { p.Public, p.TLS = true, true }, ""},
+		{"private, unverified", production, func(p *pgstore.Facts) { p.TLS, p.Unverified = true, true }, ""},
+		{"certificate", production, func(p *pgstore.Facts) { p.Certificate = now.Add(-time.Hour) }, "weak database has a certificate that expired on 2026-11-24"},
+		{"password", production, func(p *pgstore.Facts) { p.KnownPassword = true }, "weak database has a password that attackers try first"},
+		{"superuser", production, func(p *pgstore.Facts) { p.Superuser = true }, "weak database lets the service do anything"},
+		{"fsync", production, func(p *pgstore.Facts) { p.Unsafe = true }, "weak database has fsync or synchronous_commit off"},
 	} {
-		p := Postgres{Version: 170006, Latency: time.Millisecond, MayMigrate: true, Pool: 16, Connections: 97, Used: 5}
+		p := pgstore.Facts{Version: 170006, Latency: time.Millisecond, MayMigrate: true, Pool: 16, Connections: 97, Used: 5}
 		tc.change(&p)
 		var got []string
-		for _, f := range p.verdict(nil, tc.c, now) {
+		for _, f := range examinePostgres(p, nil, tc.c, now) {
 			if f.Mark != OK {
 				got = append(got, string(f.Mark)+" database "+f.Text)
 			}
@@ -247,24 +253,24 @@ func TestDatabase(t *testing.T) {
 			t.Errorf("%s: %s; want %s alone", tc.name, line, tc.want)
 		}
 	}
-	if got := bad(Postgres{}.verdict(io.EOF, production, now)); !slices.Equal(got, []string{"wrong database"}) {
+	if got := bad(examinePostgres(pgstore.Facts{}, io.EOF, production, now)); !slices.Equal(got, []string{"wrong database"}) {
 		t.Errorf("without an answer: %v; want it wrong", got)
 	}
 	development := load(t, "APP_ENV=development")
 	for _, tc := range []struct {
-		file SQLite
+		file sqlitestore.Facts
 		err  error
 		c    *config.Config
 		want string
 	}{
-		{SQLite{}, nil, development, ""},
-		{SQLite{}, nil, production, "weak database"},
-		{SQLite{Missing: true}, nil, development, "note database"},
-		{SQLite{Others: true}, nil, development, "weak database"},
-		{SQLite{Pending: []string{"1"}}, nil, development, "note database"},
-		{SQLite{}, os.ErrPermission, development, "wrong database"},
+		{sqlitestore.Facts{}, nil, development, ""},
+		{sqlitestore.Facts{}, nil, production, "weak database"},
+		{sqlitestore.Facts{Missing: true}, nil, development, "note database"},
+		{sqlitestore.Facts{WorldReadable: true}, nil, development, "weak database"},
+		{sqlitestore.Facts{Pending: []string{"1"}}, nil, development, "note database"},
+		{sqlitestore.Facts{}, os.ErrPermission, development, "wrong database"},
 	} {
-		if got := strings.Join(bad(tc.file.verdict(tc.err, tc.c)), ", "); got != tc.want {
+		if got := strings.Join(bad(examineSQLite(tc.file, tc.err, tc.c)), ", "); got != tc.want {
 			t.Errorf("%+v, %v: %s; want %s", tc.file, tc.err, got, tc.want)
 		}
 	}
@@ -272,45 +278,60 @@ func TestDatabase(t *testing.T) {
 
 func TestClocks(t *testing.T) {
 	for skew, want := range map[time.Duration]Mark{0: OK, 900 * time.Millisecond: OK, -1100 * time.Millisecond: Weak, 59 * time.Second: Weak, -61 * time.Second: Wrong} {
-		found := clocks(clock{"Redis", skew, true}, clock{"the database", 0, false})
+		found := examineClocks(clock{"Redis", skew, true}, clock{"the database", 0, false})
 		if len(found) != 1 || found[0].Mark != want {
 			t.Errorf("%s off: %v; want %s, and nothing of a clock that was not asked", skew, found, want)
 		}
 	}
 }
 
+// described returns a provider that was not opened.
+func described(name string) provider {
+	d, _ := sms.Describe(name)
+	return provider{Description: d}
+}
+
 func TestProviders(t *testing.T) {
 	c := load(t)
 	for _, tc := range []struct {
-		account Account
+		account sms.Account
 		err     error
 		want    string
 	}{
-		{Account{}, nil, ""},
-		{Account{Unproved: true}, nil, ""},
-		{Account{Closed: true}, nil, "wrong twilio"},
-		{Account{TestOnly: true}, nil, "wrong twilio"},
-		{Account{Empty: true}, nil, "weak twilio"},
-		{Account{LowQuality: true}, nil, "weak twilio"},
-		{Account{Proxied: true}, nil, "note twilio"},
-		{Account{Unsaid: "may not ask"}, nil, "note twilio"},
-		{Account{Certificate: now.Add(time.Hour)}, nil, "weak twilio"},
-		{Account{}, syscall.ECONNREFUSED, "wrong twilio"},
+		{sms.Account{}, nil, ""},
+		{sms.Account{Unproved: true}, nil, ""},
+		{sms.Account{Closed: true}, nil, "wrong twilio"},
+		{sms.Account{TestOnly: true}, nil, "wrong twilio"},
+		{sms.Account{Empty: true}, nil, "weak twilio"},
+		{sms.Account{LowQuality: true}, nil, "weak twilio"},
+		{sms.Account{Proxied: true}, nil, "note twilio"},
+		{sms.Account{Unchecked: "may not ask"}, nil, "note twilio"},
+		{sms.Account{Certificate: now.Add(time.Hour)}, nil, "weak twilio"},
+		{sms.Account{}, syscall.ECONNREFUSED, "wrong twilio"},
 	} {
-		p := Provider{Name: "twilio", Could: true, Reports: true, Probe: func(context.Context) (Account, error) { return tc.account, tc.err }}
-		if got := strings.Join(bad(p.verdict(t.Context(), c, now)), ", "); got != tc.want {
+		p := described("twilio")
+		p.reports = true
+		p.probe = func(context.Context) (sms.Account, error) { return tc.account, tc.err }
+		if got := strings.Join(bad(p.examine(t.Context(), c, now)), ", "); got != tc.want {
 			t.Errorf("%+v, %v: %s; want %s", tc.account, tc.err, got, tc.want)
 		}
 	}
-	refusing := Provider{Name: "twilio", Probe: func(context.Context) (Account, error) { return Account{}, fmt.Errorf("%w (answered 401)", ErrRefused) }}
-	if got, want := refusing.verdict(t.Context(), c, now), (findings{{Wrong, "twilio", "refuses the credentials (answered 401)"}}); !slices.Equal(got, want) {
+	refusing := described("twilio")
+	refusing.reports = true
+	refusing.probe = func(context.Context) (sms.Account, error) {
+		return sms.Account{}, fmt.Errorf("%w (answered 401)", sms.ErrCredentials)
+	}
+	want := findings{{Wrong, "twilio", "refuses the credentials (answered 401)"}}
+	if got := refusing.examine(t.Context(), c, now); !slices.Equal(got, want) {
 		t.Errorf("where it refuses: %v; want %v", got, want)
 	}
-	silent := Provider{Name: "twilio", Could: true}
-	if got := bad(silent.verdict(t.Context(), c, now)); !slices.Equal(got, []string{"note twilio"}) {
+	silent := described("twilio")
+	if got := bad(silent.examine(t.Context(), c, now)); !slices.Equal(got, []string{"note twilio"}) {
 		t.Errorf("without reports: %v; want a note", got)
 	}
-	if got := bad(Provider{Name: "sns", Fault: io.EOF}.verdict(t.Context(), c, now)); !slices.Equal(got, []string{"wrong sns"}) {
+	faulty := described("sns")
+	faulty.fault = io.EOF
+	if got := bad(faulty.examine(t.Context(), c, now)); !slices.Equal(got, []string{"wrong sns"}) {
 		t.Errorf("with a fault: %v; want it wrong", got)
 	}
 }
@@ -328,7 +349,9 @@ func TestShapes(t *testing.T) {
 	for _, change := range slices.Concat(good, faulty) {
 		name, _, _ := strings.Cut(change, "=")
 		provider, _, _ := strings.Cut(strings.ToLower(name), "_")
-		found := Provider{Name: provider}.verdict(t.Context(), load(t, change), now)
+		p := described(provider)
+		p.reports = true
+		found := p.examine(t.Context(), load(t, change), now)
 		if wrong := slices.Contains(faulty, change); wrong != slices.Equal(bad(found), []string{"weak " + name}) || !wrong && len(found) > 0 {
 			t.Errorf("%s: %v; want it weak: %v", change, found, wrong)
 		}
@@ -337,32 +360,32 @@ func TestShapes(t *testing.T) {
 
 func TestKeys(t *testing.T) {
 	c := load(t, "JWT_SECRET=", "JWT_KEYS=/keys")
-	key := Key{ID: "ErBDGhgde55BlAwRE", Algorithm: "EdDSA", Made: now.Add(-30 * 24 * time.Hour), Signs: true}
+	key := token.Key{ID: "ErBDGhgde55BlAwRE", Algorithm: "EdDSA", Made: now.Add(-30 * 24 * time.Hour), Signs: true}
 	for _, tc := range []struct {
-		change func(k *Key)
+		change func(k *token.Key)
 		c      *config.Config
 		want   string
 	}{
-		{func(*Key) {}, c, ""},
-		{func(k *Key) { k.Made = now.Add(-401 * 24 * time.Hour) }, c, "weak JWT_KEYS"},
-		{func(k *Key) { k.Made = now.Add(24 * time.Hour) }, c, "weak JWT_KEYS"},
-		{func(k *Key) { k.WorldReadable = true }, c, "note JWT_KEYS"},
-		{func(k *Key) { k.Signs = false }, c, "note JWT_KEYS"},
-		{func(*Key) {}, load(t, "JWT_KEYS=/keys"), "note JWT_SECRET"},
+		{func(*token.Key) {}, c, ""},
+		{func(k *token.Key) { k.Made = now.Add(-401 * 24 * time.Hour) }, c, "weak JWT_KEYS"},
+		{func(k *token.Key) { k.Made = now.Add(24 * time.Hour) }, c, "weak JWT_KEYS"},
+		{func(k *token.Key) { k.WorldReadable = true }, c, "note JWT_KEYS"},
+		{func(k *token.Key) { k.Signs = false }, c, "note JWT_KEYS"},
+		{func(*token.Key) {}, load(t, "JWT_KEYS=/keys"), "note JWT_SECRET"},
 	} {
 		k := key
 		tc.change(&k)
-		if got := strings.Join(bad(keys([]Key{k}, nil, tc.c, now)), ", "); got != tc.want {
+		if got := strings.Join(bad(examineKeys([]token.Key{k}, nil, tc.c, now)), ", "); got != tc.want {
 			t.Errorf("%+v: %s; want %s", k, got, tc.want)
 		}
 	}
-	if got, want := keys(nil, errors.Join(errors.New("one"), errors.New("two")), c, now), (Finding{Wrong, "JWT_KEYS", "one; two"}); !slices.Equal(got, findings{want}) {
+	if got, want := examineKeys(nil, errors.Join(errors.New("one"), errors.New("two")), c, now), (Finding{Wrong, "JWT_KEYS", "one; two"}); !slices.Equal(got, findings{want}) {
 		t.Errorf("unreadable keys: %v; want %v", got, want)
 	}
-	if got := bad(texts([]string{"fa login"}, nil)); !slices.Equal(got, []string{"weak texts"}) {
+	if got := bad(examineTexts([]string{"fa login"}, nil)); !slices.Equal(got, []string{"weak texts"}) {
 		t.Errorf("a text of two messages: %v; want it weak", got)
 	}
-	if got := bad(texts(nil, io.EOF)); !slices.Equal(got, []string{"wrong SMS_TEXTS"}) {
+	if got := bad(examineTexts(nil, io.EOF)); !slices.Equal(got, []string{"wrong SMS_TEXTS"}) {
 		t.Errorf("a faulty text: %v; want it wrong", got)
 	}
 }
@@ -377,11 +400,11 @@ func TestPlain(t *testing.T) {
 		err  error
 		want string
 	}{
-		{Said("asks for a password"), "asks for a password"},
+		{probe.Error("asks for a password"), "asks for a password"},
 		{fmt.Errorf("hunter2: %w", state("28P01")), "refuses user or password"},
 		{state("XX000"), "answers with SQLSTATE XX000"},
 		{state("hunter2"), "does not answer as it should"},
-		{&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, "has a certificate that nobody known here has signed"},
+		{&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, "has a certificate of an authority that is not known here"},
 		{&tls.CertificateVerificationError{Err: x509.HostnameError{Certificate: new(x509.Certificate), Host: "hunter2"}}, "has a certificate for another name"},
 		{x509.CertificateInvalidError{Reason: x509.Expired, Detail: "hunter2"}, "has a certificate that is not valid now"},
 		{&tls.CertificateVerificationError{Err: errors.New("hunter2")}, "has a certificate that is not valid"},
@@ -416,16 +439,17 @@ func TestExamine(t *testing.T) {
 		}
 		return nil
 	}
-	r := Examine(t.Context(), Patient{
-		Config:   c,
-		Redis:    func(ctx context.Context) (Redis, error) { return Redis{}, together(ctx) },
-		Postgres: func(ctx context.Context) (Postgres, error) { return Postgres{}, together(ctx) },
-		Providers: []Provider{{Name: "webhook", Probe: func(ctx context.Context) (Account, error) {
-			return Account{}, together(ctx)
-		}}, {Name: "twilio", Probe: func(ctx context.Context) (Account, error) {
-			return Account{}, errors.Join(errors.New(env["TWILIO_AUTH_TOKEN"]), together(ctx))
-		}}},
-	})
+	webhook, twilio := described("webhook"), described("twilio")
+	webhook.probe = func(ctx context.Context) (sms.Account, error) { return sms.Account{}, together(ctx) }
+	twilio.probe = func(ctx context.Context) (sms.Account, error) {
+		return sms.Account{}, errors.Join(errors.New(env["TWILIO_AUTH_TOKEN"]), together(ctx))
+	}
+	r := deployment{
+		config:    c,
+		redis:     func(ctx context.Context) (redisstore.Facts, error) { return redisstore.Facts{}, together(ctx) },
+		postgres:  func(ctx context.Context) (pgstore.Facts, error) { return pgstore.Facts{}, together(ctx) },
+		providers: []provider{webhook, twilio},
+	}.examine(t.Context())
 	var b strings.Builder
 	if err := r.Write(&b); err != nil {
 		t.Fatal(err)
@@ -445,6 +469,33 @@ func TestExamine(t *testing.T) {
 		secret := strings.HasSuffix(name, "SECRET") || strings.HasSuffix(name, "TOKEN") || strings.HasSuffix(name, "KEY") || name == "DATABASE_URL" || name == "SMS_WEBHOOK_URL"
 		if secret && strings.Contains(b.String(), env[name]) {
 			t.Errorf("the report has the value of %s:\n%s", name, b.String())
+		}
+	}
+}
+
+// TestOpenProviders checks that every provider but the console is probed, and that a provider that cannot be opened does
+// not keep the others from being examined.
+func TestOpenProviders(t *testing.T) {
+	for name, value := range map[string]string{
+		"AWS_PROFILE":                 "absent",
+		"AWS_CONFIG_FILE":             os.DevNull,
+		"AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
+	} {
+		t.Setenv(name, value)
+	}
+	c := load(t, "PUBLIC_URL=")
+	c.SMSProviders = nil
+	for _, d := range sms.Catalogue {
+		c.SMSProviders = append(c.SMSProviders, d.Name)
+	}
+	for _, p := range openProviders(c) {
+		faulty := p.Name == "sns"
+		if (p.fault != nil) != faulty || (p.probe == nil) != (faulty || p.Name == "console") {
+			t.Errorf("%s: fault %v, probed: %v", p.Name, p.fault, p.probe != nil)
+		}
+		can := slices.Contains([]string{"kavenegar", "twilio", "vonage"}, p.Name)
+		if p.canReport() != can || p.reports {
+			t.Errorf("%s reports: %v, can report: %v; want %v", p.Name, p.reports, p.canReport(), can)
 		}
 	}
 }

@@ -11,17 +11,14 @@ import (
 	"regexp"
 	"syscall"
 	"time"
+
+	"dekamond-otp/internal/probe"
 )
-
-// A Said is an error in words of this service: what a server answered, and what that means.
-type Said string
-
-func (s Said) Error() string { return string(s) }
 
 var sqlState = regexp.MustCompile(`^[0-9A-Z]{5}$`)
 
-// states are of PostgreSQL's (manual, appendix A), those that a connection ends with.
-var states = map[string]string{
+// sqlStates are the SQLSTATEs of PostgreSQL (manual, appendix A) with which a connection can end.
+var sqlStates = map[string]string{
 	"28000": "refuses the user",
 	"28P01": "refuses user or password",
 	"3D000": "has no such database",
@@ -30,26 +27,41 @@ var states = map[string]string{
 	"57P03": "is starting or stopping",
 }
 
-// plain says why something could not be asked, as what a sentence about it goes on with. Of the cause it keeps what
-// is known here, and no word that a server sent.
+// plain returns why something could not be asked, as the rest of a sentence about it. It contains no word that a server
+// sent.
 func plain(err error) string {
-	var said Said
-	var state interface{ SQLState() string }
-	var name *net.DNSError
-	var timeout net.Error
-	var invalid x509.CertificateInvalidError
-	switch {
-	case errors.As(err, &said):
-		return string(said)
-	case errors.As(err, &state):
-		if words := states[state.SQLState()]; words != "" {
+	for _, known := range []func(error) string{plainAnswer, plainTLS, plainConnection} {
+		if words := known(err); words != "" {
 			return words
 		}
-		if sqlState.MatchString(state.SQLState()) {
-			return "answers with SQLSTATE " + state.SQLState()
-		}
+	}
+	return "does not answer as it should"
+}
+
+// plainAnswer knows what a server answered.
+func plainAnswer(err error) string {
+	if own, ok := errors.AsType[probe.Error](err); ok {
+		return own.Error()
+	}
+	var state interface{ SQLState() string }
+	if !errors.As(err, &state) {
+		return ""
+	}
+	if words := sqlStates[state.SQLState()]; words != "" {
+		return words
+	}
+	if sqlState.MatchString(state.SQLState()) {
+		return "answers with SQLSTATE " + state.SQLState()
+	}
+	return ""
+}
+
+// plainTLS knows what is wrong with a TLS connection.
+func plainTLS(err error) string {
+	var invalid x509.CertificateInvalidError
+	switch {
 	case errors.As(err, new(x509.UnknownAuthorityError)):
-		return "has a certificate that nobody known here has signed"
+		return "has a certificate of an authority that is not known here"
 	case errors.As(err, new(x509.HostnameError)):
 		return "has a certificate for another name"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
@@ -60,6 +72,15 @@ func plain(err error) string {
 		return "does not speak TLS there"
 	case errors.As(err, new(tls.AlertError)):
 		return "ends the TLS handshake"
+	}
+	return ""
+}
+
+// plainConnection knows what can happen to a connection or a file.
+func plainConnection(err error) string {
+	var name *net.DNSError
+	var timeout net.Error
+	switch {
 	case errors.As(err, &name):
 		return "has a name that cannot be resolved"
 	case errors.Is(err, syscall.ECONNREFUSED):
@@ -75,18 +96,18 @@ func plain(err error) string {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
 		return "hangs up"
 	}
-	return "does not answer as it should"
+	return ""
 }
 
-const soon = 14 * 24 * time.Hour // before a certificate ends
+const expiresSoon = 14 * 24 * time.Hour // Left of a certificate.
 
-// certificate warns of one that ends soon.
-func (f *findings) certificate(about string, end, now time.Time) {
+// addCertificate warns of a certificate that expires soon.
+func (f *findings) addCertificate(about string, end, now time.Time) {
 	switch left := end.Sub(now); {
 	case end.IsZero():
 	case left < 0:
-		f.add(Weak, about, "has a certificate that ended on %s, and is not checked", end.UTC().Format(time.DateOnly))
-	case left < soon:
-		f.add(Weak, about, "has a certificate that ends on %s: renew it", end.UTC().Format(time.DateOnly))
+		f.add(Weak, about, "has a certificate that expired on %s, and is not checked", end.UTC().Format(time.DateOnly))
+	case left < expiresSoon:
+		f.add(Weak, about, "has a certificate that expires on %s: renew it", end.UTC().Format(time.DateOnly))
 	}
 }

@@ -12,16 +12,43 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"dekamond-otp/internal/address"
-	"dekamond-otp/internal/doctor"
+	"dekamond-otp/internal/probe"
 )
+
+// Facts is what Inspect finds out about a Redis.
+type Facts struct {
+	Public      bool // It is reached through networks of other owners.
+	TLS         bool
+	Unverified  bool      // TLS accepts any certificate.
+	Password    bool      // The URL has one.
+	Certificate time.Time // When the server's certificate expires; zero if none was seen.
+	Latency     time.Duration
+	Skew        time.Duration // How far the server's clock is ahead of the clock here.
+	NoScripts   error         // Why scripts do not run; nil if they do.
+	Nodes       []Node        // The masters.
+}
+
+// A Node is what one server reports about itself.
+type Node struct {
+	Silent           bool   // The user may not ask; all other fields are unknown then.
+	Product, Version string // Such as redis or valkey.
+	Policy           string // maxmemory-policy; empty if it could not be read.
+	Used, Memory     int64  // Bytes in use, and the most that may be used; 0 = no limit.
+	AppendOnly       bool
+	Snapshots        *bool // Nil if it could not be read.
+	Unsaved          bool  // The latest attempt to write to disk failed.
+	Replica, Loading bool
+	Cluster          bool
+	Uncovered        bool // The cluster does not serve all slots.
+}
 
 const (
-	attempts = 3 // at a first answer
-	pause    = 200 * time.Millisecond
+	firstAttempts = 3 // At a first answer.
+	firstPause    = 200 * time.Millisecond
 )
 
-// Facts asks Redis about itself and changes nothing. Not to be asked of an embedded one.
-func (c *Client) Facts(ctx context.Context) (facts doctor.Redis, err error) {
+// Inspect asks Redis about itself and changes nothing. It must not be called for an embedded Redis.
+func (c *Client) Inspect(ctx context.Context) (facts Facts, err error) {
 	facts.Password = c.options.Password != ""
 	if config := c.options.TLSConfig; config != nil {
 		facts.TLS, facts.Unverified = true, config.InsecureSkipVerify
@@ -34,31 +61,31 @@ func (c *Client) Facts(ctx context.Context) (facts doctor.Redis, err error) {
 		if err = c.redis.Ping(ctx).Err(); err == nil {
 			break
 		}
-		if n == attempts || ctx.Err() != nil || said(err) != "" {
-			return facts, answered(err)
+		if n == firstAttempts || ctx.Err() != nil || meaning(err) != "" {
+			return facts, plainError(err)
 		}
-		time.Sleep(pause)
+		time.Sleep(firstPause)
 	}
-	facts.Latency, facts.Skew, err = doctor.Clock(func() (time.Time, error) { return c.redis.Time(ctx).Result() })
+	facts.Latency, facts.Skew, err = probe.Clock(func() (time.Time, error) { return c.redis.Time(ctx).Result() })
 	if err != nil {
-		return facts, answered(err)
+		return facts, plainError(err)
 	}
 	if certificate := c.shown.Load(); certificate != nil {
 		facts.Certificate = certificate.NotAfter
 	}
-	// The script may write and does not: there is no such key.
+	// The script asks for the right to write, and writes nothing, because there is no such key.
 	if err := c.redis.Eval(ctx, "return redis.call('del', KEYS[1])", []string{"otp:doctor"}).Err(); err != nil {
-		facts.NoScripts = answered(err)
+		facts.NoScripts = plainError(err)
 	}
-	facts.Nodes, err = c.nodes(ctx)
-	return facts, answered(err)
+	facts.Nodes, err = c.inspectNodes(ctx)
+	return facts, plainError(err)
 }
 
-// nodes asks each master.
-func (c *Client) nodes(ctx context.Context) (nodes []doctor.RedisNode, err error) {
-	var mu sync.Mutex
+// inspectNodes asks each master.
+func (c *Client) inspectNodes(ctx context.Context) (nodes []Node, err error) {
+	var mu sync.Mutex // Guards nodes.
 	ask := func(ctx context.Context, r *redis.Client) error {
-		node, err := nodeFacts(ctx, r)
+		node, err := inspectNode(ctx, r)
 		mu.Lock()
 		defer mu.Unlock()
 		nodes = append(nodes, node)
@@ -73,33 +100,16 @@ func (c *Client) nodes(ctx context.Context) (nodes []doctor.RedisNode, err error
 	return nodes, err
 }
 
-// nodeFacts reads INFO (redis.io/commands/info), and with CONFIG what is not in it.
-func nodeFacts(ctx context.Context, r *redis.Client) (n doctor.RedisNode, err error) {
+// inspectNode reads INFO (redis.io/commands/info), and by CONFIG what INFO lacks.
+func inspectNode(ctx context.Context, r *redis.Client) (n Node, err error) {
 	text, err := r.Info(ctx).Result()
-	if redis.HasErrorPrefix(err, "NOPERM") { // the service does not need it
-		return doctor.RedisNode{Silent: true}, nil
+	if redis.HasErrorPrefix(err, "NOPERM") { // The service itself does not need INFO.
+		return Node{Silent: true}, nil
 	}
 	if err != nil {
 		return n, err
 	}
-	info := make(map[string]string)
-	for lines := bufio.NewScanner(strings.NewReader(text)); lines.Scan(); {
-		if name, value, ok := strings.Cut(lines.Text(), ":"); ok {
-			info[name] = value
-		}
-	}
-	number := func(name string) int64 { n, _ := strconv.ParseInt(info[name], 10, 64); return n }
-	failed := func(name string) bool { return info[name] != "" && info[name] != "ok" }
-	n = doctor.RedisNode{
-		Product: "redis", Version: info["redis_version"], Policy: info["maxmemory_policy"], Used: number("used_memory"), Memory: number("maxmemory"),
-		AppendOnly: info["aof_enabled"] == "1", Unsaved: failed("rdb_last_bgsave_status") || failed("aof_last_write_status"),
-		Replica: info["role"] == "slave", Loading: info["loading"] == "1", Cluster: info["cluster_enabled"] == "1",
-	}
-	for _, other := range []string{"valkey", "dragonfly"} { // they tell of the Redis that they are like, too
-		if own := info[other+"_version"]; own != "" {
-			n.Product, n.Version = other, strings.TrimPrefix(strings.TrimPrefix(own, "df-"), "v")
-		}
-	}
+	n = parseInfo(text)
 	if save, err := r.ConfigGet(ctx, "save").Result(); err == nil && len(save) > 0 {
 		n.Snapshots = new(save["save"] != "")
 	}
@@ -110,20 +120,62 @@ func nodeFacts(ctx context.Context, r *redis.Client) (n doctor.RedisNode, err er
 	return n, nil
 }
 
-// words are what the errors of Redis that a setting mends mean, by how they begin after ERR.
-var words = map[string]string{
-	"NOAUTH": "asks for a password", "WRONGPASS": "refuses user or password", "NOPERM": "lets this user not do what the service needs",
-	"LOADING": "is reading its data from disk", "CLUSTERDOWN": "is a cluster that is down", "MASTERDOWN": "is a replica without its master",
-	"READONLY": "is a replica", "MOVED": "is a cluster; set REDIS_MODE=cluster", "DENIED": "takes connections from its own machine only (protected mode)",
-	"MISCONF": "takes no writes, since it cannot save them", "OOM": "is full", "max number of clients": "has no connection left",
-	"invalid password": "refuses the password", "AUTH": "takes no password, and REDIS_URL has one", "Client sent AUTH": "takes no password, and REDIS_URL has one",
-	"DB index": "has no database of that number", "The user executing the script": "lets this user not do what the service needs",
-	"unknown command": "is a sentinel, which REDIS_MODE=sentinel is for, or no whole Redis",
+// parseInfo reads the answer to INFO.
+func parseInfo(text string) Node {
+	info := make(map[string]string)
+	for lines := bufio.NewScanner(strings.NewReader(text)); lines.Scan(); {
+		if name, value, ok := strings.Cut(lines.Text(), ":"); ok {
+			info[name] = value
+		}
+	}
+	number := func(name string) int64 { n, _ := strconv.ParseInt(info[name], 10, 64); return n }
+	failed := func(name string) bool { return info[name] != "" && info[name] != "ok" }
+	n := Node{
+		Product:    "redis",
+		Version:    info["redis_version"],
+		Policy:     info["maxmemory_policy"],
+		Used:       number("used_memory"),
+		Memory:     number("maxmemory"),
+		AppendOnly: info["aof_enabled"] == "1",
+		Unsaved:    failed("rdb_last_bgsave_status") || failed("aof_last_write_status"),
+		Replica:    info["role"] == "slave",
+		Loading:    info["loading"] == "1",
+		Cluster:    info["cluster_enabled"] == "1",
+	}
+	for _, product := range []string{"valkey", "dragonfly"} { // Their redis_version is that of a Redis they resemble.
+		if own := info[product+"_version"]; own != "" {
+			n.Product, n.Version = product, strings.TrimPrefix(strings.TrimPrefix(own, "df-"), "v")
+		}
+	}
+	return n
 }
 
-// said is "" for an error that Redis did not send, or not one of these.
-func said(err error) string {
-	for beginning, meaning := range words {
+// meanings are what those errors of Redis mean that a setting mends, by how they begin after ERR. Each is the rest of a
+// sentence about the Redis.
+var meanings = map[string]string{
+	"NOAUTH":                        "asks for a password",
+	"WRONGPASS":                     "refuses user or password",
+	"NOPERM":                        "lets this user not do what the service needs",
+	"LOADING":                       "is reading its data from disk",
+	"CLUSTERDOWN":                   "is a cluster that is down",
+	"MASTERDOWN":                    "is a replica without its master",
+	"READONLY":                      "is a replica",
+	"MOVED":                         "is a cluster; set REDIS_MODE=cluster",
+	"DENIED":                        "accepts connections from its own machine only (protected mode)",
+	"MISCONF":                       "accepts no writes, because it cannot save them",
+	"OOM":                           "is full",
+	"max number of clients":         "has no connection left",
+	"invalid password":              "refuses the password",
+	"AUTH":                          "takes no password, and REDIS_URL has one",
+	"Client sent AUTH":              "takes no password, and REDIS_URL has one",
+	"DB index":                      "has no database of that number",
+	"The user executing the script": "lets this user not do what the service needs",
+	"unknown command":               "is a sentinel, which REDIS_MODE=sentinel is for, or no whole Redis",
+}
+
+// meaning returns what an error of Redis means, or "" if it is not one of these.
+func meaning(err error) string {
+	for beginning, meaning := range meanings {
 		if redis.HasErrorPrefix(err, beginning) {
 			return meaning
 		}
@@ -131,12 +183,13 @@ func said(err error) string {
 	return ""
 }
 
-func answered(err error) error {
-	if err != nil && strings.Contains(err.Error(), "all sentinels") { // a text of the client's
-		return doctor.Said("is not found: no sentinel of REDIS_URL answers, or none knows a master of the name in REDIS_MASTER")
+// plainError returns a probe.Error for the errors that are known here, and any other error as it is.
+func plainError(err error) error {
+	if err != nil && strings.Contains(err.Error(), "all sentinels") { // This is go-redis' text.
+		return probe.Error("is not found: no sentinel of REDIS_URL answers, or none knows the master REDIS_MASTER")
 	}
-	if meaning := said(err); err != nil && meaning != "" {
-		return doctor.Said(meaning)
+	if words := meaning(err); err != nil && words != "" {
+		return probe.Error(words)
 	}
 	return err
 }

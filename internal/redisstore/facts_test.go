@@ -18,13 +18,13 @@ import (
 
 	"github.com/alicebob/miniredis/v2/server"
 
-	"dekamond-otp/internal/doctor"
+	"dekamond-otp/internal/probe"
 )
 
-// A told Redis answers what it is told to, and PONG.
-type told struct{ info, save, cluster, ping, eval string }
+// A scripted Redis answers with the given texts; one that begins with - is an error.
+type scripted struct{ info, save, cluster, ping, eval string }
 
-func (o told) serve(t *testing.T, config *tls.Config) (address string) {
+func (o scripted) serve(t *testing.T, config *tls.Config) (address string) {
 	t.Helper()
 	s, err := server.NewServer("127.0.0.1:0")
 	if config != nil {
@@ -62,79 +62,83 @@ func (o told) serve(t *testing.T, config *tls.Config) (address string) {
 	return s.Addr().String()
 }
 
-func facts(t *testing.T, o Options) (doctor.Redis, error) {
+func inspect(t *testing.T, o Options) (Facts, error) {
 	t.Helper()
 	c, err := Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	return c.Facts(t.Context())
+	return c.Inspect(t.Context())
 }
 
-func TestFacts(t *testing.T) {
-	address := told{
+func TestInspect(t *testing.T) {
+	address := scripted{
 		info: "redis_version:7.2.4 role:slave maxmemory:100 used_memory:95 maxmemory_policy:allkeys-lru loading:1 aof_enabled:1 " +
 			"rdb_last_bgsave_status:err aof_last_write_status:ok cluster_enabled:1 server_name:valkey valkey_version:8.1.0",
 		save: "-NOPERM this user has no permissions", cluster: "cluster_state:fail", eval: "-NOPERM hunter2",
 	}.serve(t, nil)
-	got, err := facts(t, Options{URL: "redis://:pass@" + address, Mode: Single})
+	got, err := inspect(t, Options{URL: "redis://:pass@" + address, Mode: Single})
 	if err != nil || len(got.Nodes) != 1 {
-		t.Fatalf("Facts: %+v, %v; want one node", got, err)
+		t.Fatalf("Inspect: %+v, %v; want one node", got, err)
 	}
-	want := doctor.RedisNode{
-		Product: "valkey", Version: "8.1.0", Policy: "allkeys-lru", Used: 95, Memory: 100, AppendOnly: true, Unsaved: true, Replica: true, Loading: true,
-		Cluster: true, Uncovered: true,
+	want := Node{
+		Product: "valkey", Version: "8.1.0", Policy: "allkeys-lru", Used: 95, Memory: 100,
+		AppendOnly: true, Unsaved: true, Replica: true, Loading: true, Cluster: true, Uncovered: true,
 	}
 	if got.Nodes[0] != want {
 		t.Errorf("the node is %+v; want %+v", got.Nodes[0], want)
 	}
 	if off := got.Skew - time.Hour; off.Abs() > time.Minute || got.Latency <= 0 || !got.Password || got.TLS || got.Public {
-		t.Errorf("Facts: %+v; want an hour of skew, a latency and a password", got)
+		t.Errorf("Inspect: %+v; want an hour of skew, a latency and a password", got)
 	}
 	if got.NoScripts == nil || strings.Contains(got.NoScripts.Error(), "hunter2") {
-		t.Errorf("the fault of scripts is %v; want one in words of ours", got.NoScripts)
+		t.Errorf("the fault of scripts is %v; want a probe.Error", got.NoScripts)
 	}
-	got, err = facts(t, Options{URL: "redis://" + told{info: "-NOPERM hunter2"}.serve(t, nil), Mode: Single})
+	got, err = inspect(t, Options{URL: "redis://" + scripted{info: "-NOPERM hunter2"}.serve(t, nil), Mode: Single})
 	if err != nil || len(got.Nodes) != 1 || !got.Nodes[0].Silent || got.NoScripts != nil {
 		t.Errorf("where INFO is forbidden: %+v, %v; want a silent node", got, err)
 	}
 	for save, want := range map[string]bool{"": false, "3600 1": true} {
-		got, err := facts(t, Options{URL: "redis://" + told{info: "redis_version:8.0.1 role:master", save: save}.serve(t, nil), Mode: Single})
+		address := scripted{info: "redis_version:8.0.1 role:master", save: save}.serve(t, nil)
+		got, err := inspect(t, Options{URL: "redis://" + address, Mode: Single})
 		if err != nil || got.Nodes[0].Snapshots == nil || *got.Nodes[0].Snapshots != want {
 			t.Errorf("with save %q: %+v, %v; want snapshots: %v", save, got, err, want)
 		}
 	}
 }
 
-func TestFactsOfErrors(t *testing.T) {
+func TestInspectErrors(t *testing.T) {
 	for answer, want := range map[string]string{
-		"-NOAUTH Authentication required.": "asks for a password", "-LOADING hunter2": "is reading its data from disk",
-		"-MOVED 1 127.0.0.1:1": "is a cluster; set REDIS_MODE=cluster", "-ERR max number of clients reached": "has no connection left",
-		"-ERR unknown command 'PING'": "is a sentinel, which REDIS_MODE=sentinel is for, or no whole Redis",
+		"-NOAUTH Authentication required.":   "asks for a password",
+		"-LOADING hunter2":                   "is reading its data from disk",
+		"-MOVED 1 127.0.0.1:1":               "is a cluster; set REDIS_MODE=cluster",
+		"-ERR max number of clients reached": "has no connection left",
+		"-ERR unknown command 'PING'":        "is a sentinel, which REDIS_MODE=sentinel is for, or no whole Redis",
 	} {
-		_, err := facts(t, Options{URL: "redis://" + told{ping: answer}.serve(t, nil), Mode: Single})
-		if said, ok := errors.AsType[doctor.Said](err); !ok || string(said) != want {
+		_, err := inspect(t, Options{URL: "redis://" + scripted{ping: answer}.serve(t, nil), Mode: Single})
+		if said, ok := errors.AsType[probe.Error](err); !ok || string(said) != want {
 			t.Errorf("where Redis says %s: %v; want %s", answer, err, want)
 		}
 	}
 }
 
-func TestFactsOfNoSentinel(t *testing.T) {
-	_, err := facts(t, Options{URL: "redis://127.0.0.1:1", Mode: Sentinel, Master: "main"})
-	if said, ok := errors.AsType[doctor.Said](err); !ok || !strings.Contains(string(said), "no sentinel") {
-		t.Errorf("Facts: %v; want that no sentinel answers", err)
+func TestInspectWithoutSentinel(t *testing.T) {
+	_, err := inspect(t, Options{URL: "redis://127.0.0.1:1", Mode: Sentinel, Master: "main"})
+	if said, ok := errors.AsType[probe.Error](err); !ok || !strings.Contains(string(said), "no sentinel") {
+		t.Errorf("Inspect: %v; want that no sentinel answers", err)
 	}
 }
 
-// TestFactsOfReader holds that a user who may run scripts, and not write in them, is found out.
-func TestFactsOfReader(t *testing.T) {
+// TestInspectAsReader checks that a user who may run scripts, and not write in them, is recognised.
+func TestInspectAsReader(t *testing.T) {
 	admin, err := Open(Options{URL: os.Getenv("TEST_REDIS_URL"), Mode: Single})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer admin.Close()
-	if err := admin.redis.Do(t.Context(), "acl", "setuser", "otp-reader", "on", ">hunter2", "~otp:*", "+@all", "-@write").Err(); err != nil {
+	acl := []any{"acl", "setuser", "otp-reader", "on", ">hunter2", "~otp:*", "+@all", "-@write"}
+	if err := admin.redis.Do(t.Context(), acl...).Err(); err != nil {
 		t.Fatal(err)
 	}
 	defer admin.redis.Do(t.Context(), "acl", "deluser", "otp-reader")
@@ -143,51 +147,65 @@ func TestFactsOfReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	u.User = url.UserPassword("otp-reader", "hunter2")
-	got, err := facts(t, Options{URL: u.String(), Mode: Single})
-	if said, ok := errors.AsType[doctor.Said](got.NoScripts); err != nil || !ok || !strings.Contains(string(said), "lets this user not") {
-		t.Errorf("Facts: %+v, %v; want that the user may not do what the service needs", got, err)
+	got, err := inspect(t, Options{URL: u.String(), Mode: Single})
+	said, ok := errors.AsType[probe.Error](got.NoScripts)
+	if err != nil || !ok || !strings.Contains(string(said), "lets this user not") {
+		t.Errorf("Inspect: %+v, %v; want that the user may not do what the service needs", got, err)
 	}
 }
 
-// TestFactsOfReal holds that the real servers are read, and that looking leaves nothing behind.
-func TestFactsOfReal(t *testing.T) {
-	for mode, url := range map[string]string{Single: os.Getenv("TEST_REDIS_URL"), Cluster: os.Getenv("TEST_REDIS_CLUSTER_URL")} {
+// TestInspectRealServers checks that real servers are read, and that Inspect leaves nothing behind.
+func TestInspectRealServers(t *testing.T) {
+	for mode, url := range map[string]string{
+		Single:  os.Getenv("TEST_REDIS_URL"),
+		Cluster: os.Getenv("TEST_REDIS_CLUSTER_URL"),
+	} {
 		c, err := Open(Options{URL: url, Mode: mode})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		got, err := c.Facts(t.Context())
+		got, err := c.Inspect(t.Context())
 		if err != nil || len(got.Nodes) != 1 {
 			t.Fatalf("%s: %+v, %v; want one node", mode, got, err)
 		}
 		n := got.Nodes[0]
-		if n.Version == "" || n.Policy != "noeviction" || n.Snapshots == nil || *n.Snapshots || n.Cluster != (mode == Cluster) || n.Uncovered || n.Replica || got.NoScripts != nil || got.Skew.Abs() > time.Minute {
+		saves := n.Snapshots == nil || *n.Snapshots
+		ill := n.Uncovered || n.Replica || got.NoScripts != nil || got.Skew.Abs() > time.Minute
+		if n.Version == "" || n.Policy != "noeviction" || saves || n.Cluster != (mode == Cluster) || ill {
 			t.Errorf("%s: %+v; want a healthy one that keeps nothing on disk", mode, got)
 		}
 		if n := c.redis.Exists(t.Context(), "otp:doctor").Val(); n != 0 {
-			t.Errorf("%s: the look left a key", mode)
+			t.Errorf("%s: Inspect left a key", mode)
 		}
 	}
 }
 
-func TestFactsOfCertificate(t *testing.T) {
+func TestInspectCertificate(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	end := time.Now().Add(48 * time.Hour).UTC().Truncate(time.Second)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: end, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     end,
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := told{info: "redis_version:8.0.1"}.serve(t, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
-	got, err := facts(t, Options{URL: "rediss://" + address + "?skip_verify=true", Mode: Single})
+	address := scripted{info: "redis_version:8.0.1"}.serve(t, &tls.Config{
+		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
+	})
+	got, err := inspect(t, Options{URL: "rediss://" + address + "?skip_verify=true", Mode: Single})
 	if err != nil || !got.TLS || !got.Unverified || !got.Certificate.Equal(end) {
-		t.Errorf("Facts: %+v, %v; want TLS that is not verified, until %s", got, err, end)
+		t.Errorf("Inspect: %+v, %v; want TLS that is not verified, until %s", got, err, end)
 	}
-	if _, err := facts(t, Options{URL: "rediss://" + address, Mode: Single}); !errors.As(err, new(x509.UnknownAuthorityError)) {
-		t.Errorf("Facts: %v; want that nobody has signed the certificate", err)
+	_, err = inspect(t, Options{URL: "rediss://" + address, Mode: Single})
+	if !errors.As(err, new(x509.UnknownAuthorityError)) {
+		t.Errorf("Inspect: %v; want that the authority is unknown", err)
 	}
 }

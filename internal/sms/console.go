@@ -1,5 +1,3 @@
-// Package sms owns the delivery of a message: one file a provider, and the Router that chooses between them.
-// What a message says, who gets one and what a failed delivery means is left to package otp.
 package sms
 
 import (
@@ -12,14 +10,30 @@ import (
 	"time"
 
 	"dekamond-otp/internal/otp"
+	"dekamond-otp/internal/setting"
 )
 
-// Console delivers messages to the developer's terminal, with number and code in clear.
+// consoleKeeps is the number of messages that the console of a development keeps for its login page.
+const consoleKeeps = 50
+
+var console = Description{
+	Provider: setting.Provider{Name: "console", Development: true},
+	Channels: []string{otp.SMS},
+	New: func(in Inputs) (Provider, error) {
+		keeps := consoleKeeps
+		if in.Production {
+			keeps = 0
+		}
+		return NewConsole(in.Stdout, keeps), nil
+	},
+}
+
+// Console writes messages to the developer's terminal, with number and code in clear.
 type Console struct {
 	w      io.Writer
 	keeps  int
-	mu     sync.Mutex
-	recent []shown // the oldest first
+	mu     sync.Mutex // Held while w is written to and while recent is used.
+	recent []shown    // The oldest first.
 }
 
 type shown struct {
@@ -27,11 +41,11 @@ type shown struct {
 	at      time.Time
 }
 
-// NewConsole gives a console that writes to w: standard output, and never the log. It keeps the last messages, as many
-// as keeps says, for Recent.
+// NewConsole returns a console that writes to w, which should be standard output and never the log. It keeps the last
+// messages for Recent, at most as many as keeps.
 func NewConsole(w io.Writer, keeps int) *Console { return &Console{w: w, keeps: keeps} }
 
-// Recent gives the kept messages and when they were shown, the newest first.
+// Recent yields the kept messages and when they were written, the newest first.
 func (c *Console) Recent(yield func(otp.Message, time.Time) bool) {
 	c.mu.Lock()
 	recent := slices.Clone(c.recent)
@@ -48,7 +62,7 @@ func (*Console) Channels() []string { return []string{otp.SMS} }
 
 // Send writes the message as one line in one call of Write. Its only error is the writer's.
 func (c *Console) Send(_ context.Context, m otp.Message) (id string, err error) {
-	text := strings.Join(strings.Fields(m.Text), " ") // a text may have lines of its own
+	text := strings.Join(strings.Fields(m.Text), " ") // A text may have several lines.
 	line := fmt.Appendf(nil, "SMS to %s: %s\n", m.To.E164(), text)
 	c.mu.Lock()
 	defer c.mu.Unlock()

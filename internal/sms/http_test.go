@@ -128,11 +128,11 @@ func TestTraceGoesOn(t *testing.T) {
 	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	var got http.Header
 	address := serve(t, func(w http.ResponseWriter, r *http.Request) { got = r.Header; w.WriteHeader(http.StatusForbidden) })
-	webhook, err := NewWebhook(WebhookOptions{URL: address})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, p := range map[string]Provider{"webhook": webhook, "telegram": openTelegram(t, address), "sns": openSNS(t, SNSOptions{BaseURL: address})} {
+	for name, p := range map[string]Provider{
+		"webhook":  NewWebhook(WebhookOptions{URL: address}),
+		"telegram": openTelegram(t, address),
+		"sns":      openSNS(t, SNSOptions{BaseURL: address}),
+	} {
 		got = nil
 		_, _ = p.Send(trace.With(t.Context(), parent, "a=1"), message)
 		if got.Get("Traceparent") != parent || got.Get("Tracestate") != "a=1" {

@@ -29,10 +29,7 @@ const (
 func openKavenegar(t *testing.T, o KavenegarOptions) *Kavenegar {
 	t.Helper()
 	o.APIKey = cmp.Or(o.APIKey, kavenegarKey)
-	k, err := NewKavenegar(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	k := NewKavenegar(o)
 	t.Cleanup(k.transport.CloseIdleConnections)
 	return k
 }
@@ -231,8 +228,8 @@ func TestKavenegarDoesNotCallWithoutATemplate(t *testing.T) {
 	base := serve(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("asked %s", r.RequestURI) })
 	k := openKavenegar(t, KavenegarOptions{Template: "login", BaseURL: base})
 	err := send(t, k, changed("+989121234567", otp.Voice, otp.ForPhone(uuid.New())), time.Minute)
-	if !errors.Is(err, errNoCall) || errors.Is(err, otp.ErrUndeliverable) {
-		t.Errorf("Send of a call without a template = %v; want %v", err, errNoCall)
+	if !errors.Is(err, errNoCallTemplate) || errors.Is(err, otp.ErrUndeliverable) {
+		t.Errorf("Send of a call without a template = %v; want %v", err, errNoCallTemplate)
 	}
 }
 
@@ -242,8 +239,9 @@ func TestKavenegarChannels(t *testing.T) {
 			t.Errorf("with template %q: %v; want %v", template, got, want)
 		}
 	}
-	if k, err := NewKavenegar(KavenegarOptions{Template: "login"}); err == nil {
-		t.Errorf("NewKavenegar without a key = %v, nil", k)
+	const want = "KAVENEGAR_API_KEY: must be set for kavenegar in SMS_PROVIDERS or SMS_ROUTES"
+	if got := faults("kavenegar", "KAVENEGAR_TEMPLATE=login"); got != want {
+		t.Errorf("the settings without a key: %q; want %q", got, want)
 	}
 }
 

@@ -6,18 +6,12 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"dekamond-otp/internal/config"
-	"dekamond-otp/internal/doctor"
-	"dekamond-otp/internal/secret"
 )
 
 // probers open each provider that is asked over HTTP, with credentials that no error may hold.
@@ -30,10 +24,7 @@ var probers = map[string]func(t *testing.T, base string) Prober{
 	},
 	"kavenegar": func(t *testing.T, base string) Prober { return openKavenegar(t, KavenegarOptions{BaseURL: base}) },
 	"smsir": func(t *testing.T, base string) Prober {
-		s, err := NewSMSIR(SMSIROptions{APIKey: "hunter2", Line: 1, BaseURL: base})
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := NewSMSIR(SMSIROptions{APIKey: "hunter2", Line: 1, BaseURL: base})
 		t.Cleanup(s.transport.CloseIdleConnections)
 		return s
 	},
@@ -59,42 +50,42 @@ func TestProbe(t *testing.T) {
 		provider, asked string
 		status          int
 		answer          string
-		want            doctor.Account
+		want            Account
 		fault           string // "" = none
 	}{
-		{"twilio", "GET /2010-04-01/Accounts/" + twilioSID + ".json", 200, `{"sid":"AC","status":"active","type":"Full"}`, doctor.Account{}, ""},
-		{"twilio", "", 200, `{"status":"active","type":"Trial"}`, doctor.Account{TestOnly: true}, ""},
-		{"twilio", "", 200, `{"status":"suspended","type":"Full"}`, doctor.Account{Closed: true}, ""},
-		{"twilio", "", 401, `{"code":20003,"message":"hunter2"}`, doctor.Account{}, "refuses the credentials (answered 401, code 20003)"},
-		{"twilio", "", 403, `{"code":20008,"message":"hunter2"}`, doctor.Account{}, "has test credentials, which send nothing"},
-		{"twilio", "", 200, `{}`, doctor.Account{}, errNoAnswer.Error()},
-		{"twilio", "", 500, `hunter2`, doctor.Account{}, "does not answer as it should (answered 500)"},
-		{"twilio", "", 400, `{"code":"hunter2"}`, doctor.Account{}, "does not answer as it should (answered 400)"},
-		{"vonage", "GET /account/get-balance", 200, `{"value":10.28,"autoReload":false}`, doctor.Account{}, ""},
-		{"vonage", "", 200, `{"value":0}`, doctor.Account{Empty: true}, ""},
-		{"vonage", "", 200, `{}`, doctor.Account{}, errNoAnswer.Error()},
-		{"vonage", "", 401, `{"error-code":"401"}`, doctor.Account{}, "refuses the credentials (answered 401)"},
-		{"kavenegar", "GET /v1/5A6D%2F4b67%20key/account/info.json", 200, `{"return":{"status":200,"message":"تایید شد"},"entries":{"remaincredit":1500000,"expiredate":13548889,"type":"Master"}}`, doctor.Account{}, ""},
-		{"kavenegar", "", 200, `{"return":{"status":200},"entries":{"remaincredit":0}}`, doctor.Account{Empty: true}, ""},
-		{"kavenegar", "", 200, `{"return":{"status":407,"message":"hunter2"},"entries":{}}`, doctor.Account{}, "does not answer as it should"},
-		{"kavenegar", "", 403, `{"return":{"status":403,"message":"hunter2"},"entries":null}`, doctor.Account{}, "refuses the credentials (answered 403)"},
-		{"smsir", "GET /v1/credit", 200, `{"status":1,"message":"موفق","data":100.0}`, doctor.Account{}, ""},
-		{"smsir", "", 200, `{"status":1,"data":0}`, doctor.Account{Empty: true}, ""},
-		{"smsir", "", 401, `{"status":10,"message":"hunter2","data":null}`, doctor.Account{}, "refuses the credentials (answered 401, code 10)"},
-		{"smsir", "", 200, `{"status":0,"data":5}`, doctor.Account{}, errNoAnswer.Error()},
-		{"whatsapp", "GET /v25.0/106540352242922?fields=id,quality_rating", 200, `{"id":"106540352242922","quality_rating":"GREEN"}`, doctor.Account{}, ""},
-		{"whatsapp", "", 200, `{"id":"106540352242922","quality_rating":"RED"}`, doctor.Account{LowQuality: true}, ""},
-		{"whatsapp", "", 401, `{"error":{"code":190,"message":"hunter2"}}`, doctor.Account{}, "refuses the credentials (code 190: the token is wrong or has expired)"},
-		{"whatsapp", "", 400, `{"error":{"code":100,"message":"hunter2"}}`, doctor.Account{}, "has no sender of WHATSAPP_PHONE_ID, or none that this token may use"},
-		{"whatsapp", "", 400, `{"error":{"code":4,"message":"hunter2"}}`, doctor.Account{}, "does not answer as it should (answered 400, code 4)"},
-		{"telegram", "POST /checkVerificationStatus", 200, `{"ok":false,"error":"REQUEST_ID_INVALID"}`, doctor.Account{Unproved: true}, ""},
-		{"telegram", "", 200, `{"ok":false,"error":"ACCESS_TOKEN_INVALID"}`, doctor.Account{}, "refuses the credentials"},
-		{"telegram", "", 502, `hunter2`, doctor.Account{}, "does not answer as it should (answered 502)"},
-		{"sns", "POST /", 200, sandbox(false), doctor.Account{}, ""},
-		{"sns", "", 200, sandbox(true), doctor.Account{TestOnly: true}, ""},
-		{"sns", "", 403, fmt.Sprintf(snsError403, "InvalidClientTokenId"), doctor.Account{}, "refuses the credentials (InvalidClientTokenId)"},
-		{"sns", "", 403, fmt.Sprintf(snsError403, "AuthorizationError"), doctor.Account{Unsaid: "may not ask whether the account is in the SMS sandbox (sns:GetSMSSandboxAccountStatus)"}, ""},
-		{"sns", "", 500, fmt.Sprintf(snsError403, "InternalError"), doctor.Account{}, "does not answer as it should (answered 500)"},
+		{"twilio", "GET /2010-04-01/Accounts/" + twilioSID + ".json", 200, `{"sid":"AC","status":"active","type":"Full"}`, Account{}, ""},
+		{"twilio", "", 200, `{"status":"active","type":"Trial"}`, Account{TestOnly: true}, ""},
+		{"twilio", "", 200, `{"status":"suspended","type":"Full"}`, Account{Closed: true}, ""},
+		{"twilio", "", 401, `{"code":20003,"message":"hunter2"}`, Account{}, "refuses the credentials (answered 401, code 20003)"},
+		{"twilio", "", 403, `{"code":20008,"message":"hunter2"}`, Account{}, "has test credentials, which send nothing"},
+		{"twilio", "", 200, `{}`, Account{}, errNoAnswer.Error()},
+		{"twilio", "", 500, `hunter2`, Account{}, "does not answer as it should (answered 500)"},
+		{"twilio", "", 400, `{"code":"hunter2"}`, Account{}, "does not answer as it should (answered 400)"},
+		{"vonage", "GET /account/get-balance", 200, `{"value":10.28,"autoReload":false}`, Account{}, ""},
+		{"vonage", "", 200, `{"value":0}`, Account{Empty: true}, ""},
+		{"vonage", "", 200, `{}`, Account{}, errNoAnswer.Error()},
+		{"vonage", "", 401, `{"error-code":"401"}`, Account{}, "refuses the credentials (answered 401)"},
+		{"kavenegar", "GET /v1/5A6D%2F4b67%20key/account/info.json", 200, `{"return":{"status":200,"message":"تایید شد"},"entries":{"remaincredit":1500000,"expiredate":13548889,"type":"Master"}}`, Account{}, ""},
+		{"kavenegar", "", 200, `{"return":{"status":200},"entries":{"remaincredit":0}}`, Account{Empty: true}, ""},
+		{"kavenegar", "", 200, `{"return":{"status":407,"message":"hunter2"},"entries":{}}`, Account{}, "does not answer as it should"},
+		{"kavenegar", "", 403, `{"return":{"status":403,"message":"hunter2"},"entries":null}`, Account{}, "refuses the credentials (answered 403)"},
+		{"smsir", "GET /v1/credit", 200, `{"status":1,"message":"موفق","data":100.0}`, Account{}, ""},
+		{"smsir", "", 200, `{"status":1,"data":0}`, Account{Empty: true}, ""},
+		{"smsir", "", 401, `{"status":10,"message":"hunter2","data":null}`, Account{}, "refuses the credentials (answered 401, code 10)"},
+		{"smsir", "", 200, `{"status":0,"data":5}`, Account{}, errNoAnswer.Error()},
+		{"whatsapp", "GET /v25.0/106540352242922?fields=id,quality_rating", 200, `{"id":"106540352242922","quality_rating":"GREEN"}`, Account{}, ""},
+		{"whatsapp", "", 200, `{"id":"106540352242922","quality_rating":"RED"}`, Account{LowQuality: true}, ""},
+		{"whatsapp", "", 401, `{"error":{"code":190,"message":"hunter2"}}`, Account{}, "refuses the credentials (code 190: the token is wrong or has expired)"},
+		{"whatsapp", "", 400, `{"error":{"code":100,"message":"hunter2"}}`, Account{}, "has no sender of WHATSAPP_PHONE_ID, or none that this token may use"},
+		{"whatsapp", "", 400, `{"error":{"code":4,"message":"hunter2"}}`, Account{}, "does not answer as it should (answered 400, code 4)"},
+		{"telegram", "POST /checkVerificationStatus", 200, `{"ok":false,"error":"REQUEST_ID_INVALID"}`, Account{Unproved: true}, ""},
+		{"telegram", "", 200, `{"ok":false,"error":"ACCESS_TOKEN_INVALID"}`, Account{}, "refuses the credentials"},
+		{"telegram", "", 502, `hunter2`, Account{}, "does not answer as it should (answered 502)"},
+		{"sns", "POST /", 200, sandbox(false), Account{}, ""},
+		{"sns", "", 200, sandbox(true), Account{TestOnly: true}, ""},
+		{"sns", "", 403, fmt.Sprintf(snsError403, "InvalidClientTokenId"), Account{}, "refuses the credentials (InvalidClientTokenId)"},
+		{"sns", "", 403, fmt.Sprintf(snsError403, "AuthorizationError"), Account{Unchecked: "may not ask whether the account is in the SMS sandbox (sns:GetSMSSandboxAccountStatus)"}, ""},
+		{"sns", "", 500, fmt.Sprintf(snsError403, "InternalError"), Account{}, "does not answer as it should (answered 500)"},
 	} {
 		base := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			if got := r.Method + " " + r.RequestURI; tc.asked != "" && got != tc.asked {
@@ -155,7 +146,7 @@ func TestProbeFaults(t *testing.T) {
 			if name == "echo" && provider == "sns" { // the SDK takes any 200 for an answer
 				continue
 			}
-			if err == nil || time.Since(began) > time.Minute || (name == "denied") != errors.Is(err, doctor.ErrRefused) && provider != "sns" {
+			if err == nil || time.Since(began) > time.Minute || (name == "denied") != errors.Is(err, ErrCredentials) && provider != "sns" {
 				t.Errorf("%s, %s: %v after %v; want an error in time", provider, name, err, time.Since(began))
 			}
 			for _, secret := range credentials {
@@ -187,11 +178,7 @@ func TestProbeWebhook(t *testing.T) {
 	defer plain.Close()
 	defer secured.Close()
 	open := func(url string) *Webhook {
-		w, err := NewWebhook(WebhookOptions{URL: url})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return w
+		return NewWebhook(WebhookOptions{URL: url})
 	}
 	if got, err := open(plain.URL + "/send").Probe(t.Context()); err != nil || !got.Unproved || !got.Certificate.IsZero() {
 		t.Errorf("Probe over http: %+v, %v; want it reached", got, err)
@@ -211,12 +198,8 @@ func TestProbeWebhook(t *testing.T) {
 
 func TestProbeSMTP(t *testing.T) {
 	good, bad := serveSMTP(t, nil), serveSMTP(t, map[string]string{"NOOP": "421 hunter2"})
-	probe := func(c *catcher) (doctor.Account, error) {
-		s, err := NewSMTP(SMTPOptions{Addr: c.addr})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s.Probe(t.Context())
+	probe := func(c *catcher) (Account, error) {
+		return NewSMTP(SMTPOptions{Addr: c.addr}).Probe(t.Context())
 	}
 	if got, err := probe(good); err != nil || !got.Unproved {
 		t.Errorf("Probe: %+v, %v; want it reached", got, err)
@@ -228,22 +211,5 @@ func TestProbeSMTP(t *testing.T) {
 	}
 	if _, err := probe(bad); err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("Probe: %v; want an error in words of ours", err)
-	}
-}
-
-// TestPatients holds that every provider but the console is asked, and that faulty settings are one's own fault alone.
-func TestPatients(t *testing.T) {
-	noAWS(t)
-	names := slices.Sorted(maps.Keys(config.Providers))
-	c := new(config.Config)
-	c.SMSProviders, c.SMSWebhook.URL, c.SMTPAddr = names, secret.New("not a URL"), "127.0.0.1:25"
-	c.Kavenegar.APIKey, c.SMSIR.APIKey, c.SMSIR.Line, c.SNS.Region = secret.New("key"), secret.New("key"), 1, "eu-central-1"
-	for _, p := range Patients(c) {
-		if faulty := p.Name == "webhook"; faulty != (p.Fault != nil) || (p.Probe == nil) != (faulty || p.Name == "console") {
-			t.Errorf("%s: fault %v, asked: %v", p.Name, p.Fault, p.Probe != nil)
-		}
-		if could := slices.Contains([]string{"kavenegar", "twilio", "vonage"}, p.Name); p.Could != could || p.Reports {
-			t.Errorf("%s reports: %v, could: %v; want %v", p.Name, p.Reports, p.Could, could)
-		}
 	}
 }

@@ -16,97 +16,79 @@ import (
 )
 
 const (
-	tryTimeout = 2500 * time.Millisecond // for one provider, so that the next has the message within three seconds
-	rounds     = 3                       // over all providers
-	restAfter  = 5                       // tries in a row that a provider fails
-	restFor    = 5 * time.Second         // until a single message tries it again
-	restAtMost = time.Minute             // that a Retry-After can ask for
-	restLook   = 250 * time.Millisecond  // while all of them rest
+	callTimeout = 2500 * time.Millisecond // Of one call, so that the next provider has the message within 3 s.
+	rounds      = 3                       // Over all providers.
+	restAfter   = 5                       // Failures in a row after which a provider rests.
+	restFor     = 5 * time.Second         // Until a single message is sent through a resting provider again.
+	maxRest     = time.Minute             // The longest Retry-After that is honoured.
+	restPoll    = 250 * time.Millisecond  // Between two looks while all providers rest.
 )
 
-// pauses are the waits after a round in which no provider took the message.
+// pauses are the waits after a round in which no provider accepted the message.
 var pauses = [rounds - 1]time.Duration{time.Second, 2 * time.Second}
 
 var (
-	errNotTaken = errors.New("no provider took the message")
-	errResting  = errors.New("every provider rests")
-	errSlow     = errors.New("no answer within " + tryTimeout.String())
+	errNotAccepted = errors.New("no provider accepted the message")
+	errResting     = errors.New("every provider rests")
+	errSlow        = errors.New("no answer within " + callTimeout.String())
 )
-
-// Named is a provider and what settings, log and counters call it.
-type Named struct {
-	Name    string
-	Reports bool // whether its delivery reports reach this service
-	Provider
-}
 
 // RouterOptions are the inputs of NewRouter.
 type RouterOptions struct {
-	Providers []Named
-	Order     []string            // names, the preferred provider first
-	Routes    map[string][]string // the same for numbers of a region (ISO 3166), "*" for those of all others
+	Providers []Opened
+	Order     []string            // Names, the preferred provider first.
+	Routes    map[string][]string // The same for numbers of one region (ISO 3166), or "*" for all other regions.
 	Metrics   Metrics
 	Log       *slog.Logger
 }
 
-// A Metrics counts messages that providers fail, and takes the time of each try: its result is taken, rejected (the
-// number), refused (the message) or failed.
+// Metrics counts the messages that providers fail, and observes the duration of each call. The result of a call is
+// taken (the message was accepted), or one of the scopes of a failure: rejected (the number), refused (the message) or
+// failed (the provider).
 type Metrics interface {
 	CountMessage(event, provider, region string)
 	ObserveCall(provider, result string, took time.Duration)
 }
 
-// Router is the otp.Router: it chooses a provider for each message, and lets those rest that fail.
+// Router is the otp.Router: it chooses a provider for each message, and lets failing providers rest.
 type Router struct {
-	lines   []*line
-	routes  map[string]route // by region, and "*"
-	metrics Metrics
-	log     *slog.Logger
+	candidates []*candidate
+	routes     map[string]route // By region, and "*".
+	metrics    Metrics
+	log        *slog.Logger
 }
 
 // A route is the providers of a region, the preferred one first, and the channels that they offer together.
 type route struct {
-	lines    []*line
-	channels []string
+	candidates []*candidate
+	channels   []string
 }
 
-// A line is a provider with what is known of how it is doing.
-type line struct {
-	Named
+// A candidate is a provider with what the router knows about its health.
+type candidate struct {
+	Opened
 	breaker *gobreaker.CircuitBreaker[string]
 	metrics Metrics
-	mu      sync.Mutex
-	rests   time.Time // because it asked for that
+
+	mu        sync.Mutex // Guards restUntil.
+	restUntil time.Time  // As the provider asked by Retry-After.
 }
 
-// NewRouter gives a router. Every name in Order and Routes must be that of a provider.
+// NewRouter returns a router. Every name in Order and Routes must be the name of one of the Providers.
 func NewRouter(o RouterOptions) *Router {
 	r := &Router{routes: make(map[string]route), metrics: o.Metrics, log: o.Log}
-	named := make(map[string]*line)
+	named := make(map[string]*candidate)
 	for _, p := range o.Providers {
-		named[p.Name] = &line{Named: p, metrics: o.Metrics, breaker: gobreaker.NewCircuitBreaker[string](gobreaker.Settings{
-			Name: p.Name, Timeout: restFor,
-			ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= restAfter },
-			IsSuccessful: answers,
-			IsExcluded:   func(err error) bool { return errors.Is(err, context.Canceled) }, // it was we who ended the call
-			OnStateChange: func(name string, _, to gobreaker.State) {
-				switch to {
-				case gobreaker.StateOpen:
-					r.log.Warn("provider rests", "provider", name, "for", restFor.String())
-				case gobreaker.StateClosed:
-					r.log.Info("provider is back", "provider", name)
-				}
-			},
-		})}
-		r.lines = append(r.lines, named[p.Name])
+		named[p.Name] = &candidate{Opened: p, metrics: o.Metrics, breaker: r.newBreaker(p.Name)}
+		r.candidates = append(r.candidates, named[p.Name])
 	}
 	over := func(names []string) (found route) {
 		for _, name := range names {
-			l := named[name]
-			found.lines = append(found.lines, l)
-			for _, c := range l.Channels() {
-				if !slices.Contains(found.channels, c) {
-					found.channels = append(found.channels, c)
+			c := named[name]
+			found.candidates = append(found.candidates, c)
+			for _, channel := range c.Channels() {
+				if !slices.Contains(found.channels, channel) {
+					found.channels = append(found.channels, channel)
 				}
 			}
 		}
@@ -119,6 +101,24 @@ func NewRouter(o RouterOptions) *Router {
 	return r
 }
 
+func (r *Router) newBreaker(provider string) *gobreaker.CircuitBreaker[string] {
+	return gobreaker.NewCircuitBreaker[string](gobreaker.Settings{
+		Name:         provider,
+		Timeout:      restFor,
+		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= restAfter },
+		IsSuccessful: isHealthy,
+		IsExcluded:   isCanceled,
+		OnStateChange: func(name string, _, to gobreaker.State) {
+			switch to {
+			case gobreaker.StateOpen:
+				r.log.Warn("provider rests", "provider", name, "for", restFor.String())
+			case gobreaker.StateClosed:
+				r.log.Info("provider is back", "provider", name)
+			}
+		},
+	})
+}
+
 func (r *Router) route(region string) route {
 	if found, ok := r.routes[region]; ok {
 		return found
@@ -126,10 +126,10 @@ func (r *Router) route(region string) route {
 	return r.routes["*"]
 }
 
-// Resting gives the providers, and whether each is not to be asked now.
+// Resting yields the providers, and whether each of them rests.
 func (r *Router) Resting(yield func(provider string, rests bool) bool) {
-	for _, l := range r.lines {
-		if !yield(l.Name, l.resting()) {
+	for _, c := range r.candidates {
+		if !yield(c.Name, c.isResting()) {
 			return
 		}
 	}
@@ -138,59 +138,26 @@ func (r *Router) Resting(yield func(provider string, rests bool) bool) {
 // Channels implements otp.Router.
 func (r *Router) Channels(region string) []string { return r.route(region).channels }
 
-// Carry implements otp.Router. It asks the providers of the region and channel in their order, three rounds over all
-// of them, until one takes the message or the number is rejected. One that refuses the message is not asked again. From
-// the second resend on it begins with another one: the messages through the first evidently did not arrive.
-func (r *Router) Send(ctx context.Context, m otp.Message, may func() error) (otp.Handoff, error) {
-	var lines []*line
-	for _, l := range r.route(m.Region).lines {
-		if slices.Contains(l.Channels(), m.Channel) {
-			lines = append(lines, l)
-		}
+// Send implements otp.Router. It calls the providers of the region and channel in their order, three rounds over all of
+// them, until one accepts the message or a failure has ScopeNumber. A provider whose failure has ScopeMessage is not
+// called again. From the second resend on, Send begins with another provider, because the messages through the first
+// one evidently did not arrive.
+func (r *Router) Send(ctx context.Context, m otp.Message, stillHeld func() error) (otp.Handoff, error) {
+	candidates := r.choose(m)
+	if len(candidates) == 0 {
+		return otp.Handoff{}, errNotAccepted
 	}
-	if len(lines) == 0 {
-		return otp.Handoff{}, errNotTaken
-	}
-	if first := max(0, m.Send-2) % len(lines); first > 0 {
-		lines = slices.Concat(lines[first:], lines[:first])
-	}
-	last := errResting
-	refused := make(map[*line]bool)
+	d := delivery{router: r, message: m, candidates: candidates, last: errResting}
 	for round := 0; round < rounds; {
-		tried := false
-		for _, l := range lines {
-			if refused[l] || l.resting() {
-				continue
-			}
-			if err := may(); err != nil {
-				return otp.Handoff{}, fmt.Errorf("%w: %w", errNotTaken, err)
-			}
-			id, err := l.send(ctx, m)
-			if errors.Is(err, errResting) {
-				continue
-			}
-			if err == nil {
-				return otp.Handoff{Provider: l.Name, ID: id}, nil
-			}
-			tried = true
-			last = fmt.Errorf("%s: %w", l.Name, err)
-			if ctx.Err() != nil {
-				return otp.Handoff{}, fmt.Errorf("%w; %w", errNotTaken, last)
-			}
-			r.metrics.CountMessage(string(otp.Failed), l.Name, m.Region)
-			r.log.WarnContext(ctx, "provider failed", "provider", l.Name, "phone", m.To, "message", m.ID, "error", err.Error())
-			if errors.Is(err, otp.ErrUndeliverable) {
-				return otp.Handoff{}, last
-			}
-			if f, ok := errors.AsType[*Failure](err); ok && f.Refused {
-				refused[l] = true
-			}
+		called, handoff, err := d.round(ctx, stillHeld)
+		if err != nil || handoff.Provider != "" {
+			return handoff, err
 		}
-		if len(refused) == len(lines) {
-			return otp.Handoff{}, fmt.Errorf("%w by every provider; last %w", otp.ErrUndeliverable, last)
+		if len(d.candidates) == 0 {
+			return otp.Handoff{}, fmt.Errorf("%w by every provider; last %w", otp.ErrUndeliverable, d.last)
 		}
-		pause := restLook
-		if tried {
+		pause := restPoll
+		if called {
 			if round++; round == rounds {
 				break
 			}
@@ -198,77 +165,161 @@ func (r *Router) Send(ctx context.Context, m otp.Message, may func() error) (otp
 		}
 		select {
 		case <-ctx.Done():
-			return otp.Handoff{}, fmt.Errorf("%w; last %w", errNotTaken, last)
+			return otp.Handoff{}, fmt.Errorf("%w; last %w", errNotAccepted, d.last)
 		case <-time.After(pause):
 		}
 	}
-	return otp.Handoff{}, fmt.Errorf("%w; last %w", errNotTaken, last)
+	return otp.Handoff{}, fmt.Errorf("%w; last %w", errNotAccepted, d.last)
 }
 
-// answers tells whether the provider does its work. What it says of one message or one number says nothing of others:
-// a stranger who asks for codes to numbers that it does not take must not make it rest.
-func answers(err error) bool {
-	f, ok := errors.AsType[*Failure](err)
-	return err == nil || ok && (f.Rejected || f.Refused)
+// choose returns the candidates for a message, the first one to call first.
+func (r *Router) choose(m otp.Message) (candidates []*candidate) {
+	for _, c := range r.route(m.Region).candidates {
+		if slices.Contains(c.Channels(), m.Channel) {
+			candidates = append(candidates, c)
+		}
+	}
+	if len(candidates) == 0 {
+		return nil
+	}
+	first := max(0, m.Send-2) % len(candidates)
+	return slices.Concat(candidates[first:], candidates[:first])
 }
+
+// A delivery is one message on its way through the providers.
+type delivery struct {
+	router     *Router
+	message    otp.Message
+	candidates []*candidate // That may still accept it.
+	last       error        // Of the latest call.
+}
+
+// round calls each candidate that does not rest, until one accepts the message. The error is final; called reports
+// whether any candidate was called.
+func (d *delivery) round(ctx context.Context, stillHeld func() error) (called bool, h otp.Handoff, err error) {
+	for _, c := range slices.Clone(d.candidates) {
+		if c.isResting() {
+			continue
+		}
+		if err := stillHeld(); err != nil {
+			return called, otp.Handoff{}, fmt.Errorf("%w: %w", errNotAccepted, err)
+		}
+		id, err := c.call(ctx, d.message)
+		if errors.Is(err, errResting) {
+			continue
+		}
+		if err == nil {
+			return true, otp.Handoff{Provider: c.Name, ID: id}, nil
+		}
+		called = true
+		if err := d.failed(ctx, c, err); err != nil {
+			return called, otp.Handoff{}, err
+		}
+	}
+	return called, otp.Handoff{}, nil
+}
+
+// failed takes note of a call's failure. It returns an error if that ends the delivery.
+func (d *delivery) failed(ctx context.Context, c *candidate, err error) error {
+	d.last = fmt.Errorf("%s: %w", c.Name, err)
+	if ctx.Err() != nil {
+		return fmt.Errorf("%w; %w", errNotAccepted, d.last)
+	}
+	d.router.metrics.CountMessage(string(otp.Failed), c.Name, d.message.Region)
+	d.router.log.WarnContext(ctx, "provider failed",
+		"provider", c.Name, "phone", d.message.To, "message", d.message.ID, "error", err.Error())
+	switch scope(err) {
+	case ScopeNumber:
+		return d.last
+	case ScopeMessage:
+		d.candidates = slices.DeleteFunc(d.candidates, func(other *candidate) bool { return other == c })
+	}
+	return nil
+}
+
+// scope returns how far the error of a call reaches.
+func scope(err error) Scope {
+	if f, ok := errors.AsType[*Failure](err); ok {
+		return f.Scope
+	}
+	return ScopeProvider
+}
+
+// isHealthy reports whether the outcome of a call shows a provider that does its work. A failure of one message or
+// number must not make a provider rest, or else a stranger could stop it by asking for codes to such numbers.
+func isHealthy(err error) bool { return err == nil || scope(err) != ScopeProvider }
+
+// isCanceled reports whether this service, and not the provider, ended the call.
+func isCanceled(err error) bool { return errors.Is(err, context.Canceled) }
+
+// The results of a call, as metrics and traces name them.
+const (
+	resultTaken    = "taken"
+	resultRejected = "rejected"
+	resultRefused  = "refused"
+	resultFailed   = "failed"
+)
 
 func result(err error) string {
-	f, ok := errors.AsType[*Failure](err)
-	switch {
-	case err == nil:
-		return "taken"
-	case ok && f.Rejected:
-		return "rejected"
-	case ok && f.Refused:
-		return "refused"
+	if err == nil {
+		return resultTaken
 	}
-	return "failed"
+	switch scope(err) {
+	case ScopeNumber:
+		return resultRejected
+	case ScopeMessage:
+		return resultRefused
+	}
+	return resultFailed
 }
 
-// describe says on its span what a try came to.
+// describe records the result of a call on its span.
 func describe(span trace.Span, provider, channel, result string) {
 	span.Set("otp.provider", provider)
 	span.Set("otp.channel", channel)
-	if span.Set("otp.result", result); result != "taken" {
+	if span.Set("otp.result", result); result != resultTaken {
 		span.Fail(result)
 	}
 }
 
-// resting tells whether the provider is not to be asked now.
-func (l *line) resting() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return time.Now().Before(l.rests) || l.breaker.State() == gobreaker.StateOpen
+// isResting reports whether the provider must not be called now.
+func (c *candidate) isResting() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Now().Before(c.restUntil) || c.breaker.State() == gobreaker.StateOpen
 }
 
-// send asks the provider once, unless it rests: the error is errResting then.
-func (l *line) send(ctx context.Context, m otp.Message) (id string, err error) {
-	id, err = l.breaker.Execute(func() (string, error) {
-		ctx, span := trace.Start(ctx, trace.Client, "send", l.Name)
-		defer span.End()
-		try, cancel := context.WithTimeoutCause(ctx, tryTimeout, errSlow)
-		defer cancel()
-		began := time.Now()
-		id, err := l.Send(try, m)
-		if err != nil && context.Cause(try) == errSlow {
-			err = errSlow
-		}
-		describe(span, l.Name, m.Channel, result(err))
-		if !errors.Is(err, context.Canceled) { // it was we who ended the call
-			l.metrics.ObserveCall(l.Name, result(err), time.Since(began))
-		}
-		return id, err
-	})
+// call calls the provider once. The error is errResting if the provider rests.
+func (c *candidate) call(ctx context.Context, m otp.Message) (id string, err error) {
+	id, err = c.breaker.Execute(func() (string, error) { return c.observedSend(ctx, m) })
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
 		return "", errResting
 	}
 	if f, ok := errors.AsType[*Failure](err); ok && f.RetryAfter > 0 {
-		l.mu.Lock()
-		l.rests = time.Now().Add(min(f.RetryAfter, restAtMost))
-		l.mu.Unlock()
+		c.mu.Lock()
+		c.restUntil = time.Now().Add(min(f.RetryAfter, maxRest))
+		c.mu.Unlock()
 	}
-	if !l.Reports {
+	if !c.Reports {
 		id = ""
+	}
+	return id, err
+}
+
+// observedSend is Send within callTimeout, with its metrics and its span.
+func (c *candidate) observedSend(ctx context.Context, m otp.Message) (id string, err error) {
+	ctx, span := trace.Start(ctx, trace.Client, "send", c.Name)
+	defer span.End()
+	bounded, cancel := context.WithTimeoutCause(ctx, callTimeout, errSlow)
+	defer cancel()
+	began := time.Now()
+	id, err = c.Send(bounded, m)
+	if err != nil && context.Cause(bounded) == errSlow {
+		err = errSlow
+	}
+	describe(span, c.Name, m.Channel, result(err))
+	if !isCanceled(err) {
+		c.metrics.ObserveCall(c.Name, result(err), time.Since(began))
 	}
 	return id, err
 }

@@ -99,7 +99,7 @@ func newYard(birds ...*bird) *yard {
 	for i, b := range birds {
 		name := string(rune('a' + i))
 		o.Order = append(o.Order, name)
-		o.Providers = append(o.Providers, Named{Name: name, Reports: i == 0, Provider: b})
+		o.Providers = append(o.Providers, Opened{Name: name, Reports: i == 0, Provider: b})
 	}
 	if len(birds) < 2 {
 		o.Routes = nil
@@ -122,7 +122,7 @@ func tries(birds []*bird) (n []int) {
 }
 
 func TestRouter(t *testing.T) {
-	rejected, refused := &Failure{Status: 400, Code: "21211", Rejected: true}, &Failure{Status: 400, Code: "21610", Refused: true}
+	rejected, refused := &Failure{Status: 400, Code: "21211", Scope: ScopeNumber}, &Failure{Status: 400, Code: "21610", Scope: ScopeMessage}
 	iranian := german(1)
 	iranian.Region = "IR"
 	voice := german(1)
@@ -155,7 +155,7 @@ func TestRouter(t *testing.T) {
 		{"the third resend, of three", []*bird{sms(), sms(), sms()}, german(4), "c", nil, []int{0, 0, 1}, 0},
 		{"the third resend, of two", []*bird{sms(), sms()}, german(4), "a", nil, []int{1, 0}, 0},
 		{"the channel", []*bird{sms(), {channels: []string{otp.SMS, otp.Voice}}}, voice, "b", nil, []int{0, 1}, 0},
-		{"no such channel", []*bird{sms(), sms()}, voice, "", errNotTaken, []int{0, 0}, 0},
+		{"no such channel", []*bird{sms(), sms()}, voice, "", errNotAccepted, []int{0, 0}, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -163,7 +163,7 @@ func TestRouter(t *testing.T) {
 				began := time.Now()
 				got, err := y.Send(t.Context(), tc.m, always)
 				if took := time.Since(began); got.Provider != tc.want || !errors.Is(err, tc.err) || (err == nil) != (tc.want != "") || took != tc.took {
-					t.Errorf("Carry = %+v, %v after %v; want %q, %v after %v", got, err, took, tc.want, tc.err, tc.took)
+					t.Errorf("Send = %+v, %v after %v; want %q, %v after %v", got, err, took, tc.want, tc.err, tc.took)
 				}
 				if n := tries(tc.birds); !slices.Equal(n, tc.tries) {
 					t.Errorf("asked %v times; want %v", n, tc.tries)
@@ -215,7 +215,7 @@ func TestRouterStopsWithItsContext(t *testing.T) {
 			began := time.Now()
 			_, err := y.Send(ctx, german(1), always)
 			if took := time.Since(began); err == nil || took != 500*time.Millisecond || y.birds[0].tried() != 1 {
-				t.Errorf("Carry = %v after %v and %d tries; want an error after 500ms and one", err, took, y.birds[0].tried())
+				t.Errorf("Send = %v after %v and %d tries; want an error after 500ms and one", err, took, y.birds[0].tried())
 			}
 		})
 	}
@@ -228,7 +228,7 @@ func TestRouterRests(t *testing.T) {
 		send := func(want string) {
 			t.Helper()
 			if got, err := y.Send(t.Context(), german(1), always); got.Provider != want || err != nil {
-				t.Fatalf("Carry = %+v, %v; want %s", got, err, want)
+				t.Fatalf("Send = %+v, %v; want %s", got, err, want)
 			}
 		}
 		for range 8 {
@@ -260,18 +260,22 @@ func TestRouterRests(t *testing.T) {
 // TestRouterServesOthers holds that what a provider does not take is no reason to keep from it what it does: nobody can
 // make it rest with numbers that it refuses.
 func TestRouterServesOthers(t *testing.T) {
-	for name, err := range map[string]error{"refused": &Failure{Status: 400, Refused: true}, "rejected": &Failure{Status: 400, Rejected: true}, "abroad": errAbroad} {
+	for name, err := range map[string]error{
+		"refused":  &Failure{Status: 400, Scope: ScopeMessage},
+		"rejected": &Failure{Status: 400, Scope: ScopeNumber},
+		"abroad":   errNotIranian,
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			y := newYard(sms(err))
 			for range 5 * restAfter {
 				if _, got := y.Send(t.Context(), german(1), always); !errors.Is(got, otp.ErrUndeliverable) {
-					t.Fatalf("%s: Carry = %v; want ErrRejected", name, got)
+					t.Fatalf("%s: Send = %v; want ErrUndeliverable", name, got)
 				}
 			}
 			y.birds[0].set(nil)
 			began := time.Now()
 			if got, err := y.Send(t.Context(), german(1), always); got.Provider != "a" || err != nil || time.Since(began) > 0 {
-				t.Errorf("%s: then Carry = %+v, %v after %v; want a at once", name, got, err, time.Since(began))
+				t.Errorf("%s: then Send = %+v, %v after %v; want a at once", name, got, err, time.Since(began))
 			}
 		})
 	}
@@ -283,13 +287,7 @@ func TestRefusals(t *testing.T) {
 	kavenegar := func(status, entries string) string {
 		return `{"return":{"status":` + status + `,"message":"no"},"entries":` + entries + `}`
 	}
-	smsIR := func(base string) Provider {
-		p, err := NewSMSIR(SMSIROptions{APIKey: "key", Line: 1, BaseURL: base})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return p
-	}
+	smsIR := func(base string) Provider { return NewSMSIR(SMSIROptions{APIKey: "key", Line: 1, BaseURL: base}) }
 	for name, tc := range map[string]struct {
 		open   func(base string) Provider
 		status int
@@ -315,7 +313,7 @@ func TestRefusals(t *testing.T) {
 			_, _ = io.WriteString(w, tc.body)
 		})
 		_, err := tc.open(url).Send(t.Context(), message)
-		if f, ok := errors.AsType[*Failure](err); !ok || f.Refused != tc.want || f.Rejected {
+		if f, ok := errors.AsType[*Failure](err); !ok || (f.Scope == ScopeMessage) != tc.want || f.Scope == ScopeNumber {
 			t.Errorf("%s: Send = %#v; want it refused: %t", name, err, tc.want)
 		}
 	}
@@ -337,7 +335,7 @@ func TestRouterWaitsForRest(t *testing.T) {
 			began := time.Now()
 			got, err := y.Send(t.Context(), german(1), always)
 			if took := time.Since(began); got.Provider != "a" || err != nil || took < 5*time.Second || took > 7*time.Second {
-				t.Errorf("%s: Carry = %+v, %v after %v; want it to wait", name, got, err, took)
+				t.Errorf("%s: Send = %+v, %v after %v; want it to wait", name, got, err, took)
 			}
 		})
 	}
@@ -349,8 +347,8 @@ func TestResultOfATry(t *testing.T) {
 		want string
 	}{
 		{nil, "taken"},
-		{&Failure{Status: 400, Rejected: true}, "rejected"},
-		{&Failure{Status: 400, Refused: true}, "refused"},
+		{&Failure{Status: 400, Scope: ScopeNumber}, "rejected"},
+		{&Failure{Status: 400, Scope: ScopeMessage}, "refused"},
 		{&Failure{Status: 503}, "failed"},
 		{errSlow, "failed"},
 	} {
@@ -391,7 +389,7 @@ func TestRouterAsksWhetherItMay(t *testing.T) {
 			return nil
 		})
 		if n := tries(y.birds); !errors.Is(err, lost) || !slices.Equal(n, []int{2, 1}) {
-			t.Errorf("Carry = %v after %v tries; want it to end before the fourth", err, n)
+			t.Errorf("Send = %v after %v tries; want it to end before the fourth", err, n)
 		}
 	})
 }

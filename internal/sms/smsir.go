@@ -4,71 +4,94 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
+	"math"
 	"net/http"
+	"strings"
 
 	"dekamond-otp/internal/otp"
+	"dekamond-otp/internal/setting"
 )
 
 const smsIRURL = "https://api.sms.ir"
 
+var smsIR = Description{
+	Provider: setting.Provider{
+		Name: "smsir",
+		Variables: []setting.Variable{
+			{Name: "SMSIR_API_KEY", Example: "k2PqX8vLzN5tRw7YbM4s", Required: true, Secret: true},
+			{Name: "SMSIR_TEMPLATE", Example: "123456", Check: smsIRTemplate},
+			{Name: "SMSIR_CHANGE_TEMPLATE", Example: "123457", Check: smsIRTemplate},
+			{Name: "SMSIR_PARAMETER", Default: "CODE", Example: "OTP"},
+			{Name: "SMSIR_LINE", Example: "30004505000017", Check: setting.Checked(setting.Int(1, math.MaxInt))},
+			baseURLVariable("SMSIR_BASE_URL", smsIRURL),
+		},
+		Alternatives: []string{"SMSIR_TEMPLATE", "SMSIR_LINE"},
+	},
+	Channels: []string{otp.SMS},
+	BaseURL:  smsIRURL,
+	Regions:  []string{"IR"},
+	New: func(in Inputs) (Provider, error) {
+		return NewSMSIR(SMSIROptions{
+			APIKey:           in.Text("SMSIR_API_KEY"),
+			TemplateID:       in.Int("SMSIR_TEMPLATE"),
+			ChangeTemplateID: in.Int("SMSIR_CHANGE_TEMPLATE"),
+			Parameter:        in.Text("SMSIR_PARAMETER"),
+			Line:             int64(in.Int("SMSIR_LINE")),
+			BaseURL:          in.Text("SMSIR_BASE_URL"),
+		}), nil
+	},
+}
+
+var smsIRTemplate = setting.Checked(setting.Int(1, math.MaxInt32))
+
 var (
-	errAbroad = refusal("not a number of Iran")
-	errNoLine = refusal("neither a template of this purpose nor a line")
+	errNotIranian = &Failure{Text: "not a number of Iran", Scope: ScopeMessage}
+	errNoLine     = &Failure{Text: "neither a template for this purpose nor a line", Scope: ScopeMessage}
 )
 
 // SMSIROptions are the inputs of NewSMSIR. A message whose purpose has no template is sent as plain text by Line.
 type SMSIROptions struct {
-	APIKey           string // of the panel for developers
-	TemplateID       int    // of the template of logins; 0 = none
-	ChangeTemplateID int    // the same for changes of phone
-	Parameter        string // name of the code in the templates, without the # around it; default CODE
-	Line             int64  // of plain messages, such as 30004505000017; 0 = none
-	BaseURL          string // default https://api.sms.ir
+	APIKey           string // Of the panel for developers.
+	TemplateID       int    // Of the template for logins; 0 = none.
+	ChangeTemplateID int    // The same for changes of phone.
+	Parameter        string // Name of the code in the templates, without the # around it. Defaults to CODE.
+	Line             int64  // Of plain messages, such as 30004505000017; 0 = none.
+	BaseURL          string // Defaults to SMS.ir's.
 }
 
-// SMSIR delivers messages to numbers of Iran by version 1 of SMS.ir's REST API (https://sms.ir/rest-api), which
-// knows no identifier of the caller's.
+// SMSIR sends messages to numbers of Iran by version 1 of SMS.ir's REST API (https://sms.ir/rest-api), which takes no
+// identifier of the caller's.
 type SMSIR struct {
-	private
+	opaque
 	options   SMSIROptions
-	url       string // of all methods, up to their names
+	url       string // Of the methods that send, up to their names.
 	transport *http.Transport
 }
 
-var _ Provider = (*SMSIR)(nil)
+var _ Prober = (*SMSIR)(nil)
 
-// NewSMSIR gives a provider with connections of its own. Its error names every missing option.
-func NewSMSIR(o SMSIROptions) (*SMSIR, error) {
-	var keyErr, lineErr error
-	if o.APIKey == "" {
-		keyErr = errors.New("sms: SMS.ir: API key: missing")
-	}
-	if o.TemplateID == 0 && o.Line == 0 {
-		lineErr = errors.New("sms: SMS.ir: template and line: both missing")
-	}
-	if err := errors.Join(keyErr, lineErr); err != nil {
-		return nil, err
-	}
+// NewSMSIR returns a provider with connections of its own.
+func NewSMSIR(o SMSIROptions) *SMSIR {
 	o.Parameter = cmp.Or(o.Parameter, "CODE")
-	return &SMSIR{options: o, url: baseURL(o.BaseURL, smsIRURL) + "/v1/send/", transport: newTransport()}, nil
+	return &SMSIR{options: o, url: baseURL(o.BaseURL, smsIRURL) + "/v1/send/", transport: newTransport()}
 }
 
 // Channels implements Provider.
 func (*SMSIR) Channels() []string { return []string{otp.SMS} }
 
-// Send posts to send/verify with the template of the message's purpose, or else to send/bulk.
+// Send implements Provider. It uses send/verify with the template of the message's purpose, or else send/bulk.
 func (s *SMSIR) Send(ctx context.Context, m otp.Message) (id string, err error) {
 	mobile, ok := iranian(m.To)
 	if !ok {
-		return "", errAbroad
+		return "", errNotIranian
 	}
 	template := s.options.TemplateID
 	if m.Purpose != otp.ForLogin {
 		template = s.options.ChangeTemplateID
 	}
 	type object map[string]any
-	method, content := "bulk", object{"lineNumber": s.options.Line, "messageText": m.Text, "mobiles": []string{mobile}}
+	method := "bulk"
+	content := object{"lineNumber": s.options.Line, "messageText": m.Text, "mobiles": []string{mobile}}
 	switch {
 	case template != 0:
 		code := object{"name": s.options.Parameter, "value": m.Code}
@@ -76,16 +99,20 @@ func (s *SMSIR) Send(ctx context.Context, m otp.Message) (id string, err error) 
 	case s.options.Line == 0:
 		return "", errNoLine
 	}
-	a, err := postJSON(ctx, s.transport, s.url+method, http.Header{"Accept": {"application/json"}, "X-Api-Key": {s.options.APIKey}}, content)
+	a, err := postJSON(ctx, s.transport, s.url+method, s.header(), content)
 	if err != nil {
 		return "", err
 	}
 	return readSMSIR(a, template != 0)
 }
 
-// readSMSIR reads {"status","message","data":{"messageId"}} or, of plain messages, "messageIds". A blacklisted
-// number is at fault if not even a template's message reaches it: plain ones come by advertising lines, which
-// the subscriber may have blocked, and which then answer 115 or give the message the identifier 0.
+func (s *SMSIR) header() http.Header {
+	return http.Header{"Accept": {"application/json"}, "X-Api-Key": {s.options.APIKey}}
+}
+
+// readSMSIR reads {"status","message","data":{"messageId"}} or, for plain messages, "messageIds". A blacklisted number
+// (115) is at fault only if not even a message by template reaches it. Plain messages come from advertising lines, which
+// the subscriber may have blocked; SMS.ir then answers 115, or gives the message the identifier 0.
 func readSMSIR(a answer, template bool) (id string, err error) {
 	var body struct {
 		Status  json.Number
@@ -95,7 +122,7 @@ func readSMSIR(a answer, template bool) (id string, err error) {
 			MessageIDs []json.Number
 		}
 	}
-	_ = json.Unmarshal(a.body, &body) // what cannot be read stays empty
+	_ = json.Unmarshal(a.body, &body) // What cannot be read stays empty.
 	code, made := body.Status.String(), body.Data.MessageID
 	if len(body.Data.MessageIDs) == 1 {
 		made = body.Data.MessageIDs[0]
@@ -103,18 +130,40 @@ func readSMSIR(a answer, template bool) (id string, err error) {
 	switch {
 	case !a.ok() || code != "" && code != "1":
 		failure := a.failure(code, body.Message)
-		if code == "20" { // too many requests
-			failure.Status, failure.Refused = http.StatusTooManyRequests, false
+		switch {
+		case code == "20": // Too many requests.
+			return "", failure.throttled()
+		case code == "104", code == "115" && template:
+			failure.Scope = ScopeNumber
+		case code == "115":
+			failure.Scope = ScopeMessage
 		}
-		failure.Rejected = code == "104" || code == "115" && template
-		failure.Refused = failure.Refused || code == "115"
 		return "", failure
 	case code == "1" && isID(made):
 		return made.String(), nil
 	case code == "1" && len(body.Data.MessageIDs) == 1:
 		failure := a.failure("", "no message was made for the number")
-		failure.Refused = true
+		failure.Scope = ScopeMessage
 		return "", failure
 	}
 	return "", errNoAnswer
+}
+
+// Probe asks for the credit (sms.ir/rest-api).
+func (s *SMSIR) Probe(ctx context.Context) (Account, error) {
+	var body struct {
+		Status json.Number
+		Data   *float64
+	}
+	a, err := get(ctx, s.transport, strings.TrimSuffix(s.url, "send/")+"credit", s.header(), &body)
+	switch {
+	case err != nil:
+		return Account{}, err
+	case !a.ok():
+		_ = json.Unmarshal(a.body, &body) // What cannot be read stays empty.
+		return Account{}, a.probeError(body.Status.String())
+	case body.Status != "1" || body.Data == nil:
+		return Account{}, errNoAnswer
+	}
+	return Account{Empty: *body.Data <= 0}, nil
 }

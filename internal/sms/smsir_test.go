@@ -28,10 +28,7 @@ const (
 func openSMSIR(t *testing.T, o SMSIROptions) *SMSIR {
 	t.Helper()
 	o.APIKey = cmp.Or(o.APIKey, smsIRKey)
-	s, err := NewSMSIR(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := NewSMSIR(o)
 	t.Cleanup(s.transport.CloseIdleConnections)
 	return s
 }
@@ -206,7 +203,7 @@ func TestSMSIRKnowsItsLimits(t *testing.T) {
 		message otp.Message
 		want    error
 	}{
-		{changed("+4915112345678", otp.SMS, otp.ForLogin), errAbroad},
+		{changed("+4915112345678", otp.SMS, otp.ForLogin), errNotIranian},
 		{changed("+989121234567", otp.SMS, otp.ForPhone(uuid.New())), errNoLine},
 	} {
 		if err := send(t, s, tc.message, time.Minute); !errors.Is(err, tc.want) || errors.Is(err, otp.ErrUndeliverable) {
@@ -215,14 +212,18 @@ func TestSMSIRKnowsItsLimits(t *testing.T) {
 	}
 }
 
-func TestNewSMSIR(t *testing.T) {
-	for want, o := range map[string]SMSIROptions{
-		"sms: SMS.ir: API key: missing":                                               {Line: 30004505000017},
-		"sms: SMS.ir: template and line: both missing":                                {APIKey: smsIRKey},
-		"sms: SMS.ir: API key: missing\nsms: SMS.ir: template and line: both missing": {ChangeTemplateID: 123456},
+func TestSMSIRSettings(t *testing.T) {
+	const noKey = "SMSIR_API_KEY: must be set for smsir in SMS_PROVIDERS or SMS_ROUTES"
+	const noLine = "SMSIR_TEMPLATE: must be set for smsir, or SMSIR_LINE"
+	for settings, want := range map[string]string{
+		"SMSIR_LINE=30004505000017":                       noKey,
+		"SMSIR_API_KEY=" + smsIRKey:                       noLine,
+		"SMSIR_CHANGE_TEMPLATE=123456":                    noKey + "\n" + noLine,
+		"SMSIR_LINE=30004505000017 SMSIR_API_KEY=any-key": "",
+		"SMSIR_TEMPLATE=123456 SMSIR_API_KEY=any-key":     "",
 	} {
-		if s, err := NewSMSIR(o); err == nil || err.Error() != want || s != nil {
-			t.Errorf("NewSMSIR(%+v) = %v, %v; want %q", o, s, err, want)
+		if got := faults("smsir", strings.Fields(settings)...); got != want {
+			t.Errorf("the settings %s: %q; want %q", settings, got, want)
 		}
 	}
 	if got := openSMSIR(t, SMSIROptions{TemplateID: 1}).Channels(); !slices.Equal(got, []string{otp.SMS}) {

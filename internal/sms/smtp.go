@@ -14,35 +14,50 @@ import (
 	"time"
 
 	"dekamond-otp/internal/otp"
+	"dekamond-otp/internal/setting"
 )
 
 var errNoMail = errors.New("no valid SMTP answer")
 
-// SMTPOptions are the inputs of NewSMTP.
-type SMTPOptions struct {
-	Addr string // host:port of the mail catcher, such as localhost:1025
-	From string // sender's address; default otp@sms.invalid
+var smtpProvider = Description{
+	Provider: setting.Provider{
+		Name: "smtp",
+		Variables: []setting.Variable{{
+			Name:    "SMTP_ADDR",
+			Default: "127.0.0.1:1025",
+			Example: "mailpit:1025",
+			Check:   setting.Checked(setting.HostPort),
+		}},
+		Development: true,
+	},
+	Channels: []string{otp.SMS},
+	New: func(in Inputs) (Provider, error) {
+		return NewSMTP(SMTPOptions{Addr: in.Text("SMTP_ADDR")}), nil
+	},
 }
 
-// SMTP delivers each message as a mail to <digits>@sms.invalid. It is for a mail catcher in development: it knows
-// neither TLS nor passwords.
+// SMTPOptions are the inputs of NewSMTP.
+type SMTPOptions struct {
+	Addr string // host:port of the mail catcher, such as localhost:1025.
+	From string // The sender's address. Defaults to otp@sms.invalid.
+}
+
+// SMTP sends each message as a mail to <digits>@sms.invalid. It is for a mail catcher in development, and has neither
+// TLS nor passwords.
 type SMTP struct{ addr, host, from string }
 
-var _ Provider = (*SMTP)(nil)
+var _ Prober = (*SMTP)(nil)
 
-// NewSMTP makes no connection. Its error is an address that is not host:port.
-func NewSMTP(o SMTPOptions) (*SMTP, error) {
-	host, _, err := net.SplitHostPort(o.Addr)
-	if err != nil {
-		return nil, errors.New("sms: SMTP: address: not host:port")
-	}
-	return &SMTP{o.Addr, host, cmp.Or(o.From, "otp@sms.invalid")}, nil
+// NewSMTP returns a provider that connects anew for each mail.
+func NewSMTP(o SMTPOptions) *SMTP {
+	host, _, _ := net.SplitHostPort(o.Addr)
+	return &SMTP{o.Addr, host, cmp.Or(o.From, "otp@sms.invalid")}
 }
 
 // Channels implements Provider.
 func (*SMTP) Channels() []string { return []string{otp.SMS} }
 
-// Send makes a connection for each mail. It never rejects the number.
+// Send implements Provider. Its failures are of ScopeProvider.
 func (s *SMTP) Send(ctx context.Context, m otp.Message) (id string, err error) {
 	err = s.deliver(ctx, m)
 	if reply, ok := errors.AsType[*textproto.Error](err); ok {
@@ -80,13 +95,33 @@ func (s *SMTP) deliver(ctx context.Context, m otp.Message) error {
 		return err
 	}
 	fmt.Fprintf(mail, "From: <%s>\r\nTo: <%s>\r\nSubject: %s for %s\r\nDate: %s\r\nMessage-ID: <%s@sms.invalid>\r\n"+
-		"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n",
+		"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n"+
+		"\r\n",
 		s.from, to, m.Code, m.To.E164(), time.Now().Format(time.RFC1123Z), m.ID)
 	text := quotedprintable.NewWriter(mail)
-	_, _ = text.Write([]byte(m.Text)) // a write that failed makes Close fail
+	_, _ = text.Write([]byte(m.Text)) // After a failed write, Close fails.
 	if err := errors.Join(text.Close(), mail.Close()); err != nil {
 		return err
 	}
-	_, _ = c.Text.Cmd("QUIT") // whose answer nobody waits for
+	_, _ = c.Text.Cmd("QUIT") // Its answer is not waited for.
 	return nil
+}
+
+// Probe greets the server and does nothing.
+func (s *SMTP) Probe(ctx context.Context) (Account, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.addr)
+	if err != nil {
+		return Account{}, cause(ctx, err)
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	c, err := smtp.NewClient(conn, s.host)
+	if err == nil {
+		err = c.Noop()
+	}
+	if err != nil {
+		return Account{}, cause(ctx, err)
+	}
+	_, _ = c.Text.Cmd("QUIT") // Its answer is not waited for.
+	return Account{Unproved: true}, nil
 }

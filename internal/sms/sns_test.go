@@ -220,7 +220,7 @@ func TestSNSTakesCredentialsFromTheChain(t *testing.T) {
 
 func TestNewSNSWantsARegion(t *testing.T) {
 	noAWS(t)
-	if s, err := NewSNS(SNSOptions{}); err == nil || err.Error() != "sms: SNS: region: missing" {
+	if s, err := NewSNS(SNSOptions{}); err == nil || err.Error() != "region: missing" {
 		t.Errorf("NewSNS = %v, %v; want a missing region", s, err)
 	}
 	t.Setenv("AWS_PROFILE", "absent")

@@ -9,32 +9,51 @@ import (
 	"time"
 
 	"dekamond-otp/internal/otp"
+	"dekamond-otp/internal/setting"
 )
 
 const telegramURL = "https://gatewayapi.telegram.org"
 
-// telegramRejects are the errors that blame the number: none, not of a Telegram user, not to be written to.
-// Telegram documents that there are errors and not which; these names are those that its clients have met.
-var telegramRejects = []string{"PHONE_NUMBER_INVALID", "PHONE_NUMBER_NOT_FOUND", "PHONE_NUMBER_NOT_AVAILABLE"}
+const telegramDigits = 8 // Of the longest code.
 
-var errTelegramCode = refusal("a code there has 4 to 8 digits")
+var telegram = Description{
+	Provider: setting.Provider{
+		Name: "telegram",
+		Variables: []setting.Variable{
+			{Name: "TELEGRAM_TOKEN", Example: "AAEAAQNhSMgqX4PzVkTw9Q2Lr7Bf", Required: true, Secret: true},
+			baseURLVariable("TELEGRAM_BASE_URL", telegramURL),
+		},
+		MaxCodeLength: telegramDigits,
+	},
+	Channels: []string{otp.Telegram},
+	BaseURL:  telegramURL,
+	New: func(in Inputs) (Provider, error) {
+		return NewTelegram(TelegramOptions{Token: in.Text("TELEGRAM_TOKEN"), BaseURL: in.Text("TELEGRAM_BASE_URL")}), nil
+	},
+}
+
+// telegramNumberCodes are the errors that blame the number: it is not valid, is no Telegram user's, or cannot be written
+// to. Telegram does not document its errors; its clients have met these.
+var telegramNumberCodes = []string{"PHONE_NUMBER_INVALID", "PHONE_NUMBER_NOT_FOUND", "PHONE_NUMBER_NOT_AVAILABLE"}
+
+var errTelegramCode = &Failure{Text: "a code for Telegram has 4 to 8 digits", Scope: ScopeMessage}
 
 // TelegramOptions are the inputs of NewTelegram.
 type TelegramOptions struct {
-	Token   string // of the account's API settings at gateway.telegram.org
-	BaseURL string // empty = Telegram's
+	Token   string // From the account's API settings at gateway.telegram.org.
+	BaseURL string // Defaults to Telegram's.
 }
 
-// Telegram sends codes by the Telegram Gateway API. What the person reads is Telegram's, not the message's text.
+// Telegram sends codes by the Telegram Gateway API. The person reads a text of Telegram's, not the message's.
 type Telegram struct {
-	private
+	opaque
 	o         TelegramOptions
 	transport *http.Transport
 }
 
-var _ Provider = (*Telegram)(nil)
+var _ Prober = (*Telegram)(nil)
 
-// NewTelegram gives a provider with connections of its own.
+// NewTelegram returns a provider with connections of its own.
 func NewTelegram(o TelegramOptions) *Telegram {
 	o.BaseURL = baseURL(o.BaseURL, telegramURL)
 	return &Telegram{o: o, transport: newTransport()}
@@ -43,15 +62,15 @@ func NewTelegram(o TelegramOptions) *Telegram {
 // Channels implements Provider.
 func (*Telegram) Channels() []string { return []string{otp.Telegram} }
 
-// Send implements Provider. A code that the service could not take is an error before it is asked.
+// Send implements Provider. It does not call the service with a code of a length that the service does not accept.
 func (t *Telegram) Send(ctx context.Context, m otp.Message) (id string, err error) {
-	if len(m.Code) < 4 || len(m.Code) > 8 {
+	if len(m.Code) < 4 || len(m.Code) > telegramDigits {
 		return "", errTelegramCode
 	}
 	a, err := postJSON(ctx, t.transport, t.o.BaseURL+"/sendVerificationMessage", bearer(t.o.Token), map[string]any{
 		"phone_number": m.To.E164(),
 		"code":         m.Code,
-		"ttl":          int(min(max(m.TTL, 30*time.Second), time.Hour).Seconds()), // 30 to 3600
+		"ttl":          int(min(max(m.TTL, 30*time.Second), time.Hour).Seconds()), // 30 to 3600.
 		"payload":      m.ID,
 	})
 	if err != nil {
@@ -72,10 +91,34 @@ func (t *Telegram) Send(ctx context.Context, m otp.Message) (id string, err erro
 		return "", errNoAnswer
 	}
 	failure := a.failure(body.Error, "")
-	failure.Rejected = slices.Contains(telegramRejects, failure.Code)
 	if seconds, ok := strings.CutPrefix(failure.Code, "FLOOD_WAIT_"); ok {
-		failure.Status, failure.Refused = http.StatusTooManyRequests, false
 		failure.RetryAfter = retryAfter(http.Header{"Retry-After": {seconds}})
+		return "", failure.throttled()
+	}
+	if slices.Contains(telegramNumberCodes, failure.Code) {
+		failure.Scope = ScopeNumber
 	}
 	return "", failure
+}
+
+// Probe asks for the status of a message that does not exist, which is the only call that is free. A wrong token is
+// answered with ACCESS_TOKEN_INVALID (core.telegram.org/gateway/api). It is not documented that the token is looked at
+// first, so that any other answer does not prove it right.
+func (t *Telegram) Probe(ctx context.Context) (Account, error) {
+	address := t.o.BaseURL + "/checkVerificationStatus"
+	a, err := postJSON(ctx, t.transport, address, bearer(t.o.Token), map[string]string{"request_id": "0"})
+	if err != nil {
+		return Account{}, err
+	}
+	var body struct {
+		OK    *bool
+		Error string
+	}
+	switch err := json.Unmarshal(a.body, &body); {
+	case body.Error == "ACCESS_TOKEN_INVALID" || a.status == http.StatusUnauthorized:
+		return Account{}, ErrCredentials
+	case err != nil || body.OK == nil:
+		return Account{}, a.probeError("")
+	}
+	return Account{Unproved: true}, nil
 }

@@ -10,56 +10,101 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"dekamond-otp/internal/otp"
+	"dekamond-otp/internal/probe"
+	"dekamond-otp/internal/setting"
 )
 
 const twilioURL = "https://api.twilio.com"
 
-// twilioRejects are the codes that blame the number itself (twilio.com/docs/api/errors), twilioRefuses those by which
-// the account or its sender does not reach it, or not with this text: another provider may.
-var twilioRejects = []string{
-	"21211", // not a valid number
-	"21217", // the same, said of calls
-	"21265", // a short code
-	"21614", // not a mobile number
-	"21635", // a landline
+var twilio = Description{
+	Provider: setting.Provider{Name: "twilio", Variables: []setting.Variable{
+		{
+			Name:     "TWILIO_ACCOUNT_SID",
+			Example:  "AC00112233445566778899aabbccddeeff",
+			Required: true,
+			Shape:    regexp.MustCompile(`^AC[0-9a-f]{32}$`),
+			Like:     "AC and 32 hexadecimal digits",
+		},
+		{
+			Name:     "TWILIO_AUTH_TOKEN",
+			Example:  "00112233445566778899aabbccddeeff",
+			Required: true,
+			Secret:   true,
+			Shape:    regexp.MustCompile(`^[0-9a-f]{32}$`),
+			Like:     "32 hexadecimal digits",
+		},
+		{
+			Name:     "TWILIO_FROM",
+			Example:  "+15005550006",
+			Required: true,
+			Shape: regexp.MustCompile(`^(\+[1-9][0-9]{6,14}|[0-9]{3,8}|MG[0-9a-f]{32}|` +
+				`[A-Za-z0-9 ]{0,10}[A-Za-z][A-Za-z0-9 ]{0,10})$`),
+			Like: "a number with +, a short code, MG… or a name of at most 11 letters and digits",
+		},
+		baseURLVariable("TWILIO_BASE_URL", twilioURL),
+	}},
+	Channels: []string{otp.SMS},
+	BaseURL:  twilioURL,
+	Reports:  []string{"PUBLIC_URL"}, // Reports are requested with each message, and signed with the auth token.
+	New: func(in Inputs) (Provider, error) {
+		return NewTwilio(TwilioOptions{
+			AccountSID:     in.Text("TWILIO_ACCOUNT_SID"),
+			AuthToken:      in.Text("TWILIO_AUTH_TOKEN"),
+			From:           in.Text("TWILIO_FROM"),
+			BaseURL:        in.Text("TWILIO_BASE_URL"),
+			StatusCallback: in.Callback,
+		}), nil
+	},
 }
 
-var twilioRefuses = []string{
-	"21408", // country not enabled
-	"21608", // not verified, for a trial account
-	"21610", // answered STOP
-	"21612", // no route from the sender
-	"21617", // too long
+// twilioNumberCodes are the errors that blame the number itself (twilio.com/docs/api/errors).
+var twilioNumberCodes = []string{
+	"21211", // Not a valid number.
+	"21217", // The same, of calls.
+	"21265", // A short code.
+	"21614", // Not a mobile number.
+	"21635", // A landline.
+}
+
+// twilioMessageCodes are the errors by which the account or its sender does not reach the number, or not with this
+// text; another provider may.
+var twilioMessageCodes = []string{
+	"21408", // The country is not enabled.
+	"21608", // Not verified, for a trial account.
+	"21610", // The person answered STOP.
+	"21612", // No route from the sender.
+	"21617", // Too long.
 }
 
 // TwilioOptions are the inputs of NewTwilio.
 type TwilioOptions struct {
-	AccountSID     string // AC and 32 hex digits
-	AuthToken      string // the primary one: it signs the reports too
-	From           string // a number (E.164), a short code, a name of at most 11 characters, or a Messaging Service's SID
-	BaseURL        string // empty = Twilio's
-	StatusCallback string // URL that the reports are sent to, without a query; empty = none are sent
+	AccountSID     string // AC and 32 hexadecimal digits.
+	AuthToken      string // The primary one, which also signs the reports.
+	From           string // A number (E.164), a short code, a name of at most 11 characters, or a Messaging Service's SID.
+	BaseURL        string // Defaults to Twilio's.
+	StatusCallback string // URL for reports, without a query; empty = no reports are requested.
 }
 
 // Twilio sends text messages by Twilio's Messages API, version 2010-04-01.
 type Twilio struct {
-	private
+	opaque
 	o         TwilioOptions
 	transport *http.Transport
 }
 
 var (
-	_ Provider = (*Twilio)(nil)
+	_ Prober   = (*Twilio)(nil)
 	_ Reporter = (*Twilio)(nil)
 )
 
-// NewTwilio gives a provider with connections of its own.
+// NewTwilio returns a provider with connections of its own.
 func NewTwilio(o TwilioOptions) *Twilio {
 	o.BaseURL = baseURL(o.BaseURL, twilioURL)
 	return &Twilio{o: o, transport: newTransport()}
@@ -68,12 +113,15 @@ func NewTwilio(o TwilioOptions) *Twilio {
 // Channels implements Provider.
 func (*Twilio) Channels() []string { return []string{otp.SMS} }
 
-// Send implements Provider. Twilio knows no idempotency key: the message's identifier is in the report's URL.
+// account returns the URL of the account.
+func (t *Twilio) account() string { return t.o.BaseURL + "/2010-04-01/Accounts/" + t.o.AccountSID }
+
+// Send implements Provider. Twilio knows no idempotency key; the message's identifier is part of the report's URL.
 func (t *Twilio) Send(ctx context.Context, m otp.Message) (id string, err error) {
 	form := url.Values{"To": {m.To.E164()}, "Body": {m.Text}}
 	// The time in Twilio's own queue, 1 to 36000 seconds (error 21624).
 	form.Set("ValidityPeriod", strconv.Itoa(int(min(max(m.TTL, time.Second), 10*time.Hour).Seconds())))
-	if strings.HasPrefix(t.o.From, "MG") && len(t.o.From) > 11 { // a name may begin like that, and is shorter
+	if strings.HasPrefix(t.o.From, "MG") && len(t.o.From) > 11 { // A sender's name may begin with MG, and is shorter.
 		form.Set("MessagingServiceSid", t.o.From)
 	} else {
 		form.Set("From", t.o.From)
@@ -81,9 +129,7 @@ func (t *Twilio) Send(ctx context.Context, m otp.Message) (id string, err error)
 	if t.o.StatusCallback != "" {
 		form.Set("StatusCallback", t.o.StatusCallback+"?reference="+m.ID)
 	}
-	address := t.o.BaseURL + "/2010-04-01/Accounts/" + t.o.AccountSID + "/Messages.json"
-	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte(t.o.AccountSID+":"+t.o.AuthToken))
-	a, err := postForm(ctx, t.transport, address, http.Header{"Authorization": {basic}}, form)
+	a, err := postForm(ctx, t.transport, t.account()+"/Messages.json", basic(t.o.AccountSID, t.o.AuthToken), form)
 	if err != nil {
 		return "", err
 	}
@@ -93,10 +139,14 @@ func (t *Twilio) Send(ctx context.Context, m otp.Message) (id string, err error)
 		Message string      `json:"message"`
 	}
 	err = json.Unmarshal(a.body, &body)
-	if !a.ok() { // whatever it could read of the body
+	if !a.ok() { // The body may be unreadable or incomplete here.
 		failure := a.failure(body.Code.String(), body.Message)
-		failure.Rejected = slices.Contains(twilioRejects, failure.Code)
-		failure.Refused = failure.Refused || slices.Contains(twilioRefuses, failure.Code)
+		switch {
+		case slices.Contains(twilioNumberCodes, failure.Code):
+			failure.Scope = ScopeNumber
+		case slices.Contains(twilioMessageCodes, failure.Code):
+			failure.Scope = ScopeMessage
+		}
 		return "", failure
 	}
 	if err != nil || body.SID == "" {
@@ -134,4 +184,25 @@ func (t *Twilio) signature(address string, form url.Values) []byte {
 		}
 	}
 	return base64.StdEncoding.AppendEncode(nil, h.Sum(nil))
+}
+
+// Probe fetches the account (twilio.com/docs/iam/api/account), which test credentials may not do (error 20008).
+func (t *Twilio) Probe(ctx context.Context) (Account, error) {
+	var account struct{ Status, Type string }
+	a, err := get(ctx, t.transport, t.account()+".json", basic(t.o.AccountSID, t.o.AuthToken), &account)
+	if err != nil {
+		return Account{}, err
+	}
+	if !a.ok() {
+		var body struct{ Code json.Number }
+		_ = json.Unmarshal(a.body, &body) // What cannot be read stays empty.
+		if body.Code == "20008" {
+			return Account{}, probe.Error("has test credentials, which send nothing")
+		}
+		return Account{}, a.probeError(body.Code.String())
+	}
+	if account.Status == "" {
+		return Account{}, errNoAnswer
+	}
+	return Account{Closed: account.Status != "active", TestOnly: account.Type == "Trial"}, nil
 }

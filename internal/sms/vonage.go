@@ -14,27 +14,79 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"dekamond-otp/internal/otp"
+	"dekamond-otp/internal/setting"
 	"dekamond-otp/internal/text"
 )
 
 const (
 	vonageURL = "https://rest.nexmo.com"
 
-	// vonageSkew is how far a receipt's timestamp may be from the clock here, as in Vonage's own libraries.
+	// vonageSkew is how far a receipt's timestamp may differ from the clock here, as in Vonage's own libraries.
 	vonageSkew = 5 * time.Minute
 )
 
-// vonageDeactivated is the status that blames the number itself; vonageRefuses are those of a message that Vonage finds
-// no route for, and of a number that it bars, or that is not a demo account's (developer.vonage.com/api-errors/sms).
-const vonageDeactivated = "33"
+var vonage = Description{
+	Provider: setting.Provider{Name: "vonage", Variables: []setting.Variable{
+		{
+			Name:     "VONAGE_API_KEY",
+			Example:  "abcd1234",
+			Required: true,
+			Shape:    regexp.MustCompile(`^[0-9a-z]{8}$`),
+			Like:     "8 letters and digits",
+		},
+		{Name: "VONAGE_API_SECRET", Example: "qB4fjK9sWn2RtY7x", Required: true, Secret: true},
+		{
+			Name:     "VONAGE_FROM",
+			Example:  "447700900000",
+			Required: true,
+			Shape:    regexp.MustCompile(`^([0-9]{3,15}|[A-Za-z0-9 ]{0,10}[A-Za-z][A-Za-z0-9 ]{0,10})$`),
+			Like:     "a number without + or a name of at most 11 letters and digits",
+		},
+		{Name: "VONAGE_SIGNATURE_SECRET", Example: "gR6mTz8qLx2VbN5k", Secret: true},
+		{
+			Name:    "VONAGE_SIGNATURE_METHOD",
+			Default: "md5hash",
+			Example: "sha256",
+			Check:   setting.Checked(setting.OneOf("md5hash", "md5", "sha1", "sha256", "sha512")),
+		},
+		baseURLVariable("VONAGE_BASE_URL", vonageURL),
+	}},
+	Channels: []string{otp.SMS},
+	BaseURL:  vonageURL,
+	Reports:  []string{"VONAGE_SIGNATURE_SECRET", "HOOK_SECRET"},
+	New: func(in Inputs) (Provider, error) {
+		o := VonageOptions{
+			APIKey:          in.Text("VONAGE_API_KEY"),
+			APISecret:       in.Text("VONAGE_API_SECRET"),
+			From:            in.Text("VONAGE_FROM"),
+			BaseURL:         in.Text("VONAGE_BASE_URL"),
+			SignatureSecret: in.Text("VONAGE_SIGNATURE_SECRET"),
+			SignatureMethod: in.Text("VONAGE_SIGNATURE_METHOD"),
+			HookSecret:      in.HookSecret.Reveal(),
+		}
+		switch {
+		case in.Callback == "":
+		case o.SignatureSecret != "":
+			o.Callback = in.Callback
+		case o.HookSecret != "":
+			o.Callback = in.Callback + "/" + o.HookSecret
+		}
+		return NewVonage(o), nil
+	},
+}
 
-var vonageRefuses = []string{"6", "7", "29"}
+const vonageDeactivated = "33" // The status that blames the number itself (developer.vonage.com/api-errors/sms).
+
+// vonageMessageCodes are the statuses of a message that has no route, and of a number that is barred, or is not on a
+// demo account's list.
+var vonageMessageCodes = []string{"6", "7", "29"}
 
 var vonageHashes = map[string]func() hash.Hash{
 	"md5": md5.New, "sha1": sha1.New, "sha256": sha256.New, "sha512": sha512.New,
@@ -44,30 +96,30 @@ var vonageHashes = map[string]func() hash.Hash{
 type VonageOptions struct {
 	APIKey    string
 	APISecret string
-	From      string // a number without +, or a name of at most 11 letters and digits
-	BaseURL   string // empty = Vonage's
-	Callback  string // URL that the receipts are sent to, with the HookSecret in it; empty = the account's
+	From      string // A number without +, or a name of at most 11 letters and digits.
+	BaseURL   string // Defaults to Vonage's.
+	Callback  string // URL for receipts, with the HookSecret in it; defaults to that of the account.
 
-	// A receipt proves itself by the account's signature, or by the secret in its path. Without either of the two
-	// none is believed.
-	SignatureSecret string // empty = the account does not sign
-	SignatureMethod string // md5hash, md5, sha1, sha256 or sha512, as the account is set; empty = md5hash
+	// A receipt is genuine if it has the account's signature, or the HookSecret in its path. Without either setting
+	// every receipt counts as forged.
+	SignatureSecret string // Empty = the account does not sign.
+	SignatureMethod string // The account's: md5hash, md5, sha1, sha256 or sha512. Defaults to md5hash.
 	HookSecret      string
 }
 
 // Vonage sends text messages by Vonage's SMS API.
 type Vonage struct {
-	private
+	opaque
 	o         VonageOptions
 	transport *http.Transport
 }
 
 var (
-	_ Provider = (*Vonage)(nil)
+	_ Prober   = (*Vonage)(nil)
 	_ Reporter = (*Vonage)(nil)
 )
 
-// NewVonage gives a provider with connections of its own.
+// NewVonage returns a provider with connections of its own.
 func NewVonage(o VonageOptions) *Vonage {
 	o.BaseURL = baseURL(o.BaseURL, vonageURL)
 	o.SignatureMethod = cmp.Or(o.SignatureMethod, "md5hash")
@@ -77,7 +129,7 @@ func NewVonage(o VonageOptions) *Vonage {
 // Channels implements Provider.
 func (*Vonage) Channels() []string { return []string{otp.SMS} }
 
-// Send implements Provider. The identifier is that of the message's first part.
+// Send implements Provider. It returns the identifier of the message's first part.
 func (v *Vonage) Send(ctx context.Context, m otp.Message) (id string, err error) {
 	form := url.Values{
 		"api_key":           {v.o.APIKey},
@@ -85,7 +137,7 @@ func (v *Vonage) Send(ctx context.Context, m otp.Message) (id string, err error)
 		"from":              {v.o.From},
 		"to":                {strings.TrimPrefix(m.To.E164(), "+")},
 		"text":              {m.Text},
-		"client-ref":        {m.ID}, // at most 40 characters
+		"client-ref":        {m.ID}, // At most 40 characters.
 		"status-report-req": {"true"},
 		// 20 seconds to 7 days, in milliseconds.
 		"ttl": {strconv.FormatInt(min(max(m.TTL, 20*time.Second), 7*24*time.Hour).Milliseconds(), 10)},
@@ -103,7 +155,7 @@ func (v *Vonage) Send(ctx context.Context, m otp.Message) (id string, err error)
 	return readVonage(a)
 }
 
-// readVonage takes a message for accepted where all its parts are.
+// readVonage counts a message as accepted if all its parts are.
 func readVonage(a answer) (id string, err error) {
 	if !a.ok() {
 		return "", a.failure("", "")
@@ -124,10 +176,13 @@ func readVonage(a answer) (id string, err error) {
 		}
 		if part.Status != "0" {
 			failure := a.failure(part.Status, part.Text)
-			failure.Rejected = part.Status == vonageDeactivated
-			failure.Refused = slices.Contains(vonageRefuses, part.Status)
-			if part.Status == "1" {
-				failure.Status, failure.Refused = http.StatusTooManyRequests, false
+			switch {
+			case part.Status == "1":
+				return "", failure.throttled()
+			case part.Status == vonageDeactivated:
+				failure.Scope = ScopeNumber
+			case slices.Contains(vonageMessageCodes, part.Status):
+				failure.Scope = ScopeMessage
 			}
 			return "", failure
 		}
@@ -135,10 +190,10 @@ func readVonage(a answer) (id string, err error) {
 	return body.Parts[0].ID, nil
 }
 
-// Read implements Reporter. A delivery receipt comes as a query, a form or JSON, as the account is set.
+// Read implements Reporter. A delivery receipt is a query, a form or JSON, depending on the account.
 func (v *Vonage) Read(c otp.Callback) ([]otp.Report, error) {
 	fields := vonageFields(c)
-	if !bySecret(c, v.o.HookSecret) && !v.signed(fields) {
+	if !provesSecret(c, v.o.HookSecret) && !v.signed(fields) {
 		return nil, otp.ErrForged
 	}
 	id, status := fields["messageId"], fields["status"]
@@ -154,7 +209,7 @@ func (v *Vonage) Read(c otp.Callback) ([]otp.Report, error) {
 	return nil, nil
 }
 
-// vonageFields gives the fields of a receipt; none where it cannot be read.
+// vonageFields returns the fields of a receipt, or none if it cannot be read.
 func vonageFields(c otp.Callback) map[string]string {
 	fields := map[string]string{}
 	if strings.HasPrefix(c.ContentType, "application/json") {
@@ -167,7 +222,7 @@ func vonageFields(c otp.Callback) map[string]string {
 	return fields
 }
 
-// signed tells whether the account's signature is right and of now.
+// signed reports whether the account's signature is right and recent.
 func (v *Vonage) signed(fields map[string]string) bool {
 	seconds, err := strconv.ParseInt(fields["timestamp"], 10, 64)
 	if err != nil || time.Since(time.Unix(seconds, 0)).Abs() > vonageSkew {
@@ -178,7 +233,7 @@ func (v *Vonage) signed(fields map[string]string) bool {
 	return err == nil && want != nil && hmac.Equal(got, want)
 }
 
-// signature is nil without a secret and for an unknown method (developer.vonage.com, Signing Messages).
+// signature returns nil without a secret and for an unknown method (developer.vonage.com, Signing Messages).
 func (v *Vonage) signature(fields map[string]string) []byte {
 	text, escape := "", strings.NewReplacer("&", "_", "=", "_")
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
@@ -199,4 +254,20 @@ func (v *Vonage) signature(fields map[string]string) []byte {
 	}
 	h.Write([]byte(text))
 	return h.Sum(nil)
+}
+
+// Probe asks for the balance (developer.vonage.com, Account API).
+func (v *Vonage) Probe(ctx context.Context) (Account, error) {
+	var balance struct{ Value *float64 }
+	address := v.o.BaseURL + "/account/get-balance"
+	a, err := get(ctx, v.transport, address, basic(v.o.APIKey, v.o.APISecret), &balance)
+	switch {
+	case err != nil:
+		return Account{}, err
+	case !a.ok():
+		return Account{}, a.probeError("")
+	case balance.Value == nil:
+		return Account{}, errNoAnswer
+	}
+	return Account{Empty: *balance.Value <= 0}, nil
 }

@@ -5,66 +5,116 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"dekamond-otp/internal/otp"
+	"dekamond-otp/internal/setting"
 	"dekamond-otp/internal/trace"
 )
 
-// A kept connection serves again once its answer was read to the end. What is longer or slower than this
-// costs the connection instead.
+// A connection is used again once its answer was read to the end. An answer that is longer or slower than this costs the
+// connection instead.
 const (
 	drainBytes = 4 << 10
 	drainTime  = 100 * time.Millisecond
 )
 
-// WebhookOptions are the inputs of NewWebhook.
-type WebhookOptions struct {
-	URL      string   // http or https; user and password in it are sent as basic auth
-	Secret   string   // whsec_ and the base64 of 24 to 64 bytes, or any other text, used as it is; empty = unsigned, for development
-	Channels []string // what the endpoint delivers; none = sms
+var webhook = Description{
+	Provider: setting.Provider{Name: "webhook", Variables: []setting.Variable{
+		{
+			Name:     "SMS_WEBHOOK_URL",
+			Example:  "https://sms.example.com/send",
+			Required: true,
+			Secret:   true, // It may contain a password.
+			Endpoint: true,
+			Check:    setting.Checked(setting.URL),
+		},
+		{
+			Name:       "SMS_WEBHOOK_SECRET",
+			Example:    "whsec_J8mVtq2XbR5yKzN7wLpG4sHdF9cQaT1e",
+			Production: true,
+			Secret:     true,
+			OwnSecret:  true,
+			Check:      setting.Checked(webhookKey),
+		},
+		{
+			Name:    "SMS_WEBHOOK_CHANNELS",
+			Default: otp.SMS,
+			Example: otp.Voice,
+			Check:   setting.Checked(setting.List(setting.OneOf(webhookChannels...))),
+		},
+	}},
+	Channels: webhookChannels,
+	New: func(in Inputs) (Provider, error) {
+		return NewWebhook(WebhookOptions{
+			URL:      in.Text("SMS_WEBHOOK_URL"),
+			Secret:   in.Text("SMS_WEBHOOK_SECRET"),
+			Channels: in.List("SMS_WEBHOOK_CHANNELS"),
+		}), nil
+	},
 }
 
-// Webhook delivers messages to an HTTP endpoint of the operator's, signed as Standard Webhooks 1.0.0 says.
+var webhookChannels = []string{otp.SMS, otp.WhatsApp, otp.Telegram, otp.Voice}
+
+// webhookKey returns the key of a secret. A secret that begins with whsec_ must be as Standard Webhooks 1.0.0 (Signature
+// scheme) has it; any other is used as it is.
+func webhookKey(secret string) ([]byte, error) {
+	encoded, standard := strings.CutPrefix(secret, "whsec_")
+	if !standard {
+		return []byte(secret), nil
+	}
+	key, err := base64.StdEncoding.DecodeString(encoded)
+	ok := err == nil && 24 <= len(key) && len(key) <= 64
+	return key, setting.ErrorUnless(ok, "be base64 of 24 to 64 bytes after whsec_")
+}
+
+// WebhookOptions are the inputs of NewWebhook.
+type WebhookOptions struct {
+	URL      string   // http or https; user and password in it are sent as basic authentication.
+	Secret   string   // As SMS_WEBHOOK_SECRET; without one the calls are not signed.
+	Channels []string // That the endpoint delivers. Defaults to sms.
+}
+
+// Webhook sends messages to an HTTP endpoint of the operator's, signed as Standard Webhooks 1.0.0 says.
 type Webhook struct {
-	private
+	opaque
 	url       string
-	key       []byte // empty = unsigned
+	key       []byte // Empty = calls are not signed.
 	channels  []string
 	transport *http.Transport
 }
 
-// NewWebhook gives a webhook with connections of its own. Its error names every faulty option and
-// quotes none.
-func NewWebhook(o WebhookOptions) (*Webhook, error) {
-	urlErr := checkURL(o.URL)
-	key, secretErr := readSecret(o.Secret)
-	if err := errors.Join(urlErr, secretErr); err != nil {
-		return nil, err
-	}
+var _ Prober = (*Webhook)(nil)
+
+// NewWebhook returns a provider with connections of its own.
+func NewWebhook(o WebhookOptions) *Webhook {
+	key, _ := webhookKey(o.Secret) // The settings were checked.
 	channels := o.Channels
 	if len(channels) == 0 {
 		channels = []string{otp.SMS}
 	}
-	return &Webhook{url: o.URL, key: key, channels: channels, transport: newTransport()}, nil
+	return &Webhook{url: o.URL, key: key, channels: channels, transport: newTransport()}
 }
 
 // Channels implements Provider.
 func (w *Webhook) Channels() []string { return w.channels }
 
-// Send posts {"id","to","channel","code","text","locale"}, all of them strings and always there, and
-// "purpose" where it is another one than a login. The status alone decides: 2xx takes the message, and 400,
-// 410 or 422 reject the number, and other 4xx refuse the message.
+// webhookNumberStatuses are the statuses by which an endpoint says that the number cannot receive the message.
+var webhookNumberStatuses = []int{http.StatusBadRequest, http.StatusGone, http.StatusUnprocessableEntity}
+
+// Send implements Provider. It posts {"id","to","channel","code","text","locale"}, all of them strings and always
+// present, and "purpose" if the code is not for a login. The status alone decides: 2xx accepts the message; 400, 410 and
+// 422 are failures of ScopeNumber, and most other 4xx of ScopeMessage.
 func (w *Webhook) Send(ctx context.Context, m otp.Message) (id string, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -77,14 +127,18 @@ func (w *Webhook) Send(ctx context.Context, m otp.Message) (id string, err error
 		return "", cause(ctx, err)
 	}
 	defer response.Body.Close()
-	if response.StatusCode != http.StatusSwitchingProtocols { // its body ends with the connection, not with ctx
+	if response.StatusCode != http.StatusSwitchingProtocols { // The body of a 101 ends with the connection, not with ctx.
 		defer time.AfterFunc(drainTime, cancel).Stop()
 		_, _ = io.CopyN(io.Discard, response.Body, drainBytes)
 	}
 	if a := (answer{status: response.StatusCode, header: response.Header}); !a.ok() {
 		failure := a.failure("", "")
-		failure.Rejected = slices.Contains([]int{http.StatusBadRequest, http.StatusGone, http.StatusUnprocessableEntity}, a.status)
-		failure.Refused = failure.Refused || a.status == http.StatusForbidden || a.status == http.StatusNotFound
+		switch {
+		case slices.Contains(webhookNumberStatuses, a.status):
+			failure.Scope = ScopeNumber
+		case a.status == http.StatusForbidden, a.status == http.StatusNotFound:
+			failure.Scope = ScopeMessage
+		}
 		return "", failure
 	}
 	return "", nil
@@ -127,33 +181,38 @@ func (w *Webhook) request(ctx context.Context, m otp.Message) (*http.Request, er
 	return req, nil
 }
 
-// sign gives a webhook-signature (Standard Webhooks 1.0.0, Signature scheme).
+// sign returns a webhook-signature (Standard Webhooks 1.0.0, Signature scheme).
 func sign(key []byte, id, timestamp string, body []byte) string {
 	h := hmac.New(sha256.New, key)
 	fmt.Fprintf(h, "%s.%s.%s", id, timestamp, body)
 	return "v1," + base64.StdEncoding.EncodeToString(h.Sum(nil))
 }
 
-// checkURL does not wrap the parser's error, which quotes the URL.
-func checkURL(s string) error {
-	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-		return errors.New("sms: webhook URL: not http:// or https:// and a host")
-	}
-	return nil
-}
-
-func readSecret(s string) ([]byte, error) {
-	encoded, ok := strings.CutPrefix(s, "whsec_")
-	if !ok {
-		return []byte(s), nil
-	}
-	key, err := base64.StdEncoding.DecodeString(encoded)
+// Probe opens a connection, with TLS if the URL has it, and sends nothing over it.
+func (w *Webhook) Probe(ctx context.Context) (account Account, err error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, http.NoBody)
 	if err != nil {
-		return nil, errors.New("sms: webhook secret: not base64 after whsec_")
+		return account, cause(ctx, err)
 	}
-	if len(key) < 24 || len(key) > 64 { // Standard Webhooks 1.0.0, Signature scheme
-		return nil, fmt.Errorf("sms: webhook secret: %d bytes after whsec_, not 24 to 64", len(key))
+	if proxy, err := http.ProxyFromEnvironment(r); err == nil && proxy != nil {
+		return Account{Proxied: true}, nil
 	}
-	return key, nil
+	dialer := &net.Dialer{Timeout: dialTimeout}
+	dial, port := dialer.DialContext, "80"
+	if r.URL.Scheme == "https" {
+		dial, port = (&tls.Dialer{NetDialer: dialer, Config: w.transport.TLSClientConfig}).DialContext, "443"
+	}
+	if own := r.URL.Port(); own != "" {
+		port = own
+	}
+	conn, err := dial(ctx, "tcp", net.JoinHostPort(r.URL.Hostname(), port))
+	if err != nil {
+		return account, err
+	}
+	account.Unproved = true
+	if secured, ok := conn.(*tls.Conn); ok {
+		account.Certificate = secured.ConnectionState().PeerCertificates[0].NotAfter
+	}
+	_ = conn.Close() // Nothing was written that could be lost.
+	return account, nil
 }

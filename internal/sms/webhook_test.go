@@ -35,10 +35,8 @@ const (
 // openWebhook gives a webhook to the base URL with all that must not show up in errors.
 func openWebhook(t *testing.T, base, secret string) *Webhook {
 	t.Helper()
-	w, err := NewWebhook(WebhookOptions{URL: strings.Replace(base, "://", "://"+login+"@", 1) + "/hooks/sms?" + query, Secret: secret})
-	if err != nil {
-		t.Fatal(err)
-	}
+	address := strings.Replace(base, "://", "://"+login+"@", 1) + "/hooks/sms?" + query
+	w := NewWebhook(WebhookOptions{URL: address, Secret: secret})
 	t.Cleanup(w.transport.CloseIdleConnections)
 	return w
 }
@@ -77,7 +75,7 @@ func verified(r *http.Request, key []byte) (body []byte, err error) {
 
 // The vector is that of the Standard Webhooks libraries' own tests.
 func TestSign(t *testing.T) {
-	key, err := readSecret(webhookSecret)
+	key, err := webhookKey(webhookSecret)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -328,63 +326,50 @@ func TestWebhookKeepsItsConnections(t *testing.T) {
 	}
 }
 
-func TestNewWebhook(t *testing.T) {
+func TestWebhookSettings(t *testing.T) {
 	encoded := func(size int) string { return "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, size)) }
-	const goodURL = "https://sms.example/hook"
-	for _, o := range []WebhookOptions{
-		{URL: goodURL},
-		{URL: "http://127.0.0.1:8080"},
-		{URL: "HTTPS://[::1]:8443/a?b=c"},
-		{URL: "https://user@sms.example"},
-		{URL: goodURL, Secret: encoded(24)},
-		{URL: goodURL, Secret: encoded(25)},
-		{URL: goodURL, Secret: encoded(64)},
-		{URL: goodURL, Secret: "short"},
-		{URL: goodURL, Secret: secret64},
+	const (
+		goodURL   = "SMS_WEBHOOK_URL=https://sms.example/hook"
+		badURL    = "SMS_WEBHOOK_URL: must be a URL of http or https"
+		noURL     = "SMS_WEBHOOK_URL: must be set for webhook in SMS_PROVIDERS or SMS_ROUTES"
+		badSecret = "SMS_WEBHOOK_SECRET: must be base64 of 24 to 64 bytes after whsec_"
+	)
+	for settings, want := range map[string]string{
+		goodURL:                                 "",
+		"SMS_WEBHOOK_URL=http://127.0.0.1:8080": "",
+		"SMS_WEBHOOK_URL=HTTPS://[::1]:8443/a?b=c": "",
+		"SMS_WEBHOOK_URL=https://user@sms.example": "",
+
+		goodURL + "|SMS_WEBHOOK_SECRET=" + encoded(24): "",
+		goodURL + "|SMS_WEBHOOK_SECRET=" + encoded(25): "",
+		goodURL + "|SMS_WEBHOOK_SECRET=" + encoded(64): "",
+		goodURL + "|SMS_WEBHOOK_SECRET=short":          "",
+		goodURL + "|SMS_WEBHOOK_SECRET=" + secret64:    "",
+
+		"":                                                           noURL,
+		"SMS_WEBHOOK_URL=sms.example/hook":                           badURL,
+		"SMS_WEBHOOK_URL=//sms.example/hook":                         badURL,
+		"SMS_WEBHOOK_URL=sms.example:443":                            badURL,
+		"SMS_WEBHOOK_URL=ftp://sms.example":                          badURL,
+		"SMS_WEBHOOK_URL=https://":                                   badURL,
+		"SMS_WEBHOOK_URL=https:///hook":                              badURL,
+		"SMS_WEBHOOK_URL=https://:443/hook":                          badURL,
+		"SMS_WEBHOOK_URL=https://hunter2@/hook":                      badURL,
+		"SMS_WEBHOOK_URL=https://user:hunter2@sms.example:port/hook": badURL,
+		"SMS_WEBHOOK_URL=https://sms example/?hunter2":               badURL,
+
+		goodURL + "|SMS_WEBHOOK_SECRET=whsec_":                                 badSecret,
+		goodURL + "|SMS_WEBHOOK_SECRET=" + encoded(23):                         badSecret,
+		goodURL + "|SMS_WEBHOOK_SECRET=" + encoded(65):                         badSecret,
+		goodURL + "|SMS_WEBHOOK_SECRET=whsec_hunter2!":                         badSecret,
+		goodURL + "|SMS_WEBHOOK_SECRET=" + strings.TrimRight(encoded(32), "="): badSecret,
+		"SMS_WEBHOOK_URL=hunter2|SMS_WEBHOOK_SECRET=whsec_hunter2":             badURL + "\n" + badSecret,
 	} {
-		w, err := NewWebhook(o)
-		if err != nil {
-			t.Errorf("NewWebhook(%+v) = %v", o, err)
-		} else if got := w.Channels(); !slices.Equal(got, []string{otp.SMS}) {
-			t.Errorf("NewWebhook(%+v) offers %v; want sms", o, got)
+		if got := faults("webhook", strings.Split(settings, "|")...); got != want {
+			t.Errorf("the settings %s: %q; want %q", settings, got, want)
 		}
 	}
-
-	const badURL, noBase64, badSize = "sms: webhook URL: ", "sms: webhook secret: not base64", "sms: webhook secret: "
-	for _, tc := range []struct {
-		o    WebhookOptions
-		want []string
-	}{
-		{WebhookOptions{}, []string{badURL}},
-		{WebhookOptions{URL: "sms.example/hook"}, []string{badURL}},
-		{WebhookOptions{URL: "//sms.example/hook"}, []string{badURL}},
-		{WebhookOptions{URL: "sms.example:443"}, []string{badURL}},
-		{WebhookOptions{URL: "ftp://sms.example"}, []string{badURL}},
-		{WebhookOptions{URL: "https://"}, []string{badURL}},
-		{WebhookOptions{URL: "https:///hook"}, []string{badURL}},
-		{WebhookOptions{URL: "https://:443/hook"}, []string{badURL}},
-		{WebhookOptions{URL: "https://hunter2@/hook"}, []string{badURL}},
-		{WebhookOptions{URL: "https://user:hunter2@sms.example:port/hook"}, []string{badURL}},
-		{WebhookOptions{URL: "https://sms example/?hunter2"}, []string{badURL}},
-		{WebhookOptions{URL: goodURL, Secret: "whsec_"}, []string{badSize + "0 bytes"}},
-		{WebhookOptions{URL: goodURL, Secret: encoded(23)}, []string{badSize + "23 bytes"}},
-		{WebhookOptions{URL: goodURL, Secret: encoded(65)}, []string{badSize + "65 bytes"}},
-		{WebhookOptions{URL: goodURL, Secret: "whsec_hunter2!"}, []string{noBase64}},
-		{WebhookOptions{URL: goodURL, Secret: strings.TrimRight(encoded(32), "=")}, []string{noBase64}},
-		{WebhookOptions{URL: "hunter2", Secret: "whsec_hunter2"}, []string{badURL, noBase64}},
-	} {
-		w, err := NewWebhook(tc.o)
-		if err == nil || w != nil {
-			t.Errorf("NewWebhook(%+v) = %v, %v; want %q", tc.o, w, err, tc.want)
-			continue
-		}
-		for _, want := range tc.want {
-			if !strings.Contains(err.Error(), want) {
-				t.Errorf("NewWebhook(%+v) = %q; want %q", tc.o, err, want)
-			}
-		}
-		if strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("NewWebhook(%+v) = %q; want it not to quote", tc.o, err)
-		}
+	if got := NewWebhook(WebhookOptions{URL: "https://sms.example"}).Channels(); !slices.Equal(got, []string{otp.SMS}) {
+		t.Errorf("a webhook offers %v; want sms", got)
 	}
 }

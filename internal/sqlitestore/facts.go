@@ -9,13 +9,21 @@ import (
 	"net/url"
 	"os"
 
-	"dekamond-otp/internal/doctor"
+	"dekamond-otp/internal/probe"
 	"dekamond-otp/migrations"
 )
 
-// Facts looks at the file without making or changing any. One that nobody has open is read as it lies there, since a
-// reader would make the files of the log beside it.
-func Facts(ctx context.Context, path string) (facts doctor.SQLite, err error) {
+// Facts is what Inspect finds out about the file of a database.
+type Facts struct {
+	Path          string
+	Missing       bool
+	WorldReadable bool     // Every user of the machine can read it.
+	Pending       []string // Migrations.
+}
+
+// Inspect reads the file and neither makes nor changes any. A file that no process has open is read as immutable, because
+// a reader would otherwise make the files of the write-ahead log beside it.
+func Inspect(ctx context.Context, path string) (facts Facts, err error) {
 	facts.Path = path
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -25,7 +33,7 @@ func Facts(ctx context.Context, path string) (facts doctor.SQLite, err error) {
 	if err != nil {
 		return facts, err
 	}
-	facts.Others = info.Mode().Perm()&0o004 != 0
+	facts.WorldReadable = info.Mode().Perm()&0o004 != 0
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return facts, err
@@ -43,7 +51,7 @@ func Facts(ctx context.Context, path string) (facts doctor.SQLite, err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	if err := db.QueryRowContext(ctx, "select count(*) from sqlite_schema").Scan(new(int)); err != nil {
-		return facts, doctor.Said("is no database of SQLite, or cannot be read")
+		return facts, probe.Error("is no database of SQLite, or cannot be read")
 	}
 	facts.Pending, err = migrations.Pending(ctx, db, migrations.SQLite)
 	return facts, err

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// listing is the files of a folder with their sizes and times.
+// listing returns the files of a folder with their sizes and times.
 func listing(t *testing.T, dir string) string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -21,18 +21,18 @@ func listing(t *testing.T, dir string) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.HasSuffix(e.Name(), "-shm") { // which readers share with the writer
+		if !strings.HasSuffix(e.Name(), "-shm") { // Readers share it with the writer.
 			fmt.Fprintln(&b, e.Name(), info.Size(), info.ModTime().UnixNano())
 		}
 	}
 	return b.String()
 }
 
-func TestFacts(t *testing.T) {
+func TestInspect(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "sub?dir", "otp.db")
-	if got, err := Facts(t.Context(), path); err != nil || !got.Missing || listing(t, dir) != "" {
-		t.Fatalf("Facts of no file: %+v, %v, and the folder has %q; want it missing and nothing made", got, err, listing(t, dir))
+	if got, err := Inspect(t.Context(), path); err != nil || !got.Missing || listing(t, dir) != "" {
+		t.Fatalf("Inspect of no file: %+v, %v, and the folder has %q; want it missing and nothing made", got, err, listing(t, dir))
 	}
 	a, err := Open(Options{Path: path})
 	if err != nil {
@@ -41,12 +41,12 @@ func TestFacts(t *testing.T) {
 	look := func(when string, pending bool) {
 		t.Helper()
 		before := listing(t, filepath.Dir(path))
-		got, err := Facts(t.Context(), path)
-		if err != nil || got.Missing || got.Others || (len(got.Pending) > 0) != pending {
-			t.Errorf("Facts %s: %+v, %v; want pending: %v", when, got, err, pending)
+		got, err := Inspect(t.Context(), path)
+		if err != nil || got.Missing || got.WorldReadable || (len(got.Pending) > 0) != pending {
+			t.Errorf("Inspect %s: %+v, %v; want pending: %v", when, got, err, pending)
 		}
 		if after := listing(t, filepath.Dir(path)); after != before {
-			t.Errorf("Facts %s changed\n%s to\n%s", when, before, after)
+			t.Errorf("Inspect %s changed\n%s to\n%s", when, before, after)
 		}
 	}
 	look("of an empty file", true)
@@ -61,13 +61,13 @@ func TestFacts(t *testing.T) {
 	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := Facts(t.Context(), path); err != nil || !got.Others {
-		t.Errorf("Facts of a file for everybody: %+v, %v; want others", got, err)
+	if got, err := Inspect(t.Context(), path); err != nil || !got.WorldReadable {
+		t.Errorf("Inspect of a world-readable file: %+v, %v; want it world-readable", got, err)
 	}
 	if err := os.WriteFile(path, []byte("hunter2, and no database at all"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Facts(t.Context(), path); err == nil || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("Facts of another file: %v; want an error in words of ours", err)
+	if _, err := Inspect(t.Context(), path); err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("Inspect of another file: %v; want an error that does not quote the file", err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"dekamond-otp/internal/config"
 	"dekamond-otp/internal/metrics"
 	"dekamond-otp/internal/otp"
+	"dekamond-otp/internal/sms"
 )
 
 // settings returns those of a database file in a folder of the test and of the embedded Redis.
@@ -26,7 +27,7 @@ func settings(t *testing.T, more map[string]string) *config.Config {
 	for name, value := range more {
 		values[name] = value
 	}
-	c, err := config.Load(func(name string) string { return values[name] })
+	c, err := config.Load(func(name string) string { return values[name] }, sms.Settings())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,9 +40,9 @@ func (o Options) check() error {
 		return fmt.Errorf("a code of %d digits", o.Digits)
 	case strings.ContainsFunc(o.App, unicode.IsControl):
 		return errors.New("the app's name has a control character")
-	case o.Origin != "" && (len(o.Origin) > 253 || !host.MatchString(o.Origin)):
+	case o.Origin != "" && !IsHost(o.Origin):
 		return fmt.Errorf("%q is not a host alone: no scheme, no port, no path", o.Origin)
-	case o.AndroidHash != "" && !hash.MatchString(o.AndroidHash):
+	case o.AndroidHash != "" && !IsAppHash(o.AndroidHash):
 		return fmt.Errorf("%q is not an Android app's hash: 11 characters of base64", o.AndroidHash)
 	}
 	return nil
@@ -54,6 +54,12 @@ var (
 	host = regexp.MustCompile(`^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$`)
 	hash = regexp.MustCompile(`^[A-Za-z0-9+/]{11}$`)
 )
+
+// IsHost reports whether s is the host of an origin that a message can be bound to: without scheme, port and path.
+func IsHost(s string) bool { return len(s) <= 253 && host.MatchString(s) }
+
+// IsAppHash reports whether s has the form of the hash by which Android's SMS Retriever knows an app.
+func IsAppHash(s string) bool { return hash.MatchString(s) }
 
 const (
 	login       = "login"

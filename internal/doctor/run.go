@@ -1,0 +1,215 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"dekamond-otp/internal/address"
+	"dekamond-otp/internal/config"
+	"dekamond-otp/internal/health"
+	"dekamond-otp/internal/pgstore"
+	"dekamond-otp/internal/redisstore"
+	"dekamond-otp/internal/setting"
+	"dekamond-otp/internal/sms"
+	"dekamond-otp/internal/sqlitestore"
+	"dekamond-otp/internal/text"
+	"dekamond-otp/internal/token"
+)
+
+// Run examines the deployment that the settings describe, and writes the report. Misspelt are names in .env that are no
+// settings. The error is a setting.Faults if a store's URL cannot be used, and any other error if something is wrong.
+func Run(ctx context.Context, c *config.Config, misspelt []string, w io.Writer) error {
+	d := deployment{config: c, misspelt: misspelt, providers: openProviders(c)}
+	d.alive = func(ctx context.Context) error { return health.Check(ctx, address.Reachable(c.HTTPAddr)) }
+	if path, ok := c.SQLitePath(); ok {
+		d.sqlite = func(ctx context.Context) (sqlitestore.Facts, error) { return sqlitestore.Inspect(ctx, path) }
+	} else {
+		accounts, err := pgstore.Open(pgstore.Options{URL: c.DatabaseURL.Reveal()})
+		if err != nil {
+			return setting.Faults{{Variable: "DATABASE_URL", Problem: "must be a URL that Postgres knows"}}
+		}
+		defer func() { _ = accounts.Close() }()
+		d.postgres = accounts.Inspect
+	}
+	if !c.EmbeddedRedis() {
+		options := redisstore.Options{URL: c.RedisURL.Reveal(), Mode: c.RedisMode, Master: c.RedisMaster}
+		redis, err := redisstore.Open(options)
+		if err != nil {
+			return setting.Faults{{Variable: "REDIS_URL", Problem: "must be a URL that Redis knows"}}
+		}
+		defer func() { _ = redis.Close() }()
+		d.redis = redis.Inspect
+	}
+	d.keys, d.keysFault = openKeys(c)
+	d.costlyTexts, d.textsFault = costlyTexts(c)
+	report := d.examine(ctx)
+	if err := report.Write(w); err != nil {
+		return err
+	}
+	if n := report.Count(Wrong); n > 0 {
+		return fmt.Errorf("doctor: %d wrong", n)
+	}
+	return nil
+}
+
+// openProviders opens the used providers, whatever is wrong with some of them.
+func openProviders(c *config.Config) (all []provider) {
+	o := sms.OpenOptions{
+		Settings:   c.Providers,
+		PublicURL:  c.PublicURL,
+		HookSecret: c.HookSecret,
+		Production: c.Production,
+		Stdout:     io.Discard,
+	}
+	for _, name := range c.UsedProviders() {
+		d, _ := sms.Describe(name)
+		opened, err := sms.Open(name, o)
+		p := provider{Description: d, fault: err, reports: opened.Reports}
+		if prober, ok := opened.Provider.(sms.Prober); ok {
+			p.probe = prober.Probe
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+// openKeys returns the keys of JWT_KEYS.
+func openKeys(c *config.Config) ([]token.Key, error) {
+	if c.JWTKeys == "" {
+		return nil, nil
+	}
+	o := token.Options{Secret: []byte(c.JWTSecret.Reveal()), Folder: c.JWTKeys, Grace: c.JWTKeyGrace}
+	issuer, err := token.NewIssuer(o)
+	if err != nil {
+		return nil, err
+	}
+	return issuer.Keys(), nil
+}
+
+// costlyTexts returns the messages that cost more than one message, by language and purpose.
+func costlyTexts(c *config.Config) (names []string, err error) {
+	texts, err := text.New(text.Options{
+		App:         c.AppName,
+		Digits:      c.OTPLength,
+		TTL:         c.OTPTTL,
+		Origin:      c.WebOTPOrigin,
+		AndroidHash: c.AndroidAppHash,
+		Folder:      c.SMSTexts,
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, cost := range texts.Costs() {
+		names = append(names, cost.Locale+" "+cost.Purpose)
+	}
+	return names, nil
+}
+
+// A deployment is what is examined. A function that is nil is not called.
+type deployment struct {
+	config      *config.Config
+	misspelt    []string // Names in .env that are no settings.
+	keys        []token.Key
+	keysFault   error
+	costlyTexts []string // By language and purpose.
+	textsFault  error
+	redis       func(ctx context.Context) (redisstore.Facts, error)
+	postgres    func(ctx context.Context) (pgstore.Facts, error)
+	sqlite      func(ctx context.Context) (sqlitestore.Facts, error)
+	providers   []provider
+	alive       func(ctx context.Context) error // Asks the service itself.
+}
+
+// examine examines everything at the same time, and waits for nothing longer than Timeout.
+func (d deployment) examine(ctx context.Context) Report {
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
+	now := time.Now()
+	var (
+		wait                      sync.WaitGroup
+		redis, database, running  []Finding
+		redisClock, databaseClock clock
+		providers                 = make([][]Finding, len(d.providers))
+	)
+	wait.Go(func() { redis, redisClock = d.examineRedis(ctx, now) })
+	wait.Go(func() { database, databaseClock = d.examineDatabase(ctx, now) })
+	for i, p := range d.providers {
+		wait.Go(func() { providers[i] = p.examine(ctx, d.config, now) })
+	}
+	wait.Go(func() {
+		if d.alive != nil {
+			running = examineService(d.alive(ctx), d.config)
+		}
+	})
+	wait.Wait()
+	files := append(examineKeys(d.keys, d.keysFault, d.config, now), examineTexts(d.costlyTexts, d.textsFault)...)
+	return Report{
+		examineSettings(d.config, d.misspelt),
+		examineSecrets(d.config),
+		files,
+		redis,
+		database,
+		examineClocks(redisClock, databaseClock),
+		slices.Concat(providers...),
+		running,
+	}
+}
+
+func (d deployment) examineRedis(ctx context.Context, now time.Time) (findings, clock) {
+	if d.redis == nil {
+		return examineEmbeddedRedis(d.config), clock{}
+	}
+	facts, err := d.redis(ctx)
+	return examineRedis(facts, err, d.config, now), clock{"Redis", facts.Skew, err == nil}
+}
+
+func (d deployment) examineDatabase(ctx context.Context, now time.Time) (findings, clock) {
+	switch {
+	case d.postgres != nil:
+		facts, err := d.postgres(ctx)
+		return examinePostgres(facts, err, d.config, now), clock{"the database", facts.Skew, err == nil}
+	case d.sqlite != nil:
+		facts, err := d.sqlite(ctx)
+		return examineSQLite(facts, err, d.config), clock{}
+	}
+	return nil, clock{}
+}
+
+// examineService reports whether the service itself answers.
+func examineService(err error, c *config.Config) (f findings) {
+	bad := "does not run on " + c.HTTPAddr + ", seen from here"
+	f.addEither(err == nil, "service", "runs on "+c.HTTPAddr, Note, bad)
+	return f
+}
+
+// A clock is the clock of another machine.
+type clock struct {
+	of    string
+	skew  time.Duration // How far it is ahead of the clock here.
+	asked bool
+}
+
+const (
+	skewed    = time.Second // Between two clocks.
+	farSkewed = time.Minute
+)
+
+func examineClocks(clocks ...clock) (f findings) {
+	for _, c := range clocks {
+		switch off := c.skew.Abs(); {
+		case !c.asked:
+		case off > farSkewed:
+			const bad = "is %s off that of %s: tokens are refused, or live too long; run NTP on both"
+			f.add(Wrong, "clock", bad, off.Round(time.Second), c.of)
+		case off > skewed:
+			f.add(Weak, "clock", "is %.1f s off that of %s; run NTP on both", off.Seconds(), c.of)
+		default:
+			f.add(OK, "clock", "agrees with that of %s", c.of)
+		}
+	}
+	return f
+}

@@ -1,0 +1,35 @@
+// Package probe owns what all packages have in common that ask a server about itself: errors in words that may be
+// shown to anyone, and the measuring of a server's clock. Which questions are asked is left to the package that knows
+// the server, and what the answers mean for a deployment to package doctor.
+package probe
+
+import (
+	"slices"
+	"time"
+)
+
+// An Error is the rest of a sentence about a server, such as "asks for a password". It is written in this program and
+// never by a server, so that it may be shown and logged.
+type Error string
+
+func (e Error) Error() string { return string(e) }
+
+const samples = 5 // Round trips of which Clock returns the median.
+
+// Clock asks a server for its time, several times. It returns the median latency of that, and how far the server's
+// clock is ahead of the clock of this machine. Its error is the first one of ask.
+func Clock(ask func() (time.Time, error)) (latency, skew time.Duration, err error) {
+	var trips []time.Duration
+	for range samples {
+		began := time.Now()
+		now, err := ask()
+		if err != nil {
+			return 0, 0, err
+		}
+		trip := time.Since(began)
+		trips = append(trips, trip)
+		skew = now.Sub(began.Add(trip / 2))
+	}
+	slices.Sort(trips)
+	return trips[samples/2], skew, nil
+}
