@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// A letter is the content of a queued message, apart from what its Lease holds. The store sees it only sealed. During an
-// upgrade, copies of two versions share the outbox: a field may be added if it is optional, and none may be removed or
-// renamed.
+// A letter is the content of a queued message, apart from the fields of its Lease. The store sees it only sealed.
+// During an upgrade, copies of two versions share the outbox: a field may be added if it is optional, and none may be
+// removed or renamed.
 type letter struct {
 	To        string  `json:"to"` // E.164
 	Region    string  `json:"region"`

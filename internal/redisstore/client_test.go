@@ -23,8 +23,12 @@ func TestParse(t *testing.T) {
 		"redis://user:p%40ss,word@a:1":            "a:1",
 	} {
 		o, hosts, err := parse(url)
-		if err != nil || strings.Join(hosts, " ") != want || (o.TLSConfig != nil) != strings.HasPrefix(url, "rediss:") {
+		if err != nil || strings.Join(hosts, " ") != want {
 			t.Errorf("parse(%s): %v, %v; want %s", url, hosts, err, want)
+			continue
+		}
+		if want := strings.HasPrefix(url, "rediss:"); (o.TLSConfig != nil) != want {
+			t.Errorf("parse(%s): TLS %t; want %t", url, !want, want)
 		}
 	}
 	for _, url := range []string{
@@ -36,8 +40,14 @@ func TestParse(t *testing.T) {
 		}
 	}
 	o, _, err := parse("redis://user:p%40ss,word@a:1/2")
-	if err != nil || o.Username != "user" || o.Password != "p@ss,word" || o.DB != 2 {
-		t.Errorf("parse: %+v, %v; want user, password and database", o, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Username != "user" || o.Password != "p@ss,word" {
+		t.Errorf("parse: %+v; want user and password", o)
+	}
+	if o.DB != 2 {
+		t.Errorf("parse: database %d; want 2", o.DB)
 	}
 }
 

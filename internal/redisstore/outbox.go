@@ -100,12 +100,14 @@ func (s *Codes) Settle(ctx context.Context, l otp.Lease, o otp.Outcome) (err err
 			keys = append(keys, ref.receipt.key)
 		}
 	}
-	_, err = s.scripts.settle.run(ctx, keys,
-		ref.entry, ref.number, l.ID.String(), l.Send, string(o.State), o.Provider, refund)
-	if err == nil && o.Refund && s.client.cluster {
-		err = s.refund(ctx, ref.receipt)
+	if _, err := s.scripts.settle.run(ctx, keys,
+		ref.entry, ref.number, l.ID.String(), l.Send, string(o.State), o.Provider, refund); err != nil {
+		return err
 	}
-	return err
+	if o.Refund && s.client.cluster {
+		return s.refund(ctx, ref.receipt)
+	}
+	return nil
 }
 
 // awaitReport keeps where a provider's report on the message belongs. If that fails, the report is lost; the message

@@ -115,7 +115,10 @@ func TestUnreadableMessage(t *testing.T) {
 		if !errors.Is(err, otp.ErrUnavailable) || !errors.Is(err, errReply) {
 			t.Errorf("Claim: %v; want ErrUnavailable", err)
 		}
-		if len(leases) != 2 || leases[0].ID != first.ID || leases[1].ID != second.ID {
+		if len(leases) != 2 {
+			t.Fatalf("Claim: %+v; want two leases", leases)
+		}
+		if leases[0].ID != first.ID || leases[1].ID != second.ID {
 			t.Errorf("Claim: %+v; want the messages before and after the unreadable one", leases)
 		}
 	})

@@ -130,8 +130,11 @@ func (s *story) refused(want error) time.Duration {
 	s.t.Helper()
 	_, err := s.store.Open(s.t.Context(), s.opening())
 	var throttled *otp.ThrottledError
-	if !errors.As(err, &throttled) || !errors.Is(err, want) || !errors.Is(err, otp.ErrThrottled) {
-		s.t.Fatalf("Open: %v; want %v", err, want)
+	if !errors.Is(err, want) || !errors.Is(err, otp.ErrThrottled) {
+		s.t.Fatalf("Open: %v; want %v, which wraps ErrThrottled", err, want)
+	}
+	if !errors.As(err, &throttled) {
+		s.t.Fatalf("Open: %v; want a ThrottledError", err)
 	}
 	return throttled.RetryAfter
 }
@@ -152,8 +155,11 @@ func (s *story) refusedFor(reason error, want time.Duration) {
 func (s *story) check(d otp.Digest, want error) otp.Match {
 	s.t.Helper()
 	m, err := s.store.Check(s.t.Context(), s.phone, s.purpose, d)
-	if !errors.Is(err, want) || (want != nil && !errors.Is(err, otp.ErrInvalidCode)) {
+	if !errors.Is(err, want) {
 		s.t.Fatalf("Check(%s): %v; want %v", d, err, want)
+	}
+	if err != nil && !errors.Is(err, otp.ErrInvalidCode) {
+		s.t.Fatalf("Check(%s): %v; want it to wrap ErrInvalidCode", d, err)
 	}
 	return m
 }
