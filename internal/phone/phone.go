@@ -1,8 +1,8 @@
-// Package phone owns what a phone number is: it reads numbers as people write them and gives one
-// E.164 string for each phone, so that every key, row and log line means the same phone by the same bytes.
+// Package phone owns phone numbers: it reads a number as people write it and returns one E.164 string for each phone,
+// so that every key, row and log line refers to a phone by the same bytes.
 //
-// What is valid comes from libphonenumber's metadata. The check for forbidden characters stands before
-// it, because libphonenumber is made for reading free text and forgives letters, extensions and more.
+// libphonenumber's metadata decides which numbers are valid. Forbidden characters are refused before it is asked,
+// because libphonenumber is made to find numbers in free text and accepts letters, extensions and more.
 package phone
 
 import (
@@ -15,29 +15,30 @@ import (
 )
 
 var (
-	// ErrInvalid means that the text is no phone number.
+	// ErrInvalid means that the text is not a phone number.
 	ErrInvalid = errors.New("phone: not a valid number")
-	// ErrNoText means that the number is valid and cannot receive a text message. It wraps ErrInvalid.
+	// ErrNoText means that the number is valid, but cannot receive a text message. It wraps ErrInvalid.
 	ErrNoText = fmt.Errorf("%w: it cannot receive a text message", ErrInvalid)
 )
 
 const (
-	maxInput  = 64 // bytes; three bytes a Persian digit's worth of room for any written form
+	maxInput  = 64 // bytes; enough for any way to write a number, with two bytes for a Persian digit
 	maxDigits = 15 // ITU-T E.164 §6: a number has at most 15 digits
 )
 
-// A Number is one phone. Numbers are comparable; the zero Number is no phone.
+// A Number is a phone. Numbers are comparable with ==. The zero Number is no phone.
 type Number struct {
 	e164, region string
 }
 
-// E164 is the number as + and 7 to 15 digits.
+// E164 returns the number as + and 7 to 15 digits.
 func (n Number) E164() string { return n.e164 }
 
-// Region is the number's ISO 3166 code, "001" for numbers of no single country, and empty for a test number.
+// Region returns the ISO 3166 code of the number's region, "001" for a number of no single country, and "" for a test
+// number.
 func (n Number) Region() string { return n.region }
 
-// String is the number with its middle masked: +98912•••67. Only E164 gives all of it.
+// String returns the number with its middle masked: +98912•••67. Only E164 returns the whole number.
 func (n Number) String() string {
 	if len(n.e164) < 8 {
 		return "•••"
@@ -48,7 +49,7 @@ func (n Number) String() string {
 // LogValue masks the number in the log.
 func (n Number) LogValue() slog.Value { return slog.StringValue(n.String()) }
 
-// Stored makes a Number of an E.164 string that this package gave before, read back from a store.
+// Stored returns the Number of an E.164 string that a store has kept. The string must come from E164.
 func Stored(e164 string) Number { return Number{e164: e164} }
 
 // A Parser reads numbers. It is safe for use by many goroutines.
@@ -57,9 +58,9 @@ type Parser struct {
 	tests  map[string]bool
 }
 
-// NewParser gives a parser that reads national numbers as numbers of the region (an ISO 3166 code;
-// empty: only international numbers are read), and lets the test numbers (E.164) pass although
-// libphonenumber calls them invalid.
+// NewParser returns a Parser that reads national numbers as numbers of the region, an ISO 3166 code; with an empty
+// region it reads international numbers alone. The test numbers, in E.164 form, are accepted although libphonenumber
+// calls them invalid.
 func NewParser(region string, tests ...string) *Parser {
 	p := &Parser{region: region, tests: make(map[string]bool, len(tests))}
 	for _, t := range tests {
@@ -95,8 +96,8 @@ func (p *Parser) Parse(s string) (Number, error) {
 	}
 }
 
-// Prefix reads the beginning of a number, as an operator types it into a search, and gives the beginning
-// of its E.164 form: "0912" with the default region IR is "+98912". Its only error is ErrInvalid.
+// Prefix reads the beginning of a number, as an operator types it into a search, and returns the beginning of its
+// E.164 form: with the region IR, "0912" becomes "+98912". Its only error is ErrInvalid.
 func (p *Parser) Prefix(s string) (string, error) {
 	digits, ok := normalize(s)
 	if !ok {
@@ -115,7 +116,8 @@ func (p *Parser) Prefix(s string) (string, error) {
 	return digits, nil
 }
 
-// Digits gives the ASCII digits of s, which must be digits (ASCII, Persian, Arabic-Indic) and nothing else.
+// Digits returns s in ASCII digits. It returns ok = false if s is empty or has a character other than ASCII, Persian and
+// Arabic-Indic digits.
 func Digits(s string) (ascii string, ok bool) {
 	var b strings.Builder
 	for _, r := range s {
@@ -128,8 +130,8 @@ func Digits(s string) (ascii string, ok bool) {
 	return b.String(), b.Len() > 0
 }
 
-// normalize gives the ASCII digits of s with a + in front where s is written internationally, and
-// refuses every character that is no digit, sign or separator of a phone number.
+// normalize returns the ASCII digits of s, after a + if s is written internationally. It returns ok = false if a
+// character is not a digit, a sign or a separator of phone numbers.
 func normalize(s string) (digits string, ok bool) {
 	if len(s) > maxInput {
 		return "", false

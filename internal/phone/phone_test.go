@@ -87,7 +87,10 @@ func TestNumberMasksItself(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"+989121234567", "0912 123 4567", "۰۹۱۲۱۲۳۴۵۶۷", "٠٠٩٨٩١٢", "+1 (415) 555-2671", "", "+", "\x00", "tel:1", "\xff"} {
+	for _, s := range []string{
+		"+989121234567", "0912 123 4567", "۰۹۱۲۱۲۳۴۵۶۷", "٠٠٩٨٩١٢", "+1 (415) 555-2671",
+		"", "+", "\x00", "tel:1", "\xff",
+	} {
 		f.Add(s)
 	}
 	p := NewParser("IR")

@@ -16,20 +16,20 @@ type Region struct {
 	Code    string `json:"code"`    // ISO 3166
 	Calling string `json:"calling"` // the digits after the +
 	Example string `json:"example"` // a mobile number, in digits, without the calling code and the national prefix
-	// Own is a regular expression for the beginning of the numbers that tell this region from others with its calling
-	// code. It is empty where none do.
+	// Own is a regular expression for the beginnings of the numbers that belong to this region alone. It is empty for
+	// the main region of a calling code, and for a region whose numbers do not differ from those of others.
 	Own string `json:"own,omitempty"`
 }
 
-// A Plan says how the numbers of a calling code are written.
+// A Plan describes how the numbers of a calling code are written.
 type Plan struct {
 	Main    string   `json:"main"`             // the region of all numbers that no other region owns
 	Prefix  string   `json:"prefix,omitempty"` // before a number that is dialled within the country
 	Formats []Format `json:"formats,omitempty"`
 }
 
-// A Format writes the numbers that match Pattern and begin with Leading, which has a regular expression for their first
-// three digits, one for the first four, and so on; the last one is good for all that follow.
+// A Format applies to the numbers that match Pattern and begin with Leading. Leading has a regular expression to apply
+// while three digits are known, one for four digits, and so on; the last one applies to any more digits.
 type Format struct {
 	Pattern string   `json:"pattern"`
 	Groups  []int    `json:"groups"` // how many digits each group of Pattern takes at most
@@ -38,41 +38,55 @@ type Format struct {
 	Rule    string   `json:"rule,omitempty"` // in place of $1, to write a number with its Prefix
 }
 
-// Regions gives the allowed regions (ISO 3166 codes, or "*" for all), and the plans of their calling codes.
+// Regions returns the allowed regions (ISO 3166 codes, or "*" for all), sorted by code, and the plans of their calling
+// codes.
 func Regions(allowed []string) (regions []Region, plans map[string]Plan) {
 	plans = make(map[string]Plan)
-	collection, err := phonenumbers.MetadataCollection() // in the binary, and read before main began
+	collection, err := phonenumbers.MetadataCollection()
 	if err != nil {
-		panic(err)
+		panic(err) // the metadata is part of the binary, and was read before main began
 	}
 	for _, m := range collection.GetMetadata() {
-		code := m.GetId()
-		if !slices.Contains(allowed, "*") && !slices.Contains(allowed, code) {
+		if !slices.Contains(allowed, "*") && !slices.Contains(allowed, m.GetId()) {
 			continue
 		}
-		example := phonenumbers.GetExampleNumberForType(code, phonenumbers.MOBILE)
-		if example == nil {
+		region, ok := regionOf(m)
+		if !ok {
 			continue
-		}
-		calling := strconv.Itoa(int(m.GetCountryCode()))
-		region := Region{Code: code, Calling: calling, Example: phonenumbers.GetNationalSignificantNumber(example)}
-		if main := phonenumbers.GetRegionCodeForCountryCode(int(m.GetCountryCode())); main != code && phonenumbers.GetRegionCodeForNumber(example) == code {
-			region.Own = cmp.Or(m.GetLeadingDigits(), m.GetMobile().GetNationalNumberPattern())
 		}
 		regions = append(regions, region)
-		if _, ok := plans[calling]; !ok {
-			plans[calling] = planOf(collection, m.GetCountryCode())
+		if _, ok := plans[region.Calling]; !ok {
+			plans[region.Calling] = planOf(collection, m.GetCountryCode())
 		}
 	}
 	slices.SortFunc(regions, func(a, b Region) int { return strings.Compare(a.Code, b.Code) })
 	return regions, plans
 }
 
-// planOf is the plan of the calling code's main region, which is that of all.
+// regionOf returns ok = false for a region without mobile numbers.
+func regionOf(m *phonenumbers.PhoneMetadata) (region Region, ok bool) {
+	code, calling := m.GetId(), int(m.GetCountryCode())
+	example := phonenumbers.GetExampleNumberForType(code, phonenumbers.MOBILE)
+	if example == nil {
+		return Region{}, false
+	}
+	region = Region{
+		Code:    code,
+		Calling: strconv.Itoa(calling),
+		Example: phonenumbers.GetNationalSignificantNumber(example),
+	}
+	main := phonenumbers.GetRegionCodeForCountryCode(calling)
+	if main != code && phonenumbers.GetRegionCodeForNumber(example) == code {
+		region.Own = cmp.Or(m.GetLeadingDigits(), m.GetMobile().GetNationalNumberPattern())
+	}
+	return region, true
+}
+
+// planOf returns the plan of a calling code, which is the plan of its main region.
 func planOf(collection *phonenumbers.PhoneMetadataCollection, calling int32) Plan {
 	main := phonenumbers.GetRegionCodeForCountryCode(int(calling))
-	i := slices.IndexFunc(collection.GetMetadata(), func(m *phonenumbers.PhoneMetadata) bool { return m.GetId() == main })
-	m := collection.GetMetadata()[i]
+	isMain := func(m *phonenumbers.PhoneMetadata) bool { return m.GetId() == main }
+	m := collection.GetMetadata()[slices.IndexFunc(collection.GetMetadata(), isMain)]
 	plan := Plan{Main: main, Prefix: m.GetNationalPrefix()}
 	formats := m.GetNumberFormat()
 	if slices.ContainsFunc(formats, rearranges) {
@@ -80,23 +94,32 @@ func planOf(collection *phonenumbers.PhoneMetadataCollection, calling int32) Pla
 	}
 	for _, f := range formats {
 		groups := groupsOf(f.GetPattern())
-		if !rearranges(f) && sum(groups) >= len(m.GetMobile().GetExampleNumber()) { // shorter numbers get no texts
-			plan.Formats = append(plan.Formats, Format{f.GetPattern(), groups, f.GetFormat(), f.GetLeadingDigitsPattern(), f.GetNationalPrefixFormattingRule()})
+		tooShort := sum(groups) < len(m.GetMobile().GetExampleNumber()) // cannot receive texts
+		if rearranges(f) || tooShort {
+			continue
 		}
+		plan.Formats = append(plan.Formats, Format{
+			Pattern: f.GetPattern(),
+			Groups:  groups,
+			Format:  f.GetFormat(),
+			Leading: f.GetLeadingDigitsPattern(),
+			Rule:    f.GetNationalPrefixFormattingRule(),
+		})
 	}
 	return plan
 }
 
-// rearranges tells whether a format does more than to put separators between the groups. No digit may jump while it is
-// typed.
+// rearranges reports whether a format does more than to put separators between the groups. Such a format is not used,
+// because a digit would move while a person types.
 func rearranges(f *phonenumbers.NumberFormat) bool {
 	found := digits.FindAllString(f.GetFormat(), -1)
-	return len(found) == 0 || !strings.HasPrefix("123456789", strings.Join(found, "")) || strings.Count(f.GetFormat(), "$") != len(found)
+	inOrder := strings.HasPrefix("123456789", strings.Join(found, ""))
+	return len(found) == 0 || !inOrder || strings.Count(f.GetFormat(), "$") != len(found)
 }
 
 var digits = regexp.MustCompile(`\d`)
 
-// groupsOf gives the most digits that each group of a pattern takes.
+// groupsOf returns how many digits each group of a pattern matches at most.
 func groupsOf(pattern string) (groups []int) {
 	parsed, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {

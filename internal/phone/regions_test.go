@@ -18,7 +18,12 @@ func TestRegions(t *testing.T) {
 	if want := []string{"CA", "GB", "IR", "KZ", "RU", "US"}; !slices.Equal(codes, want) {
 		t.Fatalf("regions = %v; want %v", codes, want)
 	}
-	for calling, want := range map[string]Plan{"1": {Main: "US", Prefix: "1"}, "7": {Main: "RU", Prefix: "8"}, "44": {Main: "GB", Prefix: "0"}, "98": {Main: "IR", Prefix: "0"}} {
+	for calling, want := range map[string]Plan{
+		"1":  {Main: "US", Prefix: "1"},
+		"7":  {Main: "RU", Prefix: "8"},
+		"44": {Main: "GB", Prefix: "0"},
+		"98": {Main: "IR", Prefix: "0"},
+	} {
 		if got := plans[calling]; got.Main != want.Main || got.Prefix != want.Prefix || len(got.Formats) == 0 {
 			t.Errorf("+%s: %+v; want formats and %+v", calling, got, want)
 		}
@@ -51,8 +56,8 @@ func TestRegions(t *testing.T) {
 	}
 }
 
-// TestEveryRegion holds that a page may send the calling code and what was typed, with the national prefix or without,
-// and that the regions' examples are numbers that Parse takes.
+// TestEveryRegion checks that Parse accepts the example of every region after its calling code, with the national
+// prefix and without, because a page sends what was typed.
 func TestEveryRegion(t *testing.T) {
 	regions, plans := Regions([]string{"*"})
 	if len(regions) < 240 {
@@ -62,7 +67,7 @@ func TestEveryRegion(t *testing.T) {
 		want := "+" + r.Calling + r.Example
 		for _, prefix := range []string{"", plans[r.Calling].Prefix} {
 			if r.Code == "CO" {
-				prefix = "" // nobody dials it before a mobile number there
+				prefix = "" // it is not dialled before a mobile number there
 			}
 			typed := "+" + r.Calling + prefix + r.Example
 			if n, err := NewParser("").Parse(typed); err != nil || n.E164() != want {
