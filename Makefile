@@ -12,7 +12,7 @@ DELAY     = 0s
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
-run: ## build and run; needs nothing but Go
+run: ## build and run, with nothing but Go
 	@echo 'Building. The first time this takes about a minute.'
 	@go build -o application . && exec ./application
 
@@ -50,7 +50,7 @@ fuzz: ## fuzz each parser of foreign input for FUZZTIME=30s
 	go test -run '^$$' -fuzz '^FuzzLocale$$' -fuzztime $(FUZZTIME) ./internal/text
 	go test -run '^$$' -fuzz '^FuzzParent$$' -fuzztime $(FUZZTIME) ./internal/trace
 
-vendored: ## fetch the files of others that pages are made of, as internal/httpapi/pages/_vendored names them
+vendored: ## fetch the files of other projects that internal/httpapi/pages/_vendored lists
 	.ci/vendored
 
 pictures: ## take the pictures of the documents
