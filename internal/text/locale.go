@@ -7,13 +7,13 @@ import (
 )
 
 const (
-	maxTag    = 35  // bytes: what an implementation has to have room for (RFC 5646 §4.4.1)
+	maxTag    = 35  // bytes; every implementation accepts that many (RFC 5646 §4.4.1)
 	maxHeader = 200 // bytes; a browser with six languages sends some 60
 )
 
-// Locale chooses the locale of a message: the one asked for (a BCP 47 tag), the first available one that
-// the client's browser would like (an Accept-Language header), the one most likely in the number's region
-// (an ISO 3166 code), English. Each may be empty or anything else: what says nothing is passed over.
+// Locale returns the locale of a message: the one that was asked for (a BCP 47 tag), or else the one that the client's
+// browser likes best (an Accept-Language header), or else the one most likely in the number's region (an ISO 3166
+// code), or else English. An argument that is empty, not understood or without a matching locale is passed over.
 func (t *Texts) Locale(asked, acceptLanguage, region string) string {
 	if asked != "" && len(asked) <= maxTag {
 		if tag, err := language.Parse(asked); err == nil {
@@ -32,7 +32,7 @@ func (t *Texts) Locale(asked, acceptLanguage, region string) string {
 	}
 	locale := fallback
 	if r, err := language.ParseRegion(region); err == nil {
-		tag, _ := language.Compose(r) // und-IR; its likely subtags are fa-Arab-IR (Unicode UTS #35 §4.3)
+		tag, _ := language.Compose(r) // und-IR, whose likely subtags are fa-Arab-IR (Unicode UTS #35 §4.3)
 		if likely, ok := t.match(tag); ok {
 			locale = likely
 		}
@@ -41,7 +41,7 @@ func (t *Texts) Locale(asked, acceptLanguage, region string) string {
 	return locale
 }
 
-// accepted finds the best liked language that there is. An entry that is not understood is passed over by itself.
+// accepted returns the locale with the greatest weight in the header. An entry that is not understood is passed over.
 func (t *Texts) accepted(header string) (locale string, ok bool) {
 	most := float32(0)
 	for entry := range strings.SplitSeq(header, ",") {
@@ -56,8 +56,8 @@ func (t *Texts) accepted(header string) (locale string, ok bool) {
 	return locale, ok
 }
 
-// match finds the wanted language in its most fitting script and region. It has to be the same language:
-// the matcher by itself is highly confident that who wants Kurdish reads Turkish, and who wants Uzbek Russian.
+// match returns the locale of the wanted language that has the most fitting script and region. The language must be the
+// same, because the matcher alone is highly confident that a reader of Kurdish reads Turkish, and one of Uzbek Russian.
 func (t *Texts) match(want language.Tag) (locale string, ok bool) {
 	_, i, confidence := t.matcher.Match(want)
 	if confidence < language.High || base(want) != t.bases[i] {
@@ -66,7 +66,7 @@ func (t *Texts) match(want language.Tag) (locale string, ok bool) {
 	return t.locales[i], true
 }
 
-// base is the tag's language, the likely one if it says only a region or a script.
+// base returns the tag's language, or the most likely one if the tag names only a region or a script.
 func base(tag language.Tag) language.Base {
 	if canonical, err := language.All.Canonicalize(tag); err == nil {
 		tag = canonical

@@ -10,7 +10,7 @@ import (
 
 const chromeHeader = "fa-IR,fa;q=0.9,en-US;q=0.8,en;q=0.7"
 
-func TestLocale(t *testing.T) {
+func TestLocale(t *testing.T) { //nolint:funlen // a table
 	tests := []struct{ asked, header, region, want string }{
 		{"", "", "", "en"},
 		{"fa", "", "", "fa"},
@@ -25,7 +25,7 @@ func TestLocale(t *testing.T) {
 		{"es-419", "", "", "es"},
 		{"fa-IR-u-nu-latn", "", "", "fa"},
 
-		// What is not there falls through, however near the matcher thinks it is.
+		// A language that is not available is passed over, although the matcher finds a near one.
 		{"pt-BR", "de-CH,de;q=0.9", "IR", "de"},
 		{"zh", "", "IR", "fa"},
 		{"zh-CN", "zh-CN,zh;q=0.9", "CN", "en"},
@@ -67,7 +67,7 @@ func TestLocale(t *testing.T) {
 		{"", "", "ZZ", "en"},
 		{"", "", "AQ", "en"},
 
-		// Nonsense says nothing.
+		// Input that is not understood is passed over.
 		{"und", "und", "IR", "fa"},
 		{"mul", "root", "IR", "fa"},
 		{"x-fa", "zxx", "IR", "fa"},

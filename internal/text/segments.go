@@ -5,22 +5,22 @@ import (
 	"unicode/utf16"
 )
 
-// The GSM 7-bit alphabet and its extension, whose characters count two (3GPP TS 23.038 §6.2.1). Messaging
-// services change to UTF-16 for everything else, a small ç among it, not to a national table (Annex A).
+// The GSM 7-bit alphabet and its extension, whose characters count two (3GPP TS 23.038 §6.2.1). For any other character,
+// such as a small ç, messaging services change to UTF-16, not to a national table (Annex A).
 const (
 	alphabet = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?" +
 		"¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 	extended = "\f^{}\\[~]|€"
 )
 
-// Segments is the number of short messages that carry the text: one of at most 160 septets or 70 UTF-16
-// units, or several of 153 or 67 each (3GPP TS 23.040 §9.2.3.24.1).
+// Segments returns the number of short messages that carry the text: one of at most 160 septets or 70 UTF-16 units, or
+// several of 153 or 67 each (3GPP TS 23.040 §9.2.3.24.1).
 func Segments(text string) int {
 	segments, _ := measure(text)
 	return segments
 }
 
-// measure gives the segments, and the characters as they count. No segment ends within a character.
+// measure returns the segments, and the length in septets or UTF-16 units. No segment ends within a character.
 func measure(text string) (segments, characters int) {
 	single, part, width := 160, 153, septets
 	if !IsGSM(text) {
@@ -41,12 +41,12 @@ func measure(text string) (segments, characters int) {
 	return segments, characters
 }
 
-// IsGSM tells whether the text needs no other alphabet than GSM's.
+// IsGSM reports whether the text consists of characters of the GSM alphabet and its extension.
 func IsGSM(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return septets(r) == 0 })
 }
 
-// septets is 0 for a character that the alphabet does not have.
+// septets returns 0 for a character that is in neither.
 func septets(r rune) int {
 	switch {
 	case strings.ContainsRune(alphabet, r):

@@ -19,10 +19,10 @@ import (
 	"golang.org/x/text/language"
 )
 
-// The shipped templates. A message in Persian or Arabic gives the code a line of its own, where it reads
-// from left to right and can be copied without an invisible character. The other lines begin with a word
-// of their script, by which they run from right to left wherever the app's name, often Latin, stands in
-// them (Unicode UAX #9, P2 and P3); so the name needs no isolates, two characters of seventy.
+// The shipped templates. In Persian and Arabic the code has a line of its own, where it reads from left to right and can
+// be copied without an invisible character. Every other line begins with a word of the script, which makes the whole
+// line run from right to left, even around a Latin name (Unicode UAX #9, P2 and P3). The name therefore needs no
+// isolates, which would take two characters of seventy.
 //
 //go:embed locales/*.tmpl
 var shipped embed.FS
@@ -32,16 +32,16 @@ const (
 	maxFile   = 64 << 10 // bytes
 )
 
-// variants end the names of a purpose's templates, the fullest first. Only the first has to be there.
+// variants are the endings of the names of a purpose's templates, the longest text first. Only the first is required.
 var variants = []string{"", "_short", "_shortest"}
 
-// templates are those of a file, by name. The parser is text/template's; the rest of it stays out, because
-// it calls methods by name, for which the linker keeps every one there is: 11 MB more of the program. What
-// message.write understands is enough for a message, and has neither loops nor functions to go wrong.
+// templates are the templates of a file, by name. Only the parser of text/template is used: its execution calls methods
+// by name, for which the linker keeps every method of the program, 11 MB. The nodes that message.write understands are
+// enough for a message, and have neither loops nor functions that could fail.
 type templates map[string]*parse.Tree
 
-// load puts the templates of a folder into files, by locale. A file replaces those of its locale for each purpose that
-// it has, with all their variants, so that what is sent for it is one author's.
+// load adds the templates of a folder to files, by locale. For each purpose in a file it replaces all variants of the
+// locale, so that every variant of a message is by one author.
 func load(files map[string]templates, folder fs.FS, dir string) error {
 	entries, err := fs.ReadDir(folder, dir)
 	if err != nil {
@@ -72,7 +72,7 @@ func load(files map[string]templates, folder fs.FS, dir string) error {
 	return nil
 }
 
-// short leaves out the path, which the caller names.
+// short leaves out the path, because the caller names it.
 func short(err error) error {
 	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return p.Err
@@ -80,7 +80,7 @@ func short(err error) error {
 	return err
 }
 
-// checkTag asks for the canonical form, so that no two files have the same locale.
+// checkTag accepts a language tag in its canonical form alone, so that no two files have the same locale.
 func checkTag(locale string) error {
 	tag, err := language.Parse(locale)
 	if root, _, _ := tag.Raw(); err != nil || root.String() == "und" {
@@ -92,7 +92,7 @@ func checkTag(locale string) error {
 	return nil
 }
 
-// parseFile refuses what would go unseen: text of no template, and a template that nothing uses.
+// parseFile refuses text outside of templates, and templates that are not used, because both would go unnoticed.
 func parseFile(folder fs.FS, name string) (templates, error) {
 	text, err := read(folder, name)
 	if err != nil {
@@ -110,7 +110,7 @@ func parseFile(folder fs.FS, name string) (templates, error) {
 	return t, checkNames(t)
 }
 
-// read gives a file's text with plain line ends.
+// read returns the text of a file, its line ends as \n.
 func read(folder fs.FS, name string) (string, error) {
 	if info, err := fs.Stat(folder, name); err != nil {
 		return "", err
@@ -132,7 +132,7 @@ func read(folder fs.FS, name string) (string, error) {
 	return strings.ReplaceAll(strings.TrimPrefix(string(b), "\ufeff"), "\r\n", "\n"), nil
 }
 
-// complete takes the purposes that t does not have from others.
+// complete adds the templates of each purpose that t does not have from others.
 func (t templates) complete(others templates) error {
 	for _, purpose := range purposes {
 		own := slices.ContainsFunc(variants, func(v string) bool { return t[purpose+v] != nil })
@@ -163,7 +163,7 @@ func checkNames(t templates) error {
 	return nil
 }
 
-// choose gives the fullest of the variants that cost least.
+// choose returns the variant that costs least, and of several the longest.
 func (o Options) choose(t templates, purpose string) (message, error) {
 	var chosen message
 	for _, v := range variants {
@@ -182,22 +182,26 @@ func (o Options) choose(t templates, purpose string) (message, error) {
 	return chosen, nil
 }
 
-// A message is its pieces, with the code between them.
+// A message consists of pieces, with the code between them.
 type message struct {
 	pieces                      []string
 	segments, characters, bytes int
 	price                       int // in segments
 }
 
-// maxBytes is how long a message to Android's SMS Retriever may be. Google does not say in which encoding
-// (developers.google.com/identity/sms-retriever/verify); UTF-8 is the strictest reading for the scripts
-// shipped. In the encoding of the air it would be any one segment: 160 septets or 70 UTF-16 units.
+// maxBytes is the greatest length of a message to Android's SMS Retriever. Google does not state the encoding
+// (developers.google.com/identity/sms-retriever/verify). UTF-8 is the strictest reading for the shipped scripts; in
+// the encoding of the network, 140 bytes are one segment.
 const maxBytes = 140
 
-// render writes the template out and adds the lines for Android and for browsers.
+// render executes the template and adds the lines for Android and for browsers.
 func (o Options) render(t *parse.Tree) (message, error) {
 	m := message{pieces: []string{""}}
-	f := fields{codeField: "its place", ".App": o.App, ".Minutes": strconv.Itoa(max(1, int(o.TTL/time.Minute)))}
+	f := fields{
+		codeField:  "its place",
+		".App":     o.App,
+		".Minutes": strconv.Itoa(max(1, int(o.TTL/time.Minute))),
+	}
 	if unknown := m.write(t.Root, f); unknown != nil {
 		return message{}, fmt.Errorf("has %s: there are .Code, .App, .Minutes and if", unknown)
 	}
@@ -210,30 +214,31 @@ func (o Options) render(t *parse.Tree) (message, error) {
 	if o.AndroidHash != "" {
 		m.pieces[last] += "\n" + o.AndroidHash
 	}
-	if o.Origin != "" { // the last line, nothing after it (WICG sms-one-time-codes §3.1)
+	if o.Origin != "" { // must be the last line (WICG sms-one-time-codes §3.1)
 		m.pieces[last] += "\n@" + o.Origin + " #"
 		m.pieces = append(m.pieces, "")
 	}
 	whole := strings.Join(m.pieces, strings.Repeat("0", o.Digits))
-	if !utf8.ValidString(whole) || strings.ContainsFunc(whole, func(r rune) bool { return r != '\n' && unicode.IsControl(r) }) {
+	isControl := func(r rune) bool { return r != '\n' && unicode.IsControl(r) }
+	if !utf8.ValidString(whole) || strings.ContainsFunc(whole, isControl) {
 		return message{}, errors.New("has a control character or is not UTF-8")
 	}
 	m.bytes = len(whole)
 	m.segments, m.characters = measure(whole)
 	m.price = m.segments
 	if o.AndroidHash != "" && m.bytes > maxBytes {
-		m.price = max(m.price, 2) // a code to type costs as much as a segment
+		m.price = max(m.price, 2) // typing a code by hand counts as much as a segment
 	}
 	return m, nil
 }
 
-// fields are what a template can say: the code's ASCII digits, the app's name, which may be empty, and the
-// whole minutes of the code's life, at least one.
+// fields are the values that a template can use: the code in ASCII digits, the app's name, which may be empty, and the
+// life of the code in whole minutes, at least one.
 type fields map[string]string
 
 const codeField = ".Code"
 
-// write gives back the first node that is neither text, nor a field, nor an if with a field.
+// write appends the nodes to m. It returns the first node that is neither text, nor a field, nor an if with a field.
 func (m *message) write(list *parse.ListNode, f fields) (unknown parse.Node) {
 	if list == nil { // an if without an else
 		return nil

@@ -1,11 +1,11 @@
-// Package text owns what a message says: its language, its words and the lines by which a phone fills the
-// code in. It leaves making codes to otp and delivering messages to sms.
+// Package text owns the words of a message: its language, its text and the lines by which a phone fills in the code.
+// Package otp makes the codes, and package sms delivers the messages.
 //
-// A message begins with the code, so that a notification shows it and autofill, which takes the first
-// number, takes the right one. It says as much as the fewest segments allow, because each is paid for.
+// A message begins with the code, so that a notification shows it, and because autofill uses the first number. Its text
+// is the longest one that costs the fewest segments, because each segment is paid for.
 //
-// Templates are rendered once, by New; from then on a message is its code between constant pieces. A
-// fault in a template therefore keeps the service from starting, and never a person from logging in.
+// Templates are rendered once, by New. From then on a message is its code between constant pieces, so that a fault in
+// a template keeps the service from starting, and never a person from logging in.
 package text
 
 import (
@@ -23,17 +23,24 @@ import (
 	"golang.org/x/text/language"
 )
 
-// Options say how New makes the texts.
+// Options are the inputs of New.
 type Options struct {
-	App         string        // the service's name, on one line; empty: the texts do without
-	Digits      int           // of a code, 6 to 10
-	TTL         time.Duration // of a code
-	Origin      string        // the login page's host, without a port; empty: no line for browsers
-	AndroidHash string        // 11 characters that name the app to Android's SMS Retriever; empty: none
-	Folder      string        // the operator's own templates; empty: none
+	// App is the service's name, on one line. It may be empty: the texts do without it then.
+	App string
+	// Digits is the length of a code, 6 to 10.
+	Digits int
+	// TTL is how long a code is valid.
+	TTL time.Duration
+	// Origin is the login page's host, without a port. If it is empty, messages have no line for browsers.
+	Origin string
+	// AndroidHash is the 11 characters that identify the app to Android's SMS Retriever. If it is empty, messages have
+	// no line for Android.
+	AndroidHash string
+	// Folder holds the operator's own templates. It may be empty.
+	Folder string
 }
 
-// check refuses what would break the form of every message.
+// check returns an error for an option that would break the form of every message.
 func (o Options) check() error {
 	switch {
 	case o.Digits < 6 || o.Digits > 10:
@@ -49,8 +56,8 @@ func (o Options) check() error {
 }
 
 var (
-	// An origin-bound code is bound to ("https", host, null): there is no port (WICG sms-one-time-codes
-	// §3.2), and these characters are all that Chrome's parser reads.
+	// An origin-bound code is bound to ("https", host, null), without a port (WICG sms-one-time-codes §3.2). Chrome's
+	// parser reads only these characters.
 	host = regexp.MustCompile(`^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$`)
 	hash = regexp.MustCompile(`^[A-Za-z0-9+/]{11}$`)
 )
@@ -75,14 +82,14 @@ type Texts struct {
 	locales  []string        // sorted tags
 	bases    []language.Base // their languages
 	matcher  language.Matcher
-	regions  sync.Map // of those that were asked for, the locale
+	regions  sync.Map // the locale of each region that was asked for
 	messages map[key]message
 }
 
 type key struct{ locale, purpose string }
 
-// New renders every template, the shipped ones and those of o.Folder. An error names what is at fault:
-// the option, or the file and the template.
+// New renders every template, the shipped ones and those of o.Folder. Its error names the option, or the file and the
+// template, that is at fault.
 func New(o Options) (*Texts, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("text: %w", err)
@@ -113,8 +120,8 @@ func New(o Options) (*Texts, error) {
 	return t, nil
 }
 
-// Compose gives the message for a purpose: login, or phone_change, whose code moves an account to the number. The
-// locale is one that Locale gave; any other means English.
+// Compose returns the message for a purpose: login, or phone_change, whose code moves an account to the number. The
+// locale is one that Locale returned; any other means English.
 func (t *Texts) Compose(locale, purpose, code string) string {
 	m, ok := t.messages[key{locale, purpose}]
 	if !ok {
@@ -123,7 +130,7 @@ func (t *Texts) Compose(locale, purpose, code string) string {
 	return strings.Join(m.pieces, code)
 }
 
-// A Cost is a message that needs more than one segment, or with an Android hash more than 140 bytes.
+// A Cost describes a message that needs more than one segment or, with an Android hash, more than 140 bytes.
 type Cost struct {
 	Locale, Purpose string // the purpose is login or phone_change
 	Segments        int
@@ -131,7 +138,7 @@ type Cost struct {
 	Bytes           int // of UTF-8
 }
 
-// Costs gives, sorted, the messages for which no variant is short enough.
+// Costs returns the messages of which no variant is short enough, sorted by locale and purpose.
 func (t *Texts) Costs() []Cost {
 	var costs []Cost
 	for _, locale := range t.locales {
