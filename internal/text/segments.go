@@ -5,8 +5,8 @@ import (
 	"unicode/utf16"
 )
 
-// The GSM 7-bit alphabet and its extension, whose characters count two (3GPP TS 23.038 §6.2.1). For any other character,
-// such as a small ç, messaging services change to UTF-16, not to a national table (Annex A).
+// The GSM 7-bit alphabet and its extension, whose characters count two (3GPP TS 23.038 §6.2.1). For any other
+// character, such as a small ç, messaging services change to UTF-16, not to a national table (Annex A).
 const (
 	alphabet = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?" +
 		"¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"

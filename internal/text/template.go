@@ -19,10 +19,10 @@ import (
 	"golang.org/x/text/language"
 )
 
-// The shipped templates. In Persian and Arabic the code has a line of its own, where it reads from left to right and can
-// be copied without an invisible character. Every other line begins with a word of the script, which makes the whole
-// line run from right to left, even around a Latin name (Unicode UAX #9, P2 and P3). The name therefore needs no
-// isolates, which would take two characters of seventy.
+// The shipped templates. In Persian and Arabic the code has a line of its own, where it reads from left to right and
+// can be copied without an invisible character. Every other line begins with a word of the script, which makes the
+// whole line run from right to left, even around a Latin name (Unicode UAX #9, P2 and P3). The name therefore needs
+// no isolates, which would take two characters of seventy.
 //
 //go:embed locales/*.tmpl
 var shipped embed.FS

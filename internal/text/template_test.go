@@ -81,7 +81,9 @@ func TestFolder(t *testing.T) {
 			map[string]string{"az": "042137 … 042137"},
 		},
 		{
-			folderTest{"if and else", loginFile("{{if .App}}{{.App}} {{else}}x{{end}}{{if .Minutes}}{{.Code}}{{else}}y{{end}}")},
+			folderTest{"if and else", loginFile(
+				"{{if .App}}{{.App}} {{else}}x{{end}}{{if .Minutes}}{{.Code}}{{else}}y{{end}}",
+			)},
 			map[string]string{"az": "Dekamond 042137"},
 		},
 		{
@@ -190,7 +192,10 @@ func TestFaultyFolder(t *testing.T) {
 		{folderTest{"no code", loginFile("042137 is your code")}, ": az.tmpl: login does not show the code"},
 		{folderTest{"empty", loginFile("")}, ": az.tmpl: login does not show the code"},
 		{
-			folderTest{"no code in an unused variant", oneFile("az.tmpl", goodFile+`{{define "login_shortest"}}login{{end}}`)},
+			folderTest{"no code in an unused variant", oneFile(
+				"az.tmpl",
+				goodFile+`{{define "login_shortest"}}login{{end}}`,
+			)},
 			": az.tmpl: login_shortest does not show the code",
 		},
 		{folderTest{"control character", loginFile("{{.Code}}\a")}, notPlain},

@@ -2,6 +2,7 @@ package text
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -19,7 +20,7 @@ const (
 
 var testApps = []string{"Dekamond", "", "Dekamond Login Services Europe"}
 
-// options are the usual ones with those of the test.
+// options returns the usual options with the change of a test.
 func options(change func(*Options)) Options {
 	o := Options{App: "Dekamond", Digits: len(testCode), TTL: 2 * time.Minute}
 	if change != nil {
@@ -47,20 +48,36 @@ func (t *Texts) all(f func(locale, purpose, message string)) {
 
 func TestMessages(t *testing.T) {
 	lines := func(o *Options) { o.Origin, o.AndroidHash = testOrigin, testHash }
+	noName := func(o *Options) { o.App = "" }
+	const move = "042137 is the Dekamond code to move an account to this number. Do not share it with anyone."
 	tests := []struct {
 		name    string
 		options func(*Options)
 		locale  string
 		change  bool
-		want    string
+		want    []string // lines
 	}{
-		{"plain", nil, "en", false, "042137 is your Dekamond login code. Do not share it with anyone."},
-		{"no name", func(o *Options) { o.App = "" }, "en", false, "042137 is your login code. Do not share it with anyone."},
-		{"phone change", nil, "en", true, "042137 is the Dekamond code to move an account to this number. Do not share it with anyone."},
-		{"both lines", lines, "en", false, "042137 is your Dekamond login code. Do not share it with anyone.\nFA+9qCX9VSu\n@login.example.com #042137"},
-		{"a line of its own", nil, "fa", false, "042137\nکد ورود شما به Dekamond\nلطفاً آن را به کسی ندهید."},
-		{"shortest", lines, "fa", false, "042137\nکد ورود\nبه کسی ندهید\nFA+9qCX9VSu\n@login.example.com #042137"},
-		{"no such locale", nil, "xx", true, "042137 is the Dekamond code to move an account to this number. Do not share it with anyone."},
+		{"plain", nil, "en", false, []string{"042137 is your Dekamond login code. Do not share it with anyone."}},
+		{"no name", noName, "en", false, []string{"042137 is your login code. Do not share it with anyone."}},
+		{"phone change", nil, "en", true, []string{move}},
+		{"both lines", lines, "en", false, []string{
+			"042137 is your Dekamond login code. Do not share it with anyone.",
+			"FA+9qCX9VSu",
+			"@login.example.com #042137",
+		}},
+		{"a line of its own", nil, "fa", false, []string{
+			"042137",
+			"کد ورود شما به Dekamond",
+			"لطفاً آن را به کسی ندهید.",
+		}},
+		{"shortest", lines, "fa", false, []string{
+			"042137",
+			"کد ورود",
+			"به کسی ندهید",
+			"FA+9qCX9VSu",
+			"@login.example.com #042137",
+		}},
+		{"no such locale", nil, "xx", true, []string{move}},
 	}
 	for _, tt := range tests {
 		texts := newTexts(t, options(tt.options))
@@ -68,22 +85,22 @@ func TestMessages(t *testing.T) {
 		if tt.change {
 			got = texts.Compose(tt.locale, phoneChange, testCode)
 		}
-		if got != tt.want {
-			t.Errorf("%s: got\n%s\nwant\n%s", tt.name, got, tt.want)
+		if want := strings.Join(tt.want, "\n"); got != want {
+			t.Errorf("%s: got\n%s\nwant\n%s", tt.name, got, want)
 		}
 	}
 }
 
-// Every shipped variant has to be in order by itself, used or not.
+// TestShippedVariants checks every shipped variant, whether it is used or not.
 func TestShippedVariants(t *testing.T) {
 	files := make(map[string]templates)
 	if err := load(files, shipped, "locales"); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := slices.Sorted(maps.Keys(files)), []string{"ar", "de", "en", "es", "fa", "fr", "ru", "tr"}; !slices.Equal(got, want) {
+	want := []string{"ar", "de", "en", "es", "fa", "fr", "ru", "tr"}
+	if got := slices.Sorted(maps.Keys(files)); !slices.Equal(got, want) {
 		t.Fatalf("got locales %v, want %v", got, want)
 	}
-	untidy := regexp.MustCompile(`^\s|\s$|[ \n]{2}|\s[.,:;!?]|[ ]\n|\n[ ]|<no value>|\{|\}`)
 	for locale, file := range files {
 		for name, variant := range file {
 			for _, app := range testApps {
@@ -91,39 +108,58 @@ func TestShippedVariants(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				text := strings.Join(m.pieces, testCode)
-				fail := func(is string) { t.Errorf("%s %s, app %q: %s:\n%s", locale, name, app, is, text) }
-				rest, begins := strings.CutPrefix(text, testCode)
-				if !begins {
-					fail("does not begin with the code")
+				fail := func(fault string) {
+					t.Errorf("%s %s, app %q: %s:\n%s", locale, name, app, fault, strings.Join(m.pieces, testCode))
 				}
-				if strings.ContainsFunc(rest, unicode.IsNumber) {
-					fail("another number")
-				}
-				if untidy.MatchString(text) {
-					fail("untidy")
-				}
-				if strings.ContainsFunc(text, func(r rune) bool { return unicode.Is(unicode.Cf, r) }) {
-					fail("an invisible character")
-				}
-				if strings.Contains(name, login) && !strings.HasSuffix(name, "_shortest") && !strings.Contains(text, app) {
-					fail("no name")
-				}
-				if lines := strings.Split(text, "\n"); locale == "fa" || locale == "ar" {
-					if lines[0] != testCode || slices.ContainsFunc(lines[1:], func(line string) bool { return !unicode.Is(unicode.Arabic, []rune(line)[0]) }) {
-						fail("no line of the code alone, or a line that does not run from right to left")
-					}
-				}
-				checkScript(locale, strings.TrimSpace(strings.ReplaceAll(rest, app, "")), fail)
-				if gsm := strings.Contains("de en es fr", locale) || locale == "tr" && strings.HasSuffix(name, "_short"); gsm != (m.characters == gsmLength(text)) {
-					fail("the wrong alphabet")
-				}
+				checkForm(m, fail)
+				checkWords(locale, name, app, m, fail)
 			}
 		}
 	}
 }
 
-// checkScript looks for letters that are not the language's, some of which look right.
+var untidy = regexp.MustCompile(`^\s|\s$|[ \n]{2}|\s[.,:;!?]|[ ]\n|\n[ ]|<no value>|\{|\}`)
+
+// checkForm checks what holds for a message of any locale.
+func checkForm(m message, fail func(string)) {
+	text := strings.Join(m.pieces, testCode)
+	rest, begins := strings.CutPrefix(text, testCode)
+	if !begins {
+		fail("does not begin with the code")
+	}
+	if strings.ContainsFunc(rest, unicode.IsNumber) {
+		fail("another number")
+	}
+	if untidy.MatchString(text) {
+		fail("untidy")
+	}
+	if strings.ContainsFunc(text, func(r rune) bool { return unicode.Is(unicode.Cf, r) }) {
+		fail("an invisible character")
+	}
+}
+
+// checkWords checks the name, the direction of lines, the script and the alphabet.
+func checkWords(locale, name, app string, m message, fail func(string)) {
+	text := strings.Join(m.pieces, testCode)
+	isShortest := strings.HasSuffix(name, "_shortest")
+	if strings.Contains(name, login) && !isShortest && !strings.Contains(text, app) {
+		fail("no name")
+	}
+	notArabic := func(line string) bool { return !unicode.Is(unicode.Arabic, []rune(line)[0]) }
+	if lines := strings.Split(text, "\n"); locale == "fa" || locale == "ar" {
+		if lines[0] != testCode || slices.ContainsFunc(lines[1:], notArabic) {
+			fail("no line of the code alone, or a line that does not run from right to left")
+		}
+	}
+	words := strings.ReplaceAll(strings.TrimPrefix(text, testCode), app, "")
+	checkScript(locale, strings.TrimSpace(words), fail)
+	gsm := strings.Contains("de en es fr", locale) || locale == "tr" && strings.HasSuffix(name, "_short")
+	if gsm != (m.characters == gsmLength(text)) {
+		fail("the wrong alphabet")
+	}
+}
+
+// checkScript looks for letters of other languages, some of which look like the right ones.
 func checkScript(locale, text string, fail func(string)) {
 	script, foreign := unicode.Latin, ""
 	switch locale {
@@ -146,7 +182,8 @@ func checkScript(locale, text string, fail func(string)) {
 	}
 }
 
-// gsmLength is -1 for a text that has a character outside of the GSM alphabet. It knows the letters of the shipped texts.
+// gsmLength returns the length of a text in the GSM alphabet, or -1 if a character is not in it. It knows the letters
+// of the shipped texts.
 func gsmLength(text string) int {
 	n := 0
 	for _, r := range text {
@@ -163,35 +200,42 @@ func TestMessagesFit(t *testing.T) {
 		for _, origin := range []string{"", testOrigin} {
 			for _, hash := range []string{"", testHash} {
 				o := options(func(o *Options) { o.App, o.Origin, o.AndroidHash = app, origin, hash })
-				texts := newTexts(t, o)
-				costs := make(map[string]Cost)
-				for _, c := range texts.Costs() {
-					costs[c.Locale+c.Purpose] = c
-				}
-				if len(app) < 30 && len(costs) > 0 {
-					t.Errorf("%+v: got %v, want no costs", o, costs)
-				}
-				texts.all(func(locale, purpose, message string) {
-					units := len([]rune(message)) // every shipped character is one
-					limit := 70
-					if gsmLength(message) >= 0 {
-						limit = 160
-					}
-					fits := units <= limit && (hash == "" || len(message) <= 140)
-					cost, named := costs[locale+purpose]
-					if fits == named || named && (cost.Characters != units || cost.Bytes != len(message) || cost.Segments != Segments(message)) {
-						t.Errorf("%+v: %s %s has %d characters, %d bytes, and the cost %+v", o, locale, purpose, units, len(message), cost)
-					}
-				})
+				checkCosts(t, o)
 				if origin == "" && hash == "" && len(app) < 30 {
-					wantFullest(t, o, texts)
+					wantFullest(t, o, newTexts(t, o))
 				}
 			}
 		}
 	}
 }
 
-// wantFullest fails for a message that is not the long one.
+// checkCosts checks that a message has a Cost if it does not fit, and no Cost if it does.
+func checkCosts(t *testing.T, o Options) {
+	t.Helper()
+	texts := newTexts(t, o)
+	costs := make(map[string]Cost)
+	for _, c := range texts.Costs() {
+		costs[c.Locale+c.Purpose] = c
+	}
+	if len(o.App) < 30 && len(costs) > 0 {
+		t.Errorf("%+v: got %v, want no costs", o, costs)
+	}
+	texts.all(func(locale, purpose, message string) {
+		units := len([]rune(message)) // every shipped character is one unit
+		limit := 70
+		if gsmLength(message) >= 0 {
+			limit = 160
+		}
+		fits := units <= limit && (o.AndroidHash == "" || len(message) <= 140)
+		cost, named := costs[locale+purpose]
+		want := Cost{locale, purpose, Segments(message), units, len(message)}
+		if fits == named || named && cost != want {
+			t.Errorf("%+v: %s %s fits: %t, with the cost %+v; want %+v", o, locale, purpose, fits, cost, want)
+		}
+	})
+}
+
+// wantFullest checks that every message is the longest variant.
 func wantFullest(t *testing.T, o Options, texts *Texts) {
 	t.Helper()
 	files := make(map[string]templates)
@@ -207,8 +251,8 @@ func wantFullest(t *testing.T, o Options, texts *Texts) {
 }
 
 func TestCosts(t *testing.T) {
-	texts := newTexts(t, options(func(o *Options) { o.Origin = "login." + strings.Repeat("x", 50) + ".example.com" }))
-	got := texts.Costs()
+	host := "login." + strings.Repeat("x", 50) + ".example.com"
+	got := newTexts(t, options(func(o *Options) { o.Origin = host })).Costs()
 	want := []Cost{ // the last line has 78 characters
 		{"ar", login, 2, 55 + 78, 86 + 78},       // the long one
 		{"ar", phoneChange, 2, 42 + 78, 70 + 78}, // the short one: the long one needs three segments
@@ -221,7 +265,7 @@ func TestCosts(t *testing.T) {
 	}
 }
 
-// The reader of WICG sms-one-time-codes §3.2, step by step.
+// readOriginBound parses a message by the steps of WICG sms-one-time-codes §3.2.
 func readOriginBound(message string) (host, code string, err error) {
 	lines := strings.Split(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(message), "\n")
 	line := lines[len(lines)-1]
@@ -254,28 +298,43 @@ func readOriginBound(message string) (host, code string, err error) {
 }
 
 func TestPhonesReadTheCode(t *testing.T) {
-	chrome := regexp.MustCompile(`(?:^|\s)@([a-zA-Z0-9.-]+) #([^#\s]+)(?: @([a-zA-Z0-9.-]+))?`) // content/browser/sms/sms_parser.cc
-	number := regexp.MustCompile(`\d+`)
 	for _, app := range testApps {
 		for _, hash := range []string{"", testHash} {
 			texts := newTexts(t, options(func(o *Options) { o.App, o.Origin, o.AndroidHash = app, testOrigin, hash }))
 			texts.all(func(locale, purpose, message string) {
-				if host, code, err := readOriginBound(message); host != testOrigin || code != testCode || err != nil {
-					t.Errorf("%s %s: got %s, %s, %v of\n%s", locale, purpose, host, code, err, message)
-				}
-				if got := chrome.FindStringSubmatch(message); len(got) != 4 || got[1] != testOrigin || got[2] != testCode || got[3] != "" {
-					t.Errorf("%s %s: Chrome reads %q of\n%s", locale, purpose, got, message)
-				}
-				if got := number.FindString(message); got != testCode {
-					t.Errorf("%s %s: the first number is %s in\n%s", locale, purpose, got, message)
-				}
-				lines := strings.Split(message, "\n")
-				if hash != "" && lines[len(lines)-2] != hash {
-					t.Errorf("%s %s: no line of the hash alone before the last:\n%s", locale, purpose, message)
+				for _, fault := range readFaults(message, hash) {
+					t.Errorf("%s %s: %s in\n%s", locale, purpose, fault, message)
 				}
 			})
 		}
 	}
+}
+
+var (
+	chrome = regexp.MustCompile( // content/browser/sms/sms_parser.cc
+		`(?:^|\s)@([a-zA-Z0-9.-]+) #([^#\s]+)(?: @([a-zA-Z0-9.-]+))?`,
+	)
+	number = regexp.MustCompile(`\d+`)
+)
+
+// readFaults reads a message as browsers and phones do, and returns what they would get wrong.
+func readFaults(message, hash string) (faults []string) {
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+	if host, code, err := readOriginBound(message); host != testOrigin || code != testCode || err != nil {
+		fault("got %s, %s, %v", host, code, err)
+	}
+	got := chrome.FindStringSubmatch(message)
+	if want := []string{testOrigin, testCode, ""}; len(got) != 4 || !slices.Equal(got[1:], want) {
+		fault("Chrome reads %q", got)
+	}
+	if got := number.FindString(message); got != testCode {
+		fault("the first number is %s", got)
+	}
+	lines := strings.Split(message, "\n")
+	if hash != "" && lines[len(lines)-2] != hash {
+		fault("no line of the hash alone before the last")
+	}
+	return faults
 }
 
 func TestCodesOfEveryLength(t *testing.T) {
@@ -294,7 +353,7 @@ func TestOptions(t *testing.T) {
 	tests := []struct {
 		name   string
 		change func(*Options)
-		want   string // empty: fine
+		want   string // part of the error; empty without one
 	}{
 		{"few digits", func(o *Options) { o.Digits = 5 }, "a code of 5 digits"},
 		{"many digits", func(o *Options) { o.Digits = 11 }, "a code of 11 digits"},
