@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"mime"
 	"path"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -58,6 +59,11 @@ func (s *Server) mountFile(route string, f *file) {
 	s.quiet[route] = true
 }
 
+// commentLines matches the comments of a script that have lines of their own. Clients get the scripts without these
+// lines, which makes the login page a fifth smaller. No text may look like such a line; ESLint reports texts of several
+// lines.
+var commentLines = regexp.MustCompile(`(?m)^ *(?://.*|/\*(?:[^*]|\*+[^*/])*\*+/)\n`)
+
 // readFile returns a file of pageFiles.
 func readFile(name string) *file {
 	text, err := fs.ReadFile(pageFiles, name)
@@ -66,6 +72,9 @@ func readFile(name string) *file {
 	}
 	plain, compressed := strings.CutSuffix(name, ".gz")
 	mediaType := mime.TypeByExtension(path.Ext(plain))
+	if path.Ext(name) == ".js" {
+		text = commentLines.ReplaceAll(text, nil)
+	}
 	if !compressed {
 		return newFile(mediaType, text)
 	}

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/json"
 	"io"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"net/http/httptest"
@@ -75,5 +76,30 @@ func TestLoginPage(t *testing.T) {
 	get(t, s, "/", "text/html")
 	if !strings.Contains(log.String(), "route=/ ") {
 		t.Errorf("the page is not in the log: %s", log.String())
+	}
+}
+
+// TestScripts checks that every script is served without its comment lines, and with everything else.
+func TestScripts(t *testing.T) {
+	s := newServer(t, Options{LoginPage: &LoginPage{Regions: []string{"*"}}})
+	scripts, err := fs.Glob(pageFiles, "pages/login/*.js")
+	if err != nil || len(scripts) == 0 {
+		t.Fatalf("found no scripts: %v", err)
+	}
+	for _, name := range scripts {
+		source, err := pageFiles.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []string
+		for line := range strings.Lines(string(source)) {
+			text := strings.TrimSpace(line)
+			if !strings.HasPrefix(text, "//") && !strings.HasPrefix(text, "/*") && !strings.HasPrefix(text, "*") {
+				want = append(want, line)
+			}
+		}
+		if got := get(t, s, strings.TrimPrefix(name, "pages"), "text/javascript"); string(got) != strings.Join(want, "") {
+			t.Errorf("%s is served as\n%s\nwant no comment lines, and all others", name, got)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/json"
+	"io/fs"
 	"maps"
 	"path/filepath"
 	"regexp"
@@ -97,15 +98,19 @@ func TestWordsOfProblems(t *testing.T) {
 }
 
 // wordUse matches the places of the login page that name a word.
-var wordUse = regexp.MustCompile(`data-word="(\w+)"|\bwords\.(\w+)|\bsay\('(\w+)'|\bnotice\('(\w+)'` +
-	`|\bProblem\('(\w+)'|\bover\('(\w+)'`)
+var wordUse = regexp.MustCompile(`data-word="(\w+)"|\bwords\.(\w+)|\bsay\('(\w+)'` +
+	`|\b(?:notice|this)\.show\('(\w+)'|\bProblem\('(\w+)'|\bover\('(\w+)'`)
 
 // TestUseOfWords checks that the login page uses all its words, and that the words that it uses exist.
 func TestUseOfWords(t *testing.T) {
 	english, ofProblems := readWords(t, "en")
-	var program string
-	for _, name := range []string{"login.js", "drawer.js", "language.js", "index.html"} {
-		program += readLoginFile(t, name)
+	scripts, err := fs.Glob(pageFiles, "pages/login/*.js")
+	if err != nil || len(scripts) == 0 {
+		t.Fatalf("found no scripts: %v", err)
+	}
+	program := readLoginFile(t, "index.html")
+	for _, script := range scripts {
+		program += readLoginFile(t, filepath.Base(script))
 	}
 	for key := range english {
 		composed := strings.HasPrefix(key, "delivery_") && strings.Contains(program, "'delivery_' +")
@@ -113,7 +118,7 @@ func TestUseOfWords(t *testing.T) {
 			t.Errorf("the word %s is not used", key)
 		}
 	}
-	for _, m := range wordUse.FindAllStringSubmatch(program+readLoginFile(t, "api.js"), -1) {
+	for _, m := range wordUse.FindAllStringSubmatch(program, -1) {
 		key := strings.Join(m[1:], "")
 		if key != "problems" && english[key]+ofProblems[key] == "" {
 			t.Errorf("the page uses the word %s, which does not exist", key)

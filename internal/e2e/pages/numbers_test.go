@@ -23,7 +23,7 @@ func TestNumbersOfPage(t *testing.T) {
 		}
 	}
 	write("package.json", `{"type":"module"}`)
-	write("numbers.js", s.Want(s.Call("GET", "/login/numbers.js", ""), 200, "").Body)
+	write("phones.js", s.Want(s.Call("GET", "/login/phones.js", ""), 200, "").Body)
 	settings := s.Want(s.Call("GET", "/login/settings.json", ""), 200, "")
 	write("settings.json", settings.Body)
 	var examples []map[string]string // as libphonenumber writes them
@@ -39,11 +39,11 @@ func TestNumbersOfPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	write("examples.json", string(text))
-	test, err := os.ReadFile("testdata/numbers.test.js")
+	test, err := os.ReadFile("testdata/phones.test.js")
 	if err != nil {
 		t.Fatal(err)
 	}
-	write("numbers.test.js", string(test))
+	write("phones.test.js", string(test))
 	node := exec.Command("node", "--test")
 	node.Dir = dir
 	if out, err := node.CombinedOutput(); err != nil {

@@ -1,32 +1,51 @@
+// @ts-check
 'use strict'
 
-// Before the page is drawn.
-const theme = document.documentElement.classList
-theme.toggle('dark-mode', matchMedia('(prefers-color-scheme: dark)').matches)
-
-addEventListener('DOMContentLoaded', () => {
-  const button = document.createElement('button')
-  const label = () => {
-    const dark = theme.contains('dark-mode')
-    button.textContent = dark ? '☀' : '☾'
-    button.ariaLabel = button.title = dark ? 'Light' : 'Dark'
-    document.querySelector('meta[name=color-scheme]').content = dark ? 'dark' : 'light'
-  }
-  button.className = 'theme'
-  button.onclick = () => { theme.toggle('dark-mode'); label() }
-  label()
-  document.body.prepend(button)
-
-  const calls = SwaggerUIBundle({
-    url: 'openapi.yaml', domNode: document.getElementById('calls'), validatorUrl: null,
-    deepLinking: true, tryItOutEnabled: true, displayRequestDuration: true, defaultModelsExpandDepth: 0,
-    // Whoever logs in here is logged in for the calls that need it.
-    responseInterceptor(response) {
-      const path = new URL(response.url).pathname
-      if (response.ok && (path.endsWith('/otp/verify') || path.endsWith('/token/refresh')) && response.body?.access_token) {
-        calls.preauthorizeApiKey('accessToken', response.body.access_token)
-      }
-      return response
-    },
+{ // of this script, not of the page
+  // The theme is set before the page is drawn.
+  document.documentElement.classList.toggle('dark-mode', matchMedia('(prefers-color-scheme: dark)').matches)
+  addEventListener('DOMContentLoaded', () => {
+    showTheme()
+    showCalls()
   })
-})
+
+  /** Adds the button that changes between light and dark. */
+  function showTheme() {
+    const theme = document.documentElement.classList
+    const button = document.createElement('button')
+    const render = () => {
+      const isDark = theme.contains('dark-mode')
+      button.textContent = isDark ? '☀' : '☾'
+      button.ariaLabel = button.title = isDark ? 'Light' : 'Dark'
+      document.querySelector('meta[name=color-scheme]')?.setAttribute('content', isDark ? 'dark' : 'light')
+    }
+    button.className = 'theme'
+    button.addEventListener('click', () => {
+      theme.toggle('dark-mode')
+      render()
+    })
+    render()
+    document.body.prepend(button)
+  }
+
+  /** Shows the calls. The access token of a login is used for the calls that need one. */
+  function showCalls() {
+    const calls = SwaggerUIBundle({
+      url: 'openapi.yaml',
+      domNode: document.getElementById('calls'),
+      validatorUrl: null,
+      deepLinking: true,
+      tryItOutEnabled: true,
+      displayRequestDuration: true,
+      defaultModelsExpandDepth: 0,
+      /** @param {SwaggerResponse} response */
+      responseInterceptor(response) {
+        const { pathname } = new URL(response.url)
+        const token = response.body?.access_token
+        const isLogin = pathname.endsWith('/otp/verify') || pathname.endsWith('/token/refresh')
+        if (response.ok && isLogin && token) calls.preauthorizeApiKey('accessToken', token)
+        return response
+      },
+    })
+  }
+}

@@ -1,63 +1,79 @@
-// The drawer "Your phone" of development: the messages that the console has shown.
+// @ts-check
+// The drawer "Your phone": in development it shows the messages that go to no phone.
 
-import { call } from './api.js'
-import { date, plain } from './language.js'
+import { devMessages } from './api.js'
+import { $, make } from './dom.js'
 
-const $ = id => document.getElementById(id)
-const element = (name, properties) => Object.assign(document.createElement(name), properties)
+/** @import { DevMessage, Page } from './_types.js' */
 
 export class Drawer {
+  /** @type {DevMessage[]} */
   #messages = []
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer
+  #page
+  #take
 
-  // isWaiting tells whether the person waits for a code, written writes a number, take gets the code that is chosen.
-  constructor({ isWaiting, written, take }) {
-    Object.assign(this, { isWaiting, written, take })
+  /**
+   * @param {Page} page
+   * @param {(code: string) => void} take is called with the code of a message that the person chooses
+   */
+  constructor(page, take) {
+    this.#page = page
+    this.#take = take
     $('drawer').hidden = false
-    if (matchMedia('(width <= 52rem)').matches) $('drawer-switch').setAttribute('aria-expanded', 'false')
-    $('drawer-switch').addEventListener('click', () => {
-      const open = $('drawer-switch').getAttribute('aria-expanded') !== 'true'
-      $('drawer-switch').setAttribute('aria-expanded', String(open))
+    const button = $('drawer-switch')
+    if (matchMedia('(width <= 52rem)').matches) button.setAttribute('aria-expanded', 'false')
+    button.addEventListener('click', () => {
+      const isOpen = button.getAttribute('aria-expanded') === 'true'
+      button.setAttribute('aria-expanded', String(!isOpen))
       this.watch()
     })
     document.addEventListener('visibilitychange', () => document.hidden || this.watch())
   }
 
-  // watch asks for messages each second, while there is something to wait for and somebody to see it.
+  get #isCodeAwaited() {
+    return this.#page.steps.current === 'code'
+  }
+
+  /** Asks for messages: once, and each second while a code is awaited. It does not ask while the tab is hidden. */
   async watch() {
     clearTimeout(this.#timer)
-    if (!document.hidden) {
-      try {
-        const { messages } = await call('GET', 'dev/messages')
-        if (JSON.stringify(messages) !== JSON.stringify(this.#messages)) {
-          this.#messages = messages
-          this.render()
-        }
-      } catch { /* the next time, perhaps */ }
-    }
+    if (!document.hidden) await this.#ask()
     clearTimeout(this.#timer)
-    if (this.isWaiting()) this.#timer = setTimeout(() => this.watch(), 1000)
+    if (this.#isCodeAwaited) this.#timer = setTimeout(() => this.watch(), 1000)
   }
 
   render() {
     $('drawer-hint').hidden = this.#messages.length > 0
     $('messages').replaceChildren(...this.#messages.map(message => this.#item(message)))
-    $('drawer-count').textContent = this.#messages.length ? plain.format(this.#messages.length) : ''
+    $('drawer-count').textContent = this.#messages.length ? this.#page.language.number(this.#messages.length) : ''
   }
 
+  async #ask() {
+    try {
+      const { messages } = await devMessages()
+      if (JSON.stringify(messages) === JSON.stringify(this.#messages)) return
+      this.#messages = messages
+      this.render()
+    } catch { /* The next call may succeed. */ }
+  }
+
+  /** @param {DevMessage} message */
   #item({ to, sent_at, locale, code, text }) {
-    const head = element('span', { className: 'head' })
+    const { language, phones } = this.#page
+    const head = make('span', { className: 'head' })
     head.append(
-      element('bdi', { textContent: this.written(to), dir: 'ltr' }),
-      element('time', { textContent: date(sent_at, { timeStyle: 'medium' }), dateTime: sent_at }),
+      make('bdi', { textContent: phones.written(to), dir: 'ltr' }),
+      make('time', { textContent: language.date(sent_at, { timeStyle: 'medium' }), dateTime: sent_at }),
     )
-    const body = element('span', { className: 'text', dir: 'auto', lang: locale })
+    const body = make('span', { className: 'text', dir: 'auto', lang: locale })
     const [first, ...others] = text.split(code)
-    body.append(first, element('b', { textContent: code }), others.join(code))
-    const button = element('button', { type: 'button', disabled: !this.isWaiting() })
+    body.append(first, make('b', { textContent: code }), others.join(code))
+    const button = make('button', { type: 'button', disabled: !this.#isCodeAwaited })
     button.append(head, body)
-    button.addEventListener('click', () => this.take(code))
-    const item = document.createElement('li')
+    button.addEventListener('click', () => this.#take(code))
+    const item = make('li')
     item.append(button)
     return item
   }

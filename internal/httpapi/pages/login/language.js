@@ -1,45 +1,109 @@
-// What the page says, in its language, and how that writes numbers and dates.
+// @ts-check
+// The language of the page: its words, and how it writes numbers and dates.
 
-import { browser } from './api.js'
+import { $ } from './dom.js'
+import { browser } from './storage.js'
 
-const $ = id => document.getElementById(id)
+const stored = 'otp.language' // in localStorage
 
-export let words, language, wanted, plain // plain writes whole numbers
-let pair
-
-// wantedLanguage is the one in the address, or the chosen one, or the first that the browser prefers and there is.
-export function wantedLanguage() {
-  const offered = [...$('language').options].map(option => option.value)
-  const tags = [new URLSearchParams(location.search).get('lang'), browser.getItem('otp.language'), ...navigator.languages, 'en']
-  return tags.map(tag => tag?.toLowerCase().split(/[-_]/)[0]).find(tag => offered.includes(tag))
-}
-
+/**
+ * Returns a JSON file of the page.
+ *
+ * @param {string} path
+ */
 export async function load(path) {
   const response = await fetch(new URL(path, import.meta.url))
   if (!response.ok) throw new Error(`${path}: ${response.status}`)
   return response.json()
 }
 
-// speak takes a language up, unless another one was wanted since.
-export async function speak(tag) {
-  wanted = tag
-  const loaded = await load(`words.${tag}.json`)
-  if (wanted !== tag) return
-  words = loaded
-  language = tag
-  plain = new Intl.NumberFormat(language, { useGrouping: false })
-  pair = new Intl.NumberFormat(language, { useGrouping: false, minimumIntegerDigits: 2 })
-  document.documentElement.lang = language
-  document.documentElement.dir = ['ar', 'fa'].includes(language) ? 'rtl' : 'ltr'
-  $('language').value = language
-  for (const element of document.querySelectorAll('[data-word]')) element.textContent = words[element.dataset.word]
-}
+/**
+ * Isolates a text that reads from left to right in every language.
+ *
+ * @param {string} text
+ */
+export const ltr = text => `\u2066${text}\u2069`
 
-export const say = (word, values = {}) => words[word].replace(/\{(\w+)\}/g, (_, name) => values[name])
-// time writes seconds as a clock does.
-export function time(seconds) {
-  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60]
-  return (h ? `${plain.format(h)}:${pair.format(m)}` : plain.format(m)) + `:${pair.format(s)}`
+export class Language {
+  tag = ''
+  /** @type {Record<string, string>} */
+  words = {}
+  /** The words for the code of each Problem. @type {Record<string, string>} */
+  problems = {}
+  /** The language that was asked for last; its words may still be on their way. */
+  wanted = ''
+  #whole = new Intl.NumberFormat()
+  #pair = new Intl.NumberFormat()
+  #select = $('language', HTMLSelectElement)
+
+  /** Returns the language of the address, or the chosen one, or the first of the browser's that the page offers. */
+  preferred() {
+    const offered = [...this.#select.options].map(option => option.value)
+    const asked = new URLSearchParams(location.search).get('lang')
+    const tags = [asked, browser.getItem(stored), ...navigator.languages]
+    return tags.map(tag => tag?.toLowerCase().split(/[-_]/)[0] ?? '').find(tag => offered.includes(tag)) ?? 'en'
+  }
+
+  /**
+   * Loads a language and writes the words that never change. If another language was asked for meanwhile, it does
+   * nothing. It throws if the words do not load.
+   *
+   * @param {string} tag
+   */
+  async speak(tag) {
+    this.wanted = tag
+    const { problems, ...words } = await load(`words.${tag}.json`)
+    if (this.wanted !== tag) return
+    Object.assign(this, { tag, words, problems })
+    this.#whole = new Intl.NumberFormat(tag, { useGrouping: false })
+    this.#pair = new Intl.NumberFormat(tag, { useGrouping: false, minimumIntegerDigits: 2 })
+    document.documentElement.lang = tag
+    document.documentElement.dir = ['ar', 'fa'].includes(tag) ? 'rtl' : 'ltr'
+    this.#select.value = tag
+    for (const element of document.querySelectorAll('[data-word]')) {
+      element.textContent = words[element.getAttribute('data-word') ?? '']
+    }
+  }
+
+  /** Remembers the language for the next visit, in place of the one in the address. */
+  remember() {
+    browser.setItem(stored, this.tag)
+    const url = new URL(location.href)
+    url.searchParams.delete('lang')
+    history.replaceState(history.state, '', url)
+  }
+
+  /**
+   * Returns a word with its placeholders filled in.
+   *
+   * @param {string} word
+   * @param {Record<string, string>} [values]
+   */
+  say(word, values = {}) {
+    return this.words[word].replace(/\{(\w+)\}/g, (_, name) => values[name])
+  }
+
+  /** @param {number} n a whole number */
+  number(n) {
+    return this.#whole.format(n)
+  }
+
+  /**
+   * Writes seconds as a clock does.
+   *
+   * @param {number} seconds
+   */
+  time(seconds) {
+    const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60]
+    const minutes = h ? `${this.number(h)}:${this.#pair.format(m)}` : this.number(m)
+    return `${minutes}:${this.#pair.format(s)}`
+  }
+
+  /**
+   * @param {string} text an ISO 8601 time
+   * @param {Intl.DateTimeFormatOptions} style
+   */
+  date(text, style) {
+    return new Intl.DateTimeFormat(this.tag, style).format(new Date(text))
+  }
 }
-export const date = (text, style) => new Intl.DateTimeFormat(language, style).format(new Date(text))
-export const ltr = text => `\u2066${text}\u2069` // what reads from left to right in every text

@@ -1,0 +1,140 @@
+// The types of the login page: the replies of the service, as openapi.yaml describes them, and what the page makes of
+// them. The service does not serve this file, because go:embed leaves out names that begin with an underscore.
+
+import type { Drawer } from './drawer.js'
+import type { Language } from './language.js'
+import type { Notice } from './notice.js'
+import type { Phones } from './phones.js'
+import type { State } from './state.js'
+import type { Steps } from './steps.js'
+import type { Task } from './task.js'
+import type { Tokens } from './tokens.js'
+
+// ── Replies ──
+
+export interface Settings { // settings.json
+  app_name: string
+  default_region: string
+  code_length: number
+  dev: boolean // whether dev/messages exists
+  regions: Region[]
+  plans: Record<string, Plan> // by calling code
+}
+
+export interface Region { // phone.Region of the service
+  code: string // ISO 3166
+  calling: string
+  example: string // digits without the calling code
+  own?: string // a regular expression for the first digits of its numbers, where several regions share a calling code
+}
+
+export interface Plan { // phone.Plan of the service
+  main: string
+  prefix?: string
+  formats?: Format[]
+}
+
+export interface Format { // phone.Format of the service
+  pattern: string
+  groups: number[]
+  format: string
+  leading?: string[]
+  rule?: string
+}
+
+export interface SendReply { // 202 of POST otp/request
+  phone: string
+  request_id: string
+  code_length: number
+  expires_in: number // seconds, as all durations
+  resend_in: number
+}
+
+export type SendStatus = 'queued' | 'sent' | 'delivered' | 'failed'
+
+export interface StatusReply { // GET otp/status
+  status: SendStatus
+  resend_in: number
+}
+
+export interface User {
+  id: string
+  phone: string
+  created_at: string
+  last_login_at: string
+}
+
+export interface TokenReply { // POST token/refresh
+  access_token: string
+  expires_in: number
+  refresh_token: string
+}
+
+// LoginReply answers POST otp/verify. Its tokens are missing where SIGNUP_LOGS_IN is false.
+export interface LoginReply extends TokenReply {
+  user: User
+  new_user: boolean
+}
+
+export interface Session { // of GET me/sessions
+  id: string
+  last_used_at: string
+  user_agent: string
+  ip: string
+  current: boolean
+}
+
+export interface DevMessage { // of GET dev/messages
+  to: string
+  sent_at: string
+  locale: string
+  code: string
+  text: string
+}
+
+// ── The page ──
+
+export interface TypedPhone {
+  region: string
+  digits: string // in international form they begin with the calling code
+  international: boolean // whether the calling code is not known (yet)
+}
+
+export interface Challenge {
+  asked: string // the phone as it was sent to the service
+  phone: string // the phone as the service wrote it
+  request_id?: string // unknown if another tab has asked for the code
+  code_length: number
+  sent_at: number // seconds of now(), as all times
+  resend_at: number
+  expires_at: number
+  status: SendStatus
+  over?: boolean // whether no code works any more
+  refused_until?: number // when the service accepts another send, after it has refused one
+}
+
+export type Account = User & { isNew?: boolean, sessions?: Session[] }
+
+export type StepName = 'phone' | 'code' | 'account'
+
+export interface Step {
+  section: HTMLElement // is shown during this step only
+  focus: HTMLElement
+  title(): string
+  lead(): string
+  enter?(isFresh: boolean): void // is called whenever the step is shown; isFresh after another step
+  leave?(): void // is called whenever another step is shown
+  render(): void // writes what depends on the language
+}
+
+export interface Page { // what the steps share; login.js makes it
+  settings: Settings
+  language: Language
+  phones: Phones
+  state: State
+  tokens: Tokens
+  notice: Notice
+  task: Task
+  steps: Steps
+  drawer?: Drawer // in development only
+}

@@ -1,0 +1,47 @@
+// @ts-check
+// The challenge: a code from its first message until it is used, burnt or expired.
+
+import { requestCode } from './api.js'
+import { now } from './state.js'
+
+/** @import { Challenge } from './_types.js' */
+
+/**
+ * Asks for a message to a phone. While a challenge of the phone is alive, the message repeats its code.
+ *
+ * @param {string} phone
+ * @param {string} locale
+ * @returns {Promise<Challenge>}
+ */
+export async function requestMessage(phone, locale) {
+  const reply = await requestCode(phone, locale)
+  return {
+    asked: phone,
+    phone: reply.phone,
+    request_id: reply.request_id,
+    code_length: reply.code_length,
+    sent_at: now(),
+    resend_at: now() + reply.resend_in,
+    expires_at: now() + reply.expires_in,
+    status: 'queued',
+  }
+}
+
+/**
+ * Returns what is known of the challenge of a phone that got its message a moment ago, by another tab for example. It
+ * lives for ten minutes at most.
+ *
+ * @param {string} phone
+ * @param {number} codeLength
+ * @param {number} resendIn seconds
+ * @returns {Challenge}
+ */
+export const challengeOfOthers = (phone, codeLength, resendIn) => ({
+  asked: phone,
+  phone,
+  code_length: codeLength,
+  sent_at: now(),
+  resend_at: now() + resendIn,
+  expires_at: now() + 600,
+  status: 'sent',
+})

@@ -1,0 +1,102 @@
+// @ts-check
+// The message on its way: what has become of it, and the code that it brings.
+
+import { Problem, sendStatus } from './api.js'
+import { $ } from './dom.js'
+import { now } from './state.js'
+
+/** @import { Page } from './_types.js' */
+
+const pollSeconds = { queued: 1, sent: 4 } // the statuses that may still change
+const slowAfter = 6 // seconds in the queue
+
+export class Delivery {
+  #page
+  #arrived
+  #dead
+  /** Stops all that waits for the message. @type {AbortController | undefined} */
+  #waiting
+
+  /**
+   * @param {Page} page
+   * @param {object} handlers
+   * @param {(message: string) => void} handlers.arrived is called with the message, where the browser reads it
+   * @param {() => void} handlers.dead is called when the service no longer knows the send
+   */
+  constructor(page, { arrived, dead }) {
+    this.#page = page
+    this.#arrived = arrived
+    this.#dead = dead
+  }
+
+  /** Waits for the message of the current challenge, in place of any other. */
+  await() {
+    this.stop()
+    const { signal } = this.#waiting = new AbortController()
+    if ('OTPCredential' in window) this.#readMessage(signal)
+    this.#watch(signal)
+    this.#page.drawer?.watch()
+  }
+
+  stop() {
+    this.#waiting?.abort()
+    this.#waiting = undefined
+  }
+
+  render() {
+    const { language, state: { challenge } } = this.#page
+    if (!challenge) return
+    const isSlow = challenge.status === 'queued' && now() > challenge.sent_at + slowAfter
+    const text = challenge.over ? '' : language.words['delivery_' + (isSlow ? 'slow' : challenge.status)]
+    const element = $('delivery')
+    if (element.textContent !== text) element.textContent = text
+  }
+
+  /**
+   * Has the browser read the message (WebOTP).
+   *
+   * @param {AbortSignal} signal
+   */
+  #readMessage(signal) {
+    const options = /** @type {CredentialRequestOptions} */ ({ otp: { transport: ['sms'] }, signal })
+    navigator.credentials.get(options).then(credential => {
+      const { code } = /** @type {{ code: string }} */ (/** @type {unknown} */ (credential))
+      this.#arrived(code)
+    }, () => {})
+  }
+
+  /** @param {AbortSignal} signal */
+  async #watch(signal) {
+    const { state, steps, task } = this.#page
+    for (;;) {
+      const seconds = this.#pollSeconds(signal)
+      if (!seconds) return
+      await new Promise(wake => setTimeout(wake, seconds * 1000))
+      const { challenge } = state
+      if (signal.aborted || document.hidden || !challenge?.request_id || !state.isChallengeAlive) continue
+      try {
+        const { status, resend_in } = await sendStatus(challenge.request_id)
+        if (signal.aborted || !state.challenge) return
+        const resendAt = Math.max(now() + resend_in, state.challenge.refused_until ?? 0)
+        state.challenge = { ...state.challenge, status, resend_at: resendAt }
+      } catch (caught) {
+        if (signal.aborted) return
+        // The code of an unknown send is dead, or it is used: then the reply to that use is on its way.
+        if (Problem.from(caught).code === 'not_found' && !task.isRunning) return this.#dead()
+      }
+      if (steps.current === 'code') this.render()
+    }
+  }
+
+  /**
+   * Returns when to ask for the status again, or 0 if it changes no more.
+   *
+   * @param {AbortSignal} signal
+   */
+  #pollSeconds(signal) {
+    const { challenge, isChallengeAlive } = this.#page.state
+    if (signal.aborted || !isChallengeAlive || !challenge?.request_id) return 0
+    const { status } = challenge
+    return status === 'queued' || status === 'sent' ? pollSeconds[status] : 0
+  }
+}

@@ -1,0 +1,93 @@
+// @ts-check
+// The one message above the form: what has happened, or why something failed.
+
+import { Problem } from './api.js'
+import { $, make } from './dom.js'
+import { now } from './state.js'
+
+/** @import { Language } from './language.js' */
+
+const problemsOfFields = [
+  'phone_missing',
+  'invalid_phone',
+  'destination_not_allowed',
+  'invalid_code',
+  'invalid_code_format',
+  'code_dead',
+]
+
+export class Notice {
+  #element = $('message')
+  #language
+  #isBad = false
+  #until = 0
+
+  /** The word that is shown, or ''. */
+  word = ''
+
+  /** @param {Language} language */
+  constructor(language) {
+    this.#language = language
+  }
+
+  /**
+   * Shows a word. With until, a countdown to that time follows it.
+   *
+   * @param {string} word
+   * @param {{ isBad?: boolean, until?: number }} [options]
+   */
+  show(word, { isBad = false, until = 0 } = {}) {
+    this.word = word
+    this.#isBad = isBad
+    this.#until = until
+    this.render()
+  }
+
+  clear() {
+    this.show('')
+    for (const field of document.querySelectorAll('[aria-invalid]')) field.removeAttribute('aria-invalid')
+  }
+
+  /**
+   * Shows why a call failed, and marks the field if the field has to change.
+   *
+   * @param {unknown} caught
+   * @param {HTMLElement} [field]
+   */
+  fault(caught, field) {
+    const { code, retryAfter } = Problem.from(caught)
+    const known = Object.hasOwn(this.#language.problems, code) ? code : 'internal_error'
+    this.show(known, { isBad: true, until: retryAfter ? now() + retryAfter : 0 })
+    if (!field || !problemsOfFields.includes(known)) return
+    field.setAttribute('aria-invalid', 'true')
+    field.focus()
+  }
+
+  render() {
+    const { words, problems } = this.#language
+    this.#element.setAttribute('role', this.#isBad ? 'alert' : 'status')
+    this.#element.classList.toggle('bad', this.#isBad)
+    this.#element.textContent = this.word ? problems[this.word] ?? words[this.word] : ''
+    if (!this.#until) return
+    // A screen reader hears the time to wait once, not every second.
+    const left = make('span', { id: 'left' })
+    left.setAttribute('aria-hidden', 'true')
+    const wait = make('span', { className: 'unseen', textContent: this.#retryIn(this.#until - now()) })
+    this.#element.append(' ', left, wait)
+    this.tick()
+  }
+
+  /** Moves the countdown on. */
+  tick() {
+    const left = document.getElementById('left')
+    if (!left) return
+    const seconds = this.#until - now()
+    if (seconds > 0) left.textContent = this.#retryIn(seconds)
+    else this.show('retry_now')
+  }
+
+  /** @param {number} seconds */
+  #retryIn(seconds) {
+    return this.#language.say('retry_in', { time: this.#language.time(Math.max(1, Math.ceil(seconds))) })
+  }
+}
