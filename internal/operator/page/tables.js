@@ -1,0 +1,279 @@
+// @ts-check
+// The tiles and tables of the page.
+
+import { $, bar, barHead, fillTable, make, setText } from './dom.js'
+import { enough, weak, wrongAttempts } from './numbers.js'
+import { delay } from './verdict.js'
+import { many, number, providerName, regionName, seconds, share } from './words.js'
+
+/** @import { Cell, Filter } from './_types.js' */
+/** @import { Numbers, Sum } from './numbers.js' */
+
+/** What the reasons of refusals mean, and the settings that they depend on. @type {Record<string, [string, string]>} */
+const reasons = {
+  resend_too_soon: ['Asked again too soon', 'OTP_RESEND_AFTER'],
+  phone_limit: ['Too many messages to one phone', 'OTP_LIMIT_PHONE'],
+  address_limit: ['Too many messages for one client address', 'OTP_LIMIT_IP'],
+  daily_limit: ['Phone closed for a day after wrong codes', 'OTP_DAILY_ATTEMPTS'],
+  destination_not_allowed: ['Region that gets no messages', 'SMS_REGIONS'],
+  channel: ['No provider offers the channel', 'SMS_ROUTES'],
+  unavailable: ['Redis did not answer, or too many messages wait', ''],
+}
+
+/** What becomes of codes that come back: event, reason, text. */
+const outcomes = [
+  ['verified', '', 'Right'],
+  ['wrong', '', 'Wrong'],
+  ['burnt', '', 'At a code burnt by wrong attempts'],
+  ['not_live', '', 'Expired, used or never asked for'],
+  ['closed', '', 'Phone closed for a day'],
+  ['not_redeemed', 'refused', 'Right, but banned, used or taken'],
+  ['not_redeemed', 'unavailable', 'A store did not answer'],
+]
+
+/**
+ * @param {Numbers} numbers
+ * @param {Sum} sum
+ * @param {string | undefined} region
+ */
+export function drawTiles({ reply: { outbox, delay_bounds } }, sum, region) {
+  setText($('waiting'), outbox ? number.format(outbox.messages) : '–')
+  setText($('waiting-note'), waitingNote(outbox))
+  const half = sum.within(0.5)
+  const most = sum.within(0.9)
+  setText($('median'), half === null ? '–' : delay(half, delay_bounds))
+  setText($('median-note'), most === null
+    ? 'nobody has answered yet'
+    : `nine of ten within ${delay(most, delay_bounds)}`)
+  setText($('wrong'), number.format(sum.all(wrongAttempts, { region })))
+  setText($('wrong-note'), `${number.format(sum.n('burnt', { region }))} of them at burnt codes`)
+  const refused = sum.n('refused', { region })
+  const asked = refused + sum.n('requested', { region })
+  setText($('refused'), number.format(refused))
+  setText($('refused-note'), asked ? `${share(refused, asked)} of all that were made` : 'none was made')
+}
+
+/** @param {Numbers['reply']['outbox']} outbox */
+function waitingNote(outbox) {
+  if (!outbox) return 'Redis does not answer'
+  return outbox.messages ? `the oldest for ${seconds.format(outbox.oldest_seconds)}` : 'for a provider, right now'
+}
+
+/**
+ * @param {Numbers} numbers
+ * @param {Sum} sum
+ * @param {Filter} filter
+ */
+export function drawFunnel(numbers, sum, filter) {
+  const requested = filter.provider ? null : sum.n('requested', filter) // a request belongs to no provider
+  const sent = sum.n('sent', filter)
+  const delivered = numbers.delivered(sum, filter)
+  const verified = sum.n('verified', filter)
+  const most = Math.max(requested ?? 0, sent, verified, 1)
+  const sentOfReporting = delivered.of === sent ? 'sent' : `${number.format(delivered.of)} sent`
+  fillTable('funnel', ['Step', barHead(), 'Messages', 'Share'], [
+    [
+      'Requested',
+      bar((requested ?? 0) / most, 'requested'),
+      requested === null ? '–' : number.format(requested),
+      requested === null ? '' : share(requested, requested),
+    ],
+    [
+      'Sent',
+      bar(sent / most, 'sent'),
+      number.format(sent),
+      requested === null ? '' : `${share(sent, requested)} of requested`,
+    ],
+    [
+      'Delivered',
+      bar(delivered.n / most, 'delivered'),
+      delivered.isKnown ? number.format(delivered.n) : 'no reports',
+      delivered.isKnown ? `${share(delivered.n, delivered.of)} of ${sentOfReporting}` : '',
+    ],
+    ['Verified', bar(verified / most, 'verified'), number.format(verified), `${share(verified, sent)} of sent`],
+  ])
+  const lost = filter.provider ? 0 : sum.n('failed', { ...filter, provider: 'none' })
+  const notes = []
+  if (lost) notes.push(`${many(lost, 'message was', 'messages were')} taken by no provider.`)
+  if (filter.provider) notes.push('Requests, refusals and wrong attempts belong to no provider.')
+  if (delivered.isKnown && delivered.of < sent) notes.push('Delivered: of the messages by providers that report.')
+  setText($('funnel-note'), notes.join(' '))
+}
+
+/**
+ * @param {Numbers} numbers
+ * @param {Sum} sum
+ */
+export function drawDelays({ reply: { delay_bounds: bounds } }, sum) {
+  const most = Math.max(1, ...sum.delays)
+  const total = sum.delays.reduce((a, b) => a + b, 0)
+  /** @param {number} i */
+  const label = i => {
+    if (i === 0) return `under ${seconds.format(bounds[0])}`
+    if (i === bounds.length) return `over ${seconds.format(bounds[i - 1])}`
+    return `${number.format(bounds[i - 1])}–${seconds.format(bounds[i])}`
+  }
+  const rows = sum.delays.map((n, i) => [
+    make('span', { className: 'bound' }, label(i)),
+    bar(n / most, 'verified'),
+    number.format(n),
+    share(n, total),
+  ])
+  fillTable('delays', ['Time', barHead(), 'Codes', 'Share'], total ? rows : [], 'Nobody has answered yet.')
+}
+
+/** @typedef {{ messages: number, right: number }} Route */
+
+/**
+ * Orders routes by the share of answered messages. Routes with too few messages come last, the largest of them first.
+ *
+ * @param {Route} a
+ * @param {Route} b
+ */
+function weakestFirst(a, b) {
+  const isEnough = [a.messages >= enough, b.messages >= enough]
+  if (isEnough[0] !== isEnough[1]) return isEnough[0] ? -1 : 1
+  return isEnough[0] ? a.right / a.messages - b.right / b.messages : b.messages - a.messages
+}
+
+/**
+ * Returns the share of answered messages, marked if it is weak.
+ *
+ * @param {number} right
+ * @param {number} sent
+ */
+function rate(right, sent) {
+  const text = share(right, sent)
+  return sent >= enough && right < weak * sent ? make('span', { className: 'weak' }, `▼ ${text}`) : text
+}
+
+/**
+ * @param {Numbers} numbers
+ * @param {Sum} sum
+ * @param {Filter} filter
+ */
+function deliveredShare(numbers, sum, filter) {
+  if (!sum.n('sent', filter)) return '–'
+  const { n, of, isKnown } = numbers.delivered(sum, filter)
+  return isKnown ? share(n, of) : 'no reports'
+}
+
+/**
+ * @param {Numbers} numbers
+ * @param {Sum} sum
+ * @param {Filter} filter
+ */
+export function drawRegions(numbers, sum, { provider, region: only }) {
+  const rows = sum.values('region').filter(region => only === undefined || region === only).map(region => {
+    const sent = sum.n('sent', { region, provider })
+    const failed = sum.n('failed', { region, provider: provider ?? 'none' })
+    return { region, sent, failed, messages: sent + failed, right: sum.n('verified', { region, provider }) }
+  }).sort((a, b) => weakestFirst(a, b) || regionName(a.region).localeCompare(regionName(b.region)))
+  /** @param {number} n of something that belongs to no provider */
+  const ofAll = n => (provider ? '–' : number.format(n))
+  fillTable('regions', [
+    'Region',
+    'Answered',
+    'Requested',
+    'Sent',
+    'Delivered',
+    'Verified',
+    'Failed',
+    'Wrong attempts',
+    'Refused',
+  ], rows.map(({ region, sent, right, failed }) => {
+    const filter = { region, provider }
+    return [
+      make('bdi', { lang: navigator.languages[0] }, regionName(region)),
+      rate(right, sent),
+      ofAll(sum.n('requested', filter)),
+      number.format(sent),
+      deliveredShare(numbers, sum, filter),
+      number.format(right),
+      number.format(failed),
+      ofAll(sum.all(wrongAttempts, filter)),
+      ofAll(sum.n('refused', filter)),
+    ]
+  }), 'Nothing happened in this time.')
+}
+
+/**
+ * @param {Numbers} numbers
+ * @param {Sum} sum
+ * @param {Filter} filter
+ */
+export function drawProviders(numbers, sum, { region, provider: only }) {
+  const names = sum.values('provider', ['sent', 'failed', 'delivered', 'verified'])
+  const rows = names.filter(name => name && (only === undefined || name === only)).map(provider => {
+    const filter = { region, provider }
+    const sent = sum.n('sent', filter)
+    const failed = provider === 'none' ? 0 : sum.n('failed', filter)
+    return { provider, sent, failed, messages: sent, right: sum.n('verified', filter) }
+  })
+    .filter(({ sent, right, failed }) => sent || right || failed)
+    .sort((a, b) => weakestFirst(a, b) || a.provider.localeCompare(b.provider))
+  fillTable('providers', [
+    'Provider',
+    'Answered',
+    'Sent',
+    'Delivered',
+    'Verified',
+    'Failed calls',
+  ], rows.map(({ provider, sent, right, failed }) => [
+    providerName(provider),
+    rate(right, sent),
+    number.format(sent),
+    deliveredShare(numbers, sum, { region, provider }),
+    number.format(right),
+    failed ? `${number.format(failed)} (${share(failed, failed + sent)})` : number.format(0),
+  ]), 'No message was sent in this time.')
+  const isUnknownShown = rows.some(({ provider }) => provider === 'none')
+  setText($('providers-note'), isUnknownShown
+    ? 'Not known: codes without a message, of test numbers, or answered before it was noted who had carried them.'
+    : '')
+}
+
+/**
+ * Draws what became of codes that came back.
+ *
+ * @param {Sum} sum
+ * @param {Filter} filter
+ */
+export function drawAnswers(sum, filter) {
+  const answers = outcomes
+    .map(([event, reason, text]) => ({ event, text, n: sum.n(event, { ...filter, reason }) }))
+    .filter(({ n }) => n)
+  drawShares('answers', 'Answer', answers.map(({ event, text, n }) => (
+    { head: text, n, kind: event === 'verified' ? 'verified' : 'wrong' }
+  )), 'No code came back in this time.')
+}
+
+/**
+ * @param {Sum} sum
+ * @param {Filter} filter
+ */
+export function drawRefusals(sum, filter) {
+  const refusals = sum.values('reason', ['refused'])
+    .map(reason => ({ reason, n: sum.n('refused', { ...filter, reason }) }))
+    .filter(({ n }) => n)
+    .sort((a, b) => b.n - a.n)
+  drawShares('refusals', 'Reason', refusals.map(({ reason, n }) => {
+    const [text, setting] = reasons[reason] ?? [reason || 'No reason given', '']
+    const head = make('span', {}, text)
+    if (setting) head.append(' ', make('code', {}, setting))
+    return { head, n, kind: 'refused' }
+  }), 'No request was refused in this time.')
+}
+
+/**
+ * @param {string} id
+ * @param {string} name of the first column
+ * @param {{ head: Cell, n: number, kind: string }[]} parts
+ * @param {string} none
+ */
+function drawShares(id, name, parts, none) {
+  const total = parts.reduce((sum, { n }) => sum + n, 0)
+  fillTable(id, [name, barHead(), 'Times', 'Share'], parts.map(({ head, n, kind }) => (
+    [head, bar(n / total, kind), number.format(n), share(n, total)]
+  )), none)
+}

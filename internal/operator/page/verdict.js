@@ -1,0 +1,219 @@
+// @ts-check
+// The verdict: whether codes arrive, in words, by the current hour and the last.
+
+import { enough, weak } from './numbers.js'
+import { at, hourSeconds, isolated, many, number, percent, regionName, seconds, share } from './words.js'
+
+/** @import { Mood, Verdict } from './_types.js' */
+/** @import { Numbers, Sum } from './numbers.js' */
+
+const mostPoints = 5 // of one kind
+
+/** Points collects what is wrong, the worst mood of it all, and whether some countries are worse off than others. */
+class Points {
+  /** @type {string[]} */
+  texts = []
+  /** @type {Mood} */
+  mood = 'good'
+  isUneven = false
+
+  /**
+   * @param {'watch' | 'bad'} mood
+   * @param {string} text
+   */
+  add(mood, text) {
+    this.texts.push(text)
+    if (this.mood !== 'bad') this.mood = mood
+  }
+}
+
+/**
+ * Returns the verdict. It does not depend on the filters of the page.
+ *
+ * @param {Numbers} numbers
+ * @returns {Verdict}
+ */
+export function verdict(numbers) {
+  const sum = numbers.lastHours(2)
+  const points = new Points()
+  addQueue(points, numbers)
+  addStuckRegions(points, sum)
+  addWeakRoutes(points, sum, numbers)
+  addFailingProviders(points, sum)
+  addStores(points, sum)
+  for (const provider of numbers.reply.resting) {
+    points.add('watch', `${provider} rests: it failed again and again, or asked for a pause.`)
+  }
+  addGuesses(points, sum)
+  return { points: points.texts, ...conclude(points, sum, numbers) }
+}
+
+/**
+ * @param {Points} points
+ * @param {Numbers} numbers
+ */
+function addQueue(points, { reply: { outbox } }) {
+  if (!outbox || outbox.oldest_seconds <= 10) return
+  const waiting = many(outbox.messages, 'message waits', 'messages wait')
+  points.add('bad', `${waiting} for a provider, the oldest for ${seconds.format(outbox.oldest_seconds)}.`)
+}
+
+/**
+ * Adds the regions whose messages no provider accepts. Nothing is sent there whose answers could be missing.
+ *
+ * @param {Points} points
+ * @param {Sum} sum
+ */
+function addStuckRegions(points, sum) {
+  const stuck = sum.values('region', ['failed'])
+    .map(region => ({ region, n: sum.n('failed', { region, provider: 'none' }), sent: sum.n('sent', { region }) }))
+    .filter(({ n, sent }) => n >= 5 && n > 0.1 * (sent + n))
+    .sort((a, b) => b.n - a.n)
+  for (const { region, n, sent } of stuck.slice(0, mostPoints)) {
+    const taken = sent
+      ? `${number.format(n)} of ${number.format(sent + n)} messages were taken by no provider`
+      : `none of ${number.format(n)} messages was taken by a provider`
+    points.add('bad', `${isolated(regionName(region))}: ${taken}.`)
+  }
+  if (stuck.length) points.isUneven = true
+  if (stuck.length > mostPoints) {
+    const more = many(stuck.length - mostPoints, 'more country is', 'more countries are')
+    points.add('bad', `${more} without a provider; see the table.`)
+  }
+  const sent = sum.n('sent')
+  const lost = sum.n('failed', { provider: 'none' })
+  if (!stuck.length && lost > 0.02 * (sent + lost)) {
+    const mood = lost > 0.1 * (sent + lost) ? 'bad' : 'watch'
+    points.add(mood, `${many(lost, 'message was', 'messages were')} taken by no provider.`)
+  }
+}
+
+/** @param {Sum} sum */
+function weakRoutes(sum) {
+  const routes = []
+  for (const region of sum.values('region', ['sent'])) {
+    for (const provider of sum.values('provider', ['sent'])) {
+      const n = sum.n('sent', { region, provider })
+      const right = sum.n('verified', { region, provider })
+      if (n >= enough && right < weak * n) routes.push({ region, provider, n, right })
+    }
+  }
+  return routes.sort((a, b) => a.right / a.n - b.right / b.n)
+}
+
+/**
+ * Adds the routes whose messages are not answered.
+ *
+ * @param {Points} points
+ * @param {Sum} sum
+ * @param {Numbers} numbers
+ */
+function addWeakRoutes(points, sum, numbers) {
+  const routes = weakRoutes(sum)
+  if (routes.length) points.isUneven = true
+  for (const { region, provider, n, right } of routes.slice(0, mostPoints)) {
+    const messages = `${number.format(n)} messages`
+    const answered = right ? `only ${percent.format(right / n)} of ${messages} were` : `none of ${messages} was`
+    const delivered = numbers.delivered(sum, { region, provider })
+    const reported = delivered.isKnown
+      ? ` The provider reports ${share(delivered.n, delivered.of)} as delivered.`
+      : ''
+    const cause = right < 0.1 * n ? ' They do not arrive, or nobody real asks for them.' : ''
+    points.add('bad', `${isolated(regionName(region))} by ${provider}: ${answered} answered.${reported}${cause}`)
+  }
+  if (routes.length > mostPoints) {
+    points.add('bad', `${many(routes.length - mostPoints, 'more route is', 'more routes are')} weak; see the tables.`)
+  }
+}
+
+/**
+ * @param {Points} points
+ * @param {Sum} sum
+ */
+function addFailingProviders(points, sum) {
+  for (const provider of sum.values('provider', ['failed'])) {
+    const failed = provider === 'none' ? 0 : sum.n('failed', { provider })
+    const calls = failed + sum.n('sent', { provider })
+    if (failed < 5 || failed <= 0.2 * calls) continue
+    const part = percent.format(failed / calls)
+    points.add('watch', `${provider} failed ${part} of its calls; other providers stood in where there are any.`)
+  }
+}
+
+/**
+ * @param {Points} points
+ * @param {Sum} sum
+ */
+function addStores(points, sum) {
+  const refused = sum.n('refused', { reason: 'unavailable' })
+  if (refused) {
+    const requests = many(refused, 'request was', 'requests were')
+    points.add('watch', `${requests} refused because Redis did not answer or too many messages waited.`)
+  }
+  const unanswered = sum.n('not_redeemed', { reason: 'unavailable' })
+  if (unanswered) {
+    const codes = many(unanswered, 'code', 'codes')
+    points.add('watch', `${codes} that came back could not be redeemed: a store did not answer.`)
+  }
+}
+
+/**
+ * @param {Points} points
+ * @param {Sum} sum
+ */
+function addGuesses(points, sum) {
+  const burnt = sum.n('burnt')
+  if (burnt < 10 || burnt <= 0.05 * sum.n('verified')) return
+  const attempts = `${number.format(burnt)} attempts`
+  points.add('watch', `${attempts} at codes that were burnt by wrong attempts: somebody may be guessing.`)
+}
+
+/**
+ * Returns the headline, and the mood that goes with it.
+ *
+ * @param {Points} points
+ * @param {Sum} sum
+ * @param {Numbers} numbers
+ * @returns {Omit<Verdict, 'points'>}
+ */
+function conclude(points, sum, numbers) {
+  const hasPoints = points.texts.length > 0
+  const since = at(numbers.currentHour - hourSeconds)
+  if (!numbers.reply.outbox) {
+    const headline = 'Redis does not answer: nobody gets a code, and no code is checked.'
+    return { mood: 'bad', short: '!', headline }
+  }
+  const sent = sum.n('sent')
+  if (!sent) {
+    const isAskedFor = sum.n('requested') + sum.n('failed', { provider: 'none' }) > 0
+    if (!isAskedFor) return { mood: 'none', short: '', headline: `No message was sent since ${since}.` }
+    const headline = `Messages were requested since ${since}, and none was sent.`
+    return { mood: hasPoints ? points.mood : 'watch', short: '', headline }
+  }
+  const right = Math.min(sum.n('verified'), sent)
+  const half = sum.within(0.5)
+  const fast = half === null ? '' : `; half within ${delay(half, numbers.reply.delay_bounds)}`
+  if (sent < enough) {
+    const answered = `${number.format(right)} of ${many(sent, 'message', 'messages')} sent since ${since}`
+    const headline = `${answered} ${right === 1 ? 'was' : 'were'} answered${fast}.`
+    return { mood: hasPoints ? points.mood : 'none', short: '', headline }
+  }
+  const rate = percent.format(right / sent)
+  const messages = `${number.format(sent)} messages sent since ${since} were answered${fast}.`
+  if (right < weak * sent) {
+    return { mood: 'bad', short: rate, headline: `Codes do not arrive: only ${rate} of ${messages}` }
+  }
+  const arrive = points.isUneven ? 'Most codes arrive' : 'Codes arrive'
+  return { mood: points.mood, short: rate, headline: `${arrive}: ${rate} of ${messages}` }
+}
+
+/**
+ * Writes the delay of an answer.
+ *
+ * @param {number} s seconds
+ * @param {number[]} bounds
+ */
+export function delay(s, bounds) {
+  if (s === Infinity) return `over ${seconds.format(bounds[bounds.length - 1])}`
+  return seconds.format(Math.max(1, Math.round(s)))
+}
