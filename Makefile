@@ -25,11 +25,12 @@ test: ## run all tests against real servers and list the slowest; FLAGS='-run X 
 		-race -shuffle=on -timeout 60m $(FLAGS) ./... || status=$$?; \
 	echo 'The ten slowest tests:'; $(GOTESTSUM) tool slowest --num 10 --jsonfile "$$events"; exit $$status
 
-check: ## check format, names, comments and faults of the Go code, go.mod and the scripts
+check: ## check format, names, comments and faults of the Go code, go.mod, the scripts and the pages
 	$(GOLANGCI) run ./...
 	go mod tidy -diff
 	@type shellcheck >/dev/null 2>&1 || .ci/install shellcheck
-	shellcheck .ci/*
+	find .ci -maxdepth 1 -type f -exec shellcheck {} +
+	.ci/pages
 
 format: ## format the Go code
 	$(GOLANGCI) fmt ./...
@@ -50,7 +51,7 @@ fuzz: ## fuzz each parser of foreign input for FUZZTIME=30s
 	go test -run '^$$' -fuzz '^FuzzLocale$$' -fuzztime $(FUZZTIME) ./internal/text
 	go test -run '^$$' -fuzz '^FuzzParent$$' -fuzztime $(FUZZTIME) ./internal/trace
 
-vendored: ## fetch the files of other projects that internal/httpapi/pages/_vendored lists
+vendored: ## fetch the files of other projects that the _vendored files of the pages list
 	.ci/vendored
 
 pictures: ## take the pictures of the documents
