@@ -73,8 +73,8 @@ func table(text, heading string) map[string]string {
 	return rows
 }
 
-// TestProvidersPage checks that docs/providers.md describes every provider and no other, with its channels, that it says
-// what delivery reports need, and that it names no setting that the provider does not have.
+// TestProvidersPage checks that docs/providers.md describes every provider and no other, with its channels, that it
+// says what delivery reports need, and that it names no setting that the provider does not have.
 func TestProvidersPage(t *testing.T) {
 	text := readFile(t, "docs/providers.md")
 	providers, reports := table(text, "What each provider needs"), table(text, "Delivery reports")

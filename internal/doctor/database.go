@@ -60,9 +60,14 @@ func (f *findings) addPostgresTLS(p pgstore.Facts) {
 		return
 	}
 	const advice = "add sslmode=verify-full to DATABASE_URL"
-	f.addEither(p.TLS, "database", "is reached with TLS", Wrong, "is reached over a public address without TLS; "+advice)
+	f.addEither(
+		p.TLS, "database", "is reached with TLS", Wrong, "is reached over a public address without TLS; "+advice,
+	)
 	if p.TLS && p.Unverified {
-		f.add(Weak, "database", "may show any certificate, or none: an attacker on the way can pose as your database; %s", advice)
+		f.add(
+			Weak, "database", "may show any certificate, or none: an attacker on the way can pose as your database; %s",
+			advice,
+		)
 	}
 }
 

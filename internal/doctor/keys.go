@@ -35,14 +35,20 @@ func examineKeys(all []token.Key, fault error, c *config.Config, now time.Time) 
 		f.add(Weak, "JWT_KEYS", "the key that signs is older than a year; make a new one with: dekamond-otp keys new")
 	}
 	if all[0].Made.After(now.Add(time.Hour)) {
-		f.add(Weak, "JWT_KEYS", "the newest key has a date in the future: a key that you make now will not sign before that")
+		f.add(
+			Weak, "JWT_KEYS",
+			"the newest key has a date in the future: a key that you make now will not sign before that",
+		)
 	}
 	if slices.ContainsFunc(all, func(k token.Key) bool { return k.WorldReadable }) {
 		f.add(Note, "JWT_KEYS", "files can be read by every user of this machine; chmod 600 them, "+
 			"unless the platform mounts them for the service alone")
 	}
 	if signs >= 0 && !c.JWTSecret.IsZero() {
-		f.add(Note, "JWT_SECRET", "checks old tokens beside JWT_KEYS; remove it ACCESS_TTL after the keys sign everywhere")
+		f.add(
+			Note, "JWT_SECRET",
+			"checks old tokens beside JWT_KEYS; remove it ACCESS_TTL after the keys sign everywhere",
+		)
 	}
 	return f
 }

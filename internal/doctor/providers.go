@@ -62,7 +62,9 @@ func (f *findings) addAccount(name string, a sms.Account, c *config.Config, now 
 		if c.Production {
 			mark = Wrong
 		}
-		f.add(mark, name, "sends only to numbers that you have verified there, as long as the account is a trial account")
+		f.add(
+			mark, name, "sends only to numbers that you have verified there, as long as the account is a trial account",
+		)
 	}
 	if a.Empty {
 		f.add(Weak, name, "has no credit left: unless you pay afterwards, messages fail")

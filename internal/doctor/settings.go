@@ -155,7 +155,10 @@ func (f *findings) addRoutes(c *config.Config) {
 	}
 	for _, name := range c.UsedProviders() {
 		if isFree(name) {
-			f.add(Weak, "SMS_PROVIDERS", "has %s: if the other providers fail, codes are sent there and not to the phone", name)
+			f.add(
+				Weak, "SMS_PROVIDERS", "has %s: if the other providers fail, codes are sent there and not to the phone",
+				name,
+			)
 		}
 	}
 	if len(c.UsedProviders()) == 1 {

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"errors"
 	"io"
 	"testing"
 	"testing/synctest"
@@ -23,7 +24,7 @@ func TestClock(t *testing.T) {
 			t.Errorf("Clock = %s, %s, %v; want the median of 30ms and 1h", latency, skew, err)
 		}
 	})
-	if _, _, err := Clock(func() (time.Time, error) { return time.Time{}, io.EOF }); err != io.EOF {
+	if _, _, err := Clock(func() (time.Time, error) { return time.Time{}, io.EOF }); !errors.Is(err, io.EOF) {
 		t.Errorf("Clock of a server that hangs up: %v; want %v", err, io.EOF)
 	}
 }

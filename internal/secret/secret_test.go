@@ -41,7 +41,9 @@ func TestSecretDoesNotPrint(t *testing.T) {
 	}
 	var log bytes.Buffer
 	for _, h := range []slog.Handler{slog.NewTextHandler(&log, nil), slog.NewJSONHandler(&log, nil)} {
-		slog.New(h).Info("start", "secret", secret, "pointer", &secret, "config", c, "value", *c, "unexported", unexported)
+		slog.New(h).Info(
+			"start", "secret", secret, "pointer", &secret, "config", c, "value", *c, "unexported", unexported,
+		)
 	}
 	outputs["slog"] = log.String()
 	for name, v := range map[string]any{"secret": secret, "config": c, "key": map[string]any{"k": secret}} {

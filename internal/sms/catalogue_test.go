@@ -89,7 +89,9 @@ func TestCatalogue(t *testing.T) {
 		if _, ok := p.Provider.(Prober); ok == (d.Name == "console") {
 			t.Errorf("%s is a Prober: %t; want that of all but the console", d.Name, ok)
 		}
-		hasBase := slices.ContainsFunc(d.Variables, func(v setting.Variable) bool { return v.Name == prefix+"BASE_URL" })
+		hasBase := slices.ContainsFunc(
+			d.Variables, func(v setting.Variable) bool { return v.Name == prefix+"BASE_URL" },
+		)
 		if hasBase != (d.BaseURL != "") {
 			t.Errorf("%s has the base URL %q, and %sBASE_URL: %t", d.Name, d.BaseURL, prefix, hasBase)
 		}
@@ -158,9 +160,11 @@ func TestReports(t *testing.T) {
 		o    OpenOptions
 		want []string
 	}{
-		"nothing":            {OpenOptions{Settings: none}, nil},
-		"a public URL":       {OpenOptions{Settings: none, PublicURL: "https://example.com"}, []string{"twilio"}},
-		"a hook secret":      {OpenOptions{Settings: none, HookSecret: secret.New("hook")}, []string{"kavenegar", "vonage"}},
+		"nothing":      {OpenOptions{Settings: none}, nil},
+		"a public URL": {OpenOptions{Settings: none, PublicURL: "https://example.com"}, []string{"twilio"}},
+		"a hook secret": {
+			OpenOptions{Settings: none, HookSecret: secret.New("hook")}, []string{"kavenegar", "vonage"},
+		},
 		"Vonage's signature": {OpenOptions{Settings: with(none, "VONAGE_SIGNATURE_SECRET", "s")}, []string{"vonage"}},
 	} {
 		providers, err := OpenAll(names, tc.o)
@@ -198,7 +202,8 @@ func TestOptions(t *testing.T) {
 	k, s, tw, v := open()
 	kavenegar := k.options
 	kavenegar.APIKey, kavenegar.BaseURL = "", ""
-	if want := (KavenegarOptions{Sender: "10004346", Template: "login", ChangeTemplate: "change", HookSecret: "hook"}); kavenegar != want {
+	want := KavenegarOptions{Sender: "10004346", Template: "login", ChangeTemplate: "change", HookSecret: "hook"}
+	if kavenegar != want {
 		t.Errorf("Kavenegar has %+v; want %+v", kavenegar, want)
 	}
 	if o := s.options; o.Line != 1 || o.TemplateID != 2 || o.ChangeTemplateID != 3 {

@@ -13,7 +13,7 @@ import (
 	"dekamond-otp/internal/otp"
 )
 
-// writes keeps each Write apart. It has no lock: the race detector sees calls that overlap.
+// writes records each Write. It has no lock, so that the race detector notices calls that overlap.
 type writes []string
 
 func (w *writes) Write(p []byte) (int, error) {
@@ -25,7 +25,10 @@ func TestConsole(t *testing.T) {
 	for _, tc := range []struct{ text, want string }{
 		{"042137 is your login code.", "SMS to +989121234567: 042137 is your login code.\n"},
 		{"کد ورود: 042137", "SMS to +989121234567: کد ورود: 042137\n"},
-		{"042137 is your code.\r\n\n@example.com #042137\n", "SMS to +989121234567: 042137 is your code. @example.com #042137\n"},
+		{
+			"042137 is your code.\r\n\n@example.com #042137\n",
+			"SMS to +989121234567: 042137 is your code. @example.com #042137\n",
+		},
 		{"100% of 042137", "SMS to +989121234567: 100% of 042137\n"},
 	} {
 		var out writes

@@ -24,7 +24,7 @@ var message = otp.Message{
 	Code: "042137", Text: "042137\nکد ورود شما", Locale: "fa-IR", TTL: 2 * time.Minute,
 }
 
-// serve runs a server that reads each request before the handler answers it, and gives its URL.
+// serve runs a server that reads each request before the handler answers it, and returns its URL.
 func serve(t *testing.T, h http.HandlerFunc) (url string) {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -39,7 +39,7 @@ func serve(t *testing.T, h http.HandlerFunc) (url string) {
 	return s.URL
 }
 
-// serveRaw answers every connection's first request with whatever reply does to the connection.
+// serveRaw runs a server that calls reply with each connection and its first request, and returns its URL.
 func serveRaw(t *testing.T, reply func(c net.Conn, request []byte)) (url string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -65,8 +65,8 @@ func serveRaw(t *testing.T, reply func(c net.Conn, request []byte)) (url string)
 	return "http://" + l.Addr().String()
 }
 
-// testFaults holds what every provider over HTTP owes the one who calls it, whatever the service does: an
-// error in time that is no rejection and tells nothing. The secrets are the provider's credentials.
+// testFaults checks what every provider over HTTP promises, whatever the service does: an error in time that does not
+// blame the number, and quotes neither the message nor the secrets, which are the provider's credentials.
 func testFaults(t *testing.T, open func(t *testing.T, baseURL string) Provider, secrets ...string) {
 	t.Helper()
 	echo := func(status int) http.HandlerFunc {
@@ -80,13 +80,18 @@ func testFaults(t *testing.T, open func(t *testing.T, baseURL string) Provider, 
 		url  string
 		want Failure // of the status and Retry-After; zero: any error
 	}{
-		"429":        {serve(t, echo(429)), Failure{Status: 429, RetryAfter: 7 * time.Second}},
-		"500":        {serve(t, echo(500)), Failure{Status: 500, RetryAfter: 7 * time.Second}},
-		"503":        {serve(t, echo(503)), Failure{Status: 503, RetryAfter: 7 * time.Second}},
-		"401":        {serve(t, echo(401)), Failure{Status: 401, RetryAfter: 7 * time.Second}},
-		"a redirect": {serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }), Failure{Status: 302}},
-		"garbage":    {serveRaw(t, func(c net.Conn, request []byte) { _, _ = c.Write(request) }), Failure{}},
-		"no answer":  {serveRaw(t, func(net.Conn, []byte) {}), Failure{}},
+		"429": {serve(t, echo(429)), Failure{Status: 429, RetryAfter: 7 * time.Second}},
+		"500": {serve(t, echo(500)), Failure{Status: 500, RetryAfter: 7 * time.Second}},
+		"503": {serve(t, echo(503)), Failure{Status: 503, RetryAfter: 7 * time.Second}},
+		"401": {serve(t, echo(401)), Failure{Status: 401, RetryAfter: 7 * time.Second}},
+		"a redirect": {
+			serve(t, func(w http.ResponseWriter, r *http.Request) {
+				http.Redirect(w, r, "/elsewhere", http.StatusFound)
+			}),
+			Failure{Status: 302},
+		},
+		"garbage":   {serveRaw(t, func(c net.Conn, request []byte) { _, _ = c.Write(request) }), Failure{}},
+		"no answer": {serveRaw(t, func(net.Conn, []byte) {}), Failure{}},
 		"endless": {serve(t, func(w http.ResponseWriter, r *http.Request) {
 			for r.Context().Err() == nil {
 				if _, err := w.Write(make([]byte, 1<<10)); err != nil {
@@ -107,10 +112,11 @@ func testFaults(t *testing.T, open func(t *testing.T, baseURL string) Provider, 
 			began := time.Now()
 			_, err := p.Send(ctx, message)
 			if err == nil || errors.Is(err, otp.ErrUndeliverable) || time.Since(began) > time.Minute {
-				t.Fatalf("Send = %v after %v; want an error in time that is no rejection", err, time.Since(began))
+				t.Fatalf("Send = %v after %v; want an error in time, and the number not blamed", err, time.Since(began))
 			}
 			failure, ok := errors.AsType[*Failure](err)
-			if tc.want.Status != 0 && (!ok || failure.Status != tc.want.Status || failure.RetryAfter != tc.want.RetryAfter) {
+			same := ok && failure.Status == tc.want.Status && failure.RetryAfter == tc.want.RetryAfter
+			if tc.want.Status != 0 && !same {
 				t.Errorf("Send = %#v; want status %d, retry after %v", err, tc.want.Status, tc.want.RetryAfter)
 			}
 			printed := fmt.Sprintf("%v %+v %#v %v %+v %s", p, p, p, err, err, err)
@@ -123,11 +129,13 @@ func testFaults(t *testing.T, open func(t *testing.T, baseURL string) Provider, 
 	}
 }
 
-// TestTraceGoesOn holds that each way of calling a service carries the trace on.
-func TestTraceGoesOn(t *testing.T) {
+// TestTraceIsPassedOn checks that each way of calling a service passes the trace on.
+func TestTraceIsPassedOn(t *testing.T) {
 	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	var got http.Header
-	address := serve(t, func(w http.ResponseWriter, r *http.Request) { got = r.Header; w.WriteHeader(http.StatusForbidden) })
+	address := serve(
+		t, func(w http.ResponseWriter, r *http.Request) { got = r.Header; w.WriteHeader(http.StatusForbidden) },
+	)
 	for name, p := range map[string]Provider{
 		"webhook":  NewWebhook(WebhookOptions{URL: address}),
 		"telegram": openTelegram(t, address),
@@ -140,7 +148,7 @@ func TestTraceGoesOn(t *testing.T) {
 		}
 		_, _ = p.Send(t.Context(), message)
 		if got.Get("Traceparent") != "" {
-			t.Errorf("%s: a trace was made up: %v", name, got)
+			t.Errorf("%s: a trace was invented: %v", name, got)
 		}
 	}
 }

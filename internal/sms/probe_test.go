@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// probers open each provider that is asked over HTTP, with credentials that no error may hold.
+// probers open the providers that are probed over HTTP, with credentials that no error may quote.
 var probers = map[string]func(t *testing.T, base string) Prober{
 	"twilio": func(t *testing.T, base string) Prober { return openTwilio(t, base).(Prober) },
 	"vonage": func(t *testing.T, base string) Prober {
@@ -39,54 +39,167 @@ var probers = map[string]func(t *testing.T, base string) Prober{
 
 var credentials = []string{twilioToken, "hunter1", "hunter2", kavenegarKey, telegramToken, snsSecret}
 
-const snsError403 = `<ErrorResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><Error><Type>Sender</Type><Code>%s</Code><Message>hunter2</Message></Error></ErrorResponse>`
+const snsError403 = `<ErrorResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/">
+	<Error><Type>Sender</Type><Code>%s</Code><Message>hunter2</Message></Error></ErrorResponse>`
+
+func snsSandbox(in bool) string {
+	return fmt.Sprintf(`<GetSMSSandboxAccountStatusResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/">
+		<GetSMSSandboxAccountStatusResult><IsInSandbox>%v</IsInSandbox></GetSMSSandboxAccountStatusResult>
+		</GetSMSSandboxAccountStatusResponse>`, in)
+}
+
+var probeTests = []struct {
+	provider, asked string
+	status          int
+	answer          string
+	want            Account
+	fault           string // "" = none
+}{
+	{
+		"twilio",
+		"GET /2010-04-01/Accounts/" + twilioSID + ".json",
+		200,
+		`{"sid":"AC","status":"active","type":"Full"}`,
+		Account{},
+		"",
+	},
+	{"twilio", "", 200, `{"status":"active","type":"Trial"}`, Account{TestOnly: true}, ""},
+	{"twilio", "", 200, `{"status":"suspended","type":"Full"}`, Account{Closed: true}, ""},
+	{
+		"twilio",
+		"",
+		401,
+		`{"code":20003,"message":"hunter2"}`,
+		Account{},
+		"refuses the credentials (answered 401, code 20003)",
+	},
+	{
+		"twilio",
+		"",
+		403,
+		`{"code":20008,"message":"hunter2"}`,
+		Account{},
+		"has test credentials, which send nothing",
+	},
+	{"twilio", "", 200, `{}`, Account{}, errNoAnswer.Error()},
+	{"twilio", "", 500, `hunter2`, Account{}, "does not answer as it should (answered 500)"},
+	{"twilio", "", 400, `{"code":"hunter2"}`, Account{}, "does not answer as it should (answered 400)"},
+	{"vonage", "GET /account/get-balance", 200, `{"value":10.28,"autoReload":false}`, Account{}, ""},
+	{"vonage", "", 200, `{"value":0}`, Account{Empty: true}, ""},
+	{"vonage", "", 200, `{}`, Account{}, errNoAnswer.Error()},
+	{"vonage", "", 401, `{"error-code":"401"}`, Account{}, "refuses the credentials (answered 401)"},
+	{
+		"kavenegar",
+		"GET /v1/5A6D%2F4b67%20key/account/info.json",
+		200,
+		`{"return":{"status":200,"message":"تایید شد"},
+			"entries":{"remaincredit":1500000,"expiredate":13548889,"type":"Master"}}`,
+		Account{},
+		"",
+	},
+	{"kavenegar", "", 200, `{"return":{"status":200},"entries":{"remaincredit":0}}`, Account{Empty: true}, ""},
+	{
+		"kavenegar",
+		"",
+		200,
+		`{"return":{"status":407,"message":"hunter2"},"entries":{}}`,
+		Account{},
+		"does not answer as it should",
+	},
+	{
+		"kavenegar",
+		"",
+		403,
+		`{"return":{"status":403,"message":"hunter2"},"entries":null}`,
+		Account{},
+		"refuses the credentials (answered 403)",
+	},
+	{"smsir", "GET /v1/credit", 200, `{"status":1,"message":"موفق","data":100.0}`, Account{}, ""},
+	{"smsir", "", 200, `{"status":1,"data":0}`, Account{Empty: true}, ""},
+	{
+		"smsir",
+		"",
+		401,
+		`{"status":10,"message":"hunter2","data":null}`,
+		Account{},
+		"refuses the credentials (answered 401, code 10)",
+	},
+	{"smsir", "", 200, `{"status":0,"data":5}`, Account{}, errNoAnswer.Error()},
+	{
+		"whatsapp",
+		"GET /v25.0/106540352242922?fields=id,quality_rating",
+		200,
+		`{"id":"106540352242922","quality_rating":"GREEN"}`,
+		Account{},
+		"",
+	},
+	{"whatsapp", "", 200, `{"id":"106540352242922","quality_rating":"RED"}`, Account{LowQuality: true}, ""},
+	{
+		"whatsapp",
+		"",
+		401,
+		`{"error":{"code":190,"message":"hunter2"}}`,
+		Account{},
+		"refuses the credentials (code 190: the token is wrong or has expired)",
+	},
+	{
+		"whatsapp",
+		"",
+		400,
+		`{"error":{"code":100,"message":"hunter2"}}`,
+		Account{},
+		"has no sender of WHATSAPP_PHONE_ID, or none that this token may use",
+	},
+	{
+		"whatsapp",
+		"",
+		400,
+		`{"error":{"code":4,"message":"hunter2"}}`,
+		Account{},
+		"does not answer as it should (answered 400, code 4)",
+	},
+	{
+		"telegram",
+		"POST /checkVerificationStatus",
+		200,
+		`{"ok":false,"error":"REQUEST_ID_INVALID"}`,
+		Account{Unproved: true},
+		"",
+	},
+	{"telegram", "", 200, `{"ok":false,"error":"ACCESS_TOKEN_INVALID"}`, Account{}, "refuses the credentials"},
+	{"telegram", "", 502, `hunter2`, Account{}, "does not answer as it should (answered 502)"},
+	{"sns", "POST /", 200, snsSandbox(false), Account{}, ""},
+	{"sns", "", 200, snsSandbox(true), Account{TestOnly: true}, ""},
+	{
+		"sns",
+		"",
+		403,
+		fmt.Sprintf(snsError403, "InvalidClientTokenId"),
+		Account{},
+		"refuses the credentials (InvalidClientTokenId)",
+	},
+	{
+		"sns",
+		"",
+		403,
+		fmt.Sprintf(snsError403, "AuthorizationError"),
+		Account{
+			Unchecked: "may not ask whether the account is in the SMS sandbox (sns:GetSMSSandboxAccountStatus)",
+		},
+		"",
+	},
+	{
+		"sns",
+		"",
+		500,
+		fmt.Sprintf(snsError403, "InternalError"),
+		Account{},
+		"does not answer as it should (answered 500)",
+	},
+}
 
 func TestProbe(t *testing.T) {
-	sandbox := func(in bool) string {
-		return fmt.Sprintf(`<GetSMSSandboxAccountStatusResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><GetSMSSandboxAccountStatusResult>
-			<IsInSandbox>%v</IsInSandbox></GetSMSSandboxAccountStatusResult></GetSMSSandboxAccountStatusResponse>`, in)
-	}
-	for _, tc := range []struct {
-		provider, asked string
-		status          int
-		answer          string
-		want            Account
-		fault           string // "" = none
-	}{
-		{"twilio", "GET /2010-04-01/Accounts/" + twilioSID + ".json", 200, `{"sid":"AC","status":"active","type":"Full"}`, Account{}, ""},
-		{"twilio", "", 200, `{"status":"active","type":"Trial"}`, Account{TestOnly: true}, ""},
-		{"twilio", "", 200, `{"status":"suspended","type":"Full"}`, Account{Closed: true}, ""},
-		{"twilio", "", 401, `{"code":20003,"message":"hunter2"}`, Account{}, "refuses the credentials (answered 401, code 20003)"},
-		{"twilio", "", 403, `{"code":20008,"message":"hunter2"}`, Account{}, "has test credentials, which send nothing"},
-		{"twilio", "", 200, `{}`, Account{}, errNoAnswer.Error()},
-		{"twilio", "", 500, `hunter2`, Account{}, "does not answer as it should (answered 500)"},
-		{"twilio", "", 400, `{"code":"hunter2"}`, Account{}, "does not answer as it should (answered 400)"},
-		{"vonage", "GET /account/get-balance", 200, `{"value":10.28,"autoReload":false}`, Account{}, ""},
-		{"vonage", "", 200, `{"value":0}`, Account{Empty: true}, ""},
-		{"vonage", "", 200, `{}`, Account{}, errNoAnswer.Error()},
-		{"vonage", "", 401, `{"error-code":"401"}`, Account{}, "refuses the credentials (answered 401)"},
-		{"kavenegar", "GET /v1/5A6D%2F4b67%20key/account/info.json", 200, `{"return":{"status":200,"message":"تایید شد"},"entries":{"remaincredit":1500000,"expiredate":13548889,"type":"Master"}}`, Account{}, ""},
-		{"kavenegar", "", 200, `{"return":{"status":200},"entries":{"remaincredit":0}}`, Account{Empty: true}, ""},
-		{"kavenegar", "", 200, `{"return":{"status":407,"message":"hunter2"},"entries":{}}`, Account{}, "does not answer as it should"},
-		{"kavenegar", "", 403, `{"return":{"status":403,"message":"hunter2"},"entries":null}`, Account{}, "refuses the credentials (answered 403)"},
-		{"smsir", "GET /v1/credit", 200, `{"status":1,"message":"موفق","data":100.0}`, Account{}, ""},
-		{"smsir", "", 200, `{"status":1,"data":0}`, Account{Empty: true}, ""},
-		{"smsir", "", 401, `{"status":10,"message":"hunter2","data":null}`, Account{}, "refuses the credentials (answered 401, code 10)"},
-		{"smsir", "", 200, `{"status":0,"data":5}`, Account{}, errNoAnswer.Error()},
-		{"whatsapp", "GET /v25.0/106540352242922?fields=id,quality_rating", 200, `{"id":"106540352242922","quality_rating":"GREEN"}`, Account{}, ""},
-		{"whatsapp", "", 200, `{"id":"106540352242922","quality_rating":"RED"}`, Account{LowQuality: true}, ""},
-		{"whatsapp", "", 401, `{"error":{"code":190,"message":"hunter2"}}`, Account{}, "refuses the credentials (code 190: the token is wrong or has expired)"},
-		{"whatsapp", "", 400, `{"error":{"code":100,"message":"hunter2"}}`, Account{}, "has no sender of WHATSAPP_PHONE_ID, or none that this token may use"},
-		{"whatsapp", "", 400, `{"error":{"code":4,"message":"hunter2"}}`, Account{}, "does not answer as it should (answered 400, code 4)"},
-		{"telegram", "POST /checkVerificationStatus", 200, `{"ok":false,"error":"REQUEST_ID_INVALID"}`, Account{Unproved: true}, ""},
-		{"telegram", "", 200, `{"ok":false,"error":"ACCESS_TOKEN_INVALID"}`, Account{}, "refuses the credentials"},
-		{"telegram", "", 502, `hunter2`, Account{}, "does not answer as it should (answered 502)"},
-		{"sns", "POST /", 200, sandbox(false), Account{}, ""},
-		{"sns", "", 200, sandbox(true), Account{TestOnly: true}, ""},
-		{"sns", "", 403, fmt.Sprintf(snsError403, "InvalidClientTokenId"), Account{}, "refuses the credentials (InvalidClientTokenId)"},
-		{"sns", "", 403, fmt.Sprintf(snsError403, "AuthorizationError"), Account{Unchecked: "may not ask whether the account is in the SMS sandbox (sns:GetSMSSandboxAccountStatus)"}, ""},
-		{"sns", "", 500, fmt.Sprintf(snsError403, "InternalError"), Account{}, "does not answer as it should (answered 500)"},
-	} {
+	for _, tc := range probeTests {
 		base := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			if got := r.Method + " " + r.RequestURI; tc.asked != "" && got != tc.asked {
 				t.Errorf("%s is asked %s; want %s", tc.provider, got, tc.asked)
@@ -103,15 +216,19 @@ func TestProbe(t *testing.T) {
 			fault = err.Error()
 		}
 		if got != tc.want || fault != tc.fault {
-			t.Errorf("%s answers %d %s: %+v, %q; want %+v, %q", tc.provider, tc.status, tc.answer, got, fault, tc.want, tc.fault)
+			t.Errorf("%s answers %d %s: %+v, %q; want %+v, %q",
+				tc.provider, tc.status, tc.answer, got, fault, tc.want, tc.fault)
 		}
 	}
 }
 
-// TestProbeSaysWhoAsks holds that the calls bring the credentials.
-func TestProbeSaysWhoAsks(t *testing.T) {
+// TestProbeAuthenticates checks that the calls have the credentials.
+func TestProbeAuthenticates(t *testing.T) {
 	for provider, want := range map[string]string{
-		"vonage": "Basic aHVudGVyMTpodW50ZXIy", "whatsapp": "Bearer hunter2", "telegram": "Bearer " + telegramToken, "smsir": "hunter2",
+		"vonage":   "Basic aHVudGVyMTpodW50ZXIy",
+		"whatsapp": "Bearer hunter2",
+		"telegram": "Bearer " + telegramToken,
+		"smsir":    "hunter2",
 	} {
 		base := serve(t, func(_ http.ResponseWriter, r *http.Request) {
 			if got := r.Header.Get("Authorization") + r.Header.Get("X-Api-Key"); got != want {
@@ -122,7 +239,8 @@ func TestProbeSaysWhoAsks(t *testing.T) {
 	}
 }
 
-// TestProbeFaults holds that every provider gives an error in time that tells nothing, whatever the service does.
+// TestProbeFaults checks that every provider returns an error in time that quotes no credential, whatever the service
+// does.
 func TestProbeFaults(t *testing.T) {
 	echo := func(w http.ResponseWriter, r *http.Request) {
 		_, _ = fmt.Fprint(w, r.RequestURI, r.Header)
@@ -132,7 +250,7 @@ func TestProbeFaults(t *testing.T) {
 		"denied":  serve(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(401); echo(w, r) }),
 		"garbage": serveRaw(t, func(c net.Conn, request []byte) { _, _ = c.Write(request) }),
 		"hang":    serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }),
-		"nobody":  "http://127.0.0.1:1",
+		"closed":  "http://127.0.0.1:1",
 	} {
 		for provider, open := range probers {
 			timeout := 300 * time.Millisecond // for servers that have no answer
@@ -146,7 +264,8 @@ func TestProbeFaults(t *testing.T) {
 			if name == "echo" && provider == "sns" { // the SDK takes any 200 for an answer
 				continue
 			}
-			if err == nil || time.Since(began) > time.Minute || (name == "denied") != errors.Is(err, ErrCredentials) && provider != "sns" {
+			refuses := errors.Is(err, ErrCredentials)
+			if err == nil || time.Since(began) > time.Minute || (name == "denied") != refuses && provider != "sns" {
 				t.Errorf("%s, %s: %v after %v; want an error in time", provider, name, err, time.Since(began))
 			}
 			for _, secret := range credentials {
@@ -169,9 +288,11 @@ func TestProbeSNSWithoutCredentials(t *testing.T) {
 	}
 }
 
-// TestProbeWebhook holds that the endpoint is connected to and is not asked.
+// TestProbeWebhook checks that the endpoint is connected to, and is sent nothing.
 func TestProbeWebhook(t *testing.T) {
-	unasked := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { t.Errorf("the endpoint is asked %s", r.Method) })
+	unasked := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("the endpoint is asked %s", r.Method)
+	})
 	plain, secured := httptest.NewServer(unasked), httptest.NewUnstartedServer(unasked)
 	secured.Config.ErrorLog = log.New(io.Discard, "", 0)
 	secured.StartTLS()
@@ -180,11 +301,12 @@ func TestProbeWebhook(t *testing.T) {
 	open := func(url string) *Webhook {
 		return NewWebhook(WebhookOptions{URL: url})
 	}
-	if got, err := open(plain.URL + "/send").Probe(t.Context()); err != nil || !got.Unproved || !got.Certificate.IsZero() {
-		t.Errorf("Probe over http: %+v, %v; want it reached", got, err)
+	got, err := open(plain.URL + "/send").Probe(t.Context())
+	if want := (Account{Unproved: true}); got != want || err != nil {
+		t.Errorf("Probe over http: %+v, %v; want %+v", got, err, want)
 	}
 	if _, err := open(secured.URL).Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "certificate") {
-		t.Errorf("Probe over https: %v; want that nobody knows the certificate", err)
+		t.Errorf("Probe over https: %v; want that the certificate is not trusted", err)
 	}
 	trusting := open(secured.URL)
 	trusting.transport.TLSClientConfig = secured.Client().Transport.(*http.Transport).TLSClientConfig
@@ -192,7 +314,7 @@ func TestProbeWebhook(t *testing.T) {
 		t.Errorf("Probe over https, trusted: %+v, %v; want the certificate's end", got, err)
 	}
 	if _, err := open("http://127.0.0.1:1").Probe(t.Context()); err == nil {
-		t.Error("Probe of nobody: no error")
+		t.Error("Probe of a closed port: no error")
 	}
 }
 
@@ -210,6 +332,6 @@ func TestProbeSMTP(t *testing.T) {
 		}
 	}
 	if _, err := probe(bad); err == nil || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("Probe: %v; want an error in words of ours", err)
+		t.Errorf("Probe: %v; want an error that does not quote the server", err)
 	}
 }

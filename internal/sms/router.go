@@ -314,7 +314,7 @@ func (c *candidate) observedSend(ctx context.Context, m otp.Message) (id string,
 	defer cancel()
 	began := time.Now()
 	id, err = c.Send(bounded, m)
-	if err != nil && context.Cause(bounded) == errSlow {
+	if err != nil && errors.Is(context.Cause(bounded), errSlow) {
 		err = errSlow
 	}
 	describe(span, c.Name, m.Channel, result(err))

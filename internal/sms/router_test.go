@@ -22,22 +22,22 @@ import (
 
 var errDown = errors.New("down")
 
-// A bird is a provider that answers as its errors say in turn, the last one for ever.
-type bird struct {
+// A fake is a provider whose calls return its errors in turn, and the last one for ever.
+type fake struct {
 	channels []string
 	mu       sync.Mutex
 	errs     []error
-	tries    int
+	calls    int
 }
 
-// errHangs makes a bird answer nothing until ctx is done.
+// errHangs makes a fake wait until ctx is done.
 var errHangs = errors.New("hangs")
 
-func (b *bird) Channels() []string { return b.channels }
+func (b *fake) Channels() []string { return b.channels }
 
-func (b *bird) Send(ctx context.Context, _ otp.Message) (string, error) {
+func (b *fake) Send(ctx context.Context, _ otp.Message) (string, error) {
 	b.mu.Lock()
-	b.tries++
+	b.calls++
 	var err error
 	if len(b.errs) > 0 {
 		err = b.errs[0]
@@ -51,21 +51,21 @@ func (b *bird) Send(ctx context.Context, _ otp.Message) (string, error) {
 	return "an-id", err
 }
 
-func (b *bird) tried() int {
+func (b *fake) called() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.tries
+	return b.calls
 }
 
-func (b *bird) set(errs ...error) {
+func (b *fake) set(errs ...error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.errs = errs
 }
 
-func sms(errs ...error) *bird { return &bird{channels: []string{otp.SMS}, errs: errs} }
+func sms(errs ...error) *fake { return &fake{channels: []string{otp.SMS}, errs: errs} }
 
-// A metrics counts.
+// metrics counts what a router reports.
 type metrics struct {
 	mu     sync.Mutex
 	counts map[string]int
@@ -74,7 +74,7 @@ type metrics struct {
 func (t *metrics) CountMessage(event, provider, region string) {
 	t.add(event + " " + provider + " " + region)
 }
-func (t *metrics) ObserveCall(provider, _ string, _ time.Duration) { t.add("tried " + provider) }
+func (t *metrics) ObserveCall(provider, _ string, _ time.Duration) { t.add("called " + provider) }
 
 func (t *metrics) add(what string) {
 	t.mu.Lock()
@@ -85,23 +85,27 @@ func (t *metrics) add(what string) {
 	t.counts[what]++
 }
 
-// A yard is a router over birds a, b, c….
-type yard struct {
+// A fakeRouter is a Router over fakes that are named a, b, c….
+type fakeRouter struct {
 	*Router
-	birds   []*bird
+	fakes   []*fake
 	metrics metrics
 	log     bytes.Buffer
 }
 
-func newYard(birds ...*bird) *yard {
-	y := &yard{birds: birds}
-	o := RouterOptions{Metrics: &y.metrics, Log: slog.New(slog.NewTextHandler(&y.log, nil)), Routes: map[string][]string{"IR": {"b", "a"}}}
-	for i, b := range birds {
+func newFakeRouter(fakes ...*fake) *fakeRouter {
+	y := &fakeRouter{fakes: fakes}
+	o := RouterOptions{
+		Metrics: &y.metrics,
+		Log:     slog.New(slog.NewTextHandler(&y.log, nil)),
+		Routes:  map[string][]string{"IR": {"b", "a"}},
+	}
+	for i, b := range fakes {
 		name := string(rune('a' + i))
 		o.Order = append(o.Order, name)
 		o.Providers = append(o.Providers, Opened{Name: name, Reports: i == 0, Provider: b})
 	}
-	if len(birds) < 2 {
+	if len(fakes) < 2 {
 		o.Routes = nil
 	}
 	y.Router = NewRouter(o)
@@ -114,78 +118,141 @@ func german(send int) otp.Message {
 	return m
 }
 
-func tries(birds []*bird) (n []int) {
-	for _, b := range birds {
-		n = append(n, b.tried())
+func calls(fakes []*fake) (n []int) {
+	for _, b := range fakes {
+		n = append(n, b.called())
 	}
 	return n
 }
 
+// outcomes are the errors that the calls of each fake return in turn.
+type outcomes [][]error
+
+func (o outcomes) fakes() (all []*fake) {
+	for _, errs := range o {
+		all = append(all, sms(errs...))
+	}
+	return all
+}
+
+var (
+	errNumber  = &Failure{Status: 400, Code: "21211", Scope: ScopeNumber}
+	errMessage = &Failure{Status: 400, Code: "21610", Scope: ScopeMessage}
+
+	iranianMessage = altered(func(m *otp.Message) { m.Region = "IR" })
+	voiceMessage   = altered(func(m *otp.Message) { m.Channel = otp.Voice })
+)
+
+// altered returns a changed message.
+func altered(change func(m *otp.Message)) otp.Message {
+	m := german(1)
+	change(&m)
+	return m
+}
+
+var routerTests = []struct {
+	name     string
+	outcomes outcomes // Of the calls of each fake.
+	m        otp.Message
+	want     string // The provider; empty if none accepts it.
+	err      error
+	calls    []int
+	took     time.Duration
+}{
+	{"the first accepts it", outcomes{{}, {}}, german(1), "a", nil, []int{1, 0}, 0},
+	{"the second accepts it", outcomes{{errDown}, {}}, german(1), "b", nil, []int{1, 1}, 0},
+	{
+		"a throttle hands over",
+		outcomes{{&Failure{Status: 429, RetryAfter: time.Hour}}, {}},
+		german(1),
+		"b",
+		nil,
+		[]int{1, 1},
+		0,
+	},
+	{"a 5xx hands over", outcomes{{&Failure{Status: 503}}, {}}, german(1), "b", nil, []int{1, 1}, 0},
+	{
+		"one that hangs hands over",
+		outcomes{{errHangs}, {}},
+		german(1),
+		"b",
+		nil,
+		[]int{1, 1},
+		2500 * time.Millisecond,
+	},
+	{
+		"a rejection is final",
+		outcomes{{errDown}, {errNumber}, {}},
+		german(1),
+		"",
+		otp.ErrUndeliverable,
+		[]int{1, 1, 0},
+		0,
+	},
+	{"a refusal hands over", outcomes{{errMessage}, {}}, german(1), "b", nil, []int{1, 1}, 0},
+	{
+		"a refusal is asked for once",
+		outcomes{{errMessage}, {errDown, errDown, nil}},
+		german(1),
+		"b",
+		nil,
+		[]int{1, 3},
+		3 * time.Second,
+	},
+	{"refused by all", outcomes{{errMessage}, {errMessage}}, german(1), "", otp.ErrUndeliverable, []int{1, 1}, 0},
+	{"the route of the region", outcomes{{}, {}}, iranianMessage, "b", nil, []int{0, 1}, 0},
+	{"a second round", outcomes{{errDown, nil}, {errDown}}, german(1), "a", nil, []int{2, 1}, time.Second},
+	{"three rounds", outcomes{{errDown}, {errDown}}, german(1), "", errDown, []int{3, 3}, 3 * time.Second},
+	{
+		"the only one, in the third round",
+		outcomes{{errDown, errDown, nil}},
+		german(1),
+		"a",
+		nil,
+		[]int{3},
+		3 * time.Second,
+	},
+	{"the first resend", outcomes{{}, {}}, german(2), "a", nil, []int{1, 0}, 0},
+	{"the second resend", outcomes{{}, {}}, german(3), "b", nil, []int{0, 1}, 0},
+	{"the second resend, handed over", outcomes{{}, {errDown}}, german(3), "a", nil, []int{1, 1}, 0},
+	{"the third resend, of three", outcomes{{}, {}, {}}, german(4), "c", nil, []int{0, 0, 1}, 0},
+	{"the third resend, of two", outcomes{{}, {}}, german(4), "a", nil, []int{1, 0}, 0},
+	{"no such channel", outcomes{{}, {}}, voiceMessage, "", errNotAccepted, []int{0, 0}, 0},
+}
+
 func TestRouter(t *testing.T) {
-	rejected, refused := &Failure{Status: 400, Code: "21211", Scope: ScopeNumber}, &Failure{Status: 400, Code: "21610", Scope: ScopeMessage}
-	iranian := german(1)
-	iranian.Region = "IR"
-	voice := german(1)
-	voice.Channel = otp.Voice
-	for _, tc := range []struct {
-		name  string
-		birds []*bird
-		m     otp.Message
-		want  string // the provider; empty: none took it
-		err   error
-		tries []int
-		took  time.Duration
-	}{
-		{"the first takes it", []*bird{sms(), sms()}, german(1), "a", nil, []int{1, 0}, 0},
-		{"the second takes it", []*bird{sms(errDown), sms()}, german(1), "b", nil, []int{1, 1}, 0},
-		{"a throttle hands over", []*bird{sms(&Failure{Status: 429, RetryAfter: time.Hour}), sms()}, german(1), "b", nil, []int{1, 1}, 0},
-		{"a 5xx hands over", []*bird{sms(&Failure{Status: 503}), sms()}, german(1), "b", nil, []int{1, 1}, 0},
-		{"one that hangs hands over", []*bird{sms(errHangs), sms()}, german(1), "b", nil, []int{1, 1}, 2500 * time.Millisecond},
-		{"a rejection is final", []*bird{sms(errDown), sms(rejected), sms()}, german(1), "", otp.ErrUndeliverable, []int{1, 1, 0}, 0},
-		{"a refusal hands over", []*bird{sms(refused), sms()}, german(1), "b", nil, []int{1, 1}, 0},
-		{"a refusal is asked for once", []*bird{sms(refused), sms(errDown, errDown, nil)}, german(1), "b", nil, []int{1, 3}, 3 * time.Second},
-		{"refused by all", []*bird{sms(refused), sms(refused)}, german(1), "", otp.ErrUndeliverable, []int{1, 1}, 0},
-		{"the route of the region", []*bird{sms(), sms()}, iranian, "b", nil, []int{0, 1}, 0},
-		{"a second round", []*bird{sms(errDown, nil), sms(errDown)}, german(1), "a", nil, []int{2, 1}, time.Second},
-		{"three rounds", []*bird{sms(errDown), sms(errDown)}, german(1), "", errDown, []int{3, 3}, 3 * time.Second},
-		{"the only one, in the third round", []*bird{sms(errDown, errDown, nil)}, german(1), "a", nil, []int{3}, 3 * time.Second},
-		{"the first resend", []*bird{sms(), sms()}, german(2), "a", nil, []int{1, 0}, 0},
-		{"the second resend", []*bird{sms(), sms()}, german(3), "b", nil, []int{0, 1}, 0},
-		{"the second resend, handed over", []*bird{sms(), sms(errDown)}, german(3), "a", nil, []int{1, 1}, 0},
-		{"the third resend, of three", []*bird{sms(), sms(), sms()}, german(4), "c", nil, []int{0, 0, 1}, 0},
-		{"the third resend, of two", []*bird{sms(), sms()}, german(4), "a", nil, []int{1, 0}, 0},
-		{"the channel", []*bird{sms(), {channels: []string{otp.SMS, otp.Voice}}}, voice, "b", nil, []int{0, 1}, 0},
-		{"no such channel", []*bird{sms(), sms()}, voice, "", errNotAccepted, []int{0, 0}, 0},
-	} {
+	for _, tc := range routerTests {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				y := newYard(tc.birds...)
+				y := newFakeRouter(tc.outcomes.fakes()...)
 				began := time.Now()
 				got, err := y.Send(t.Context(), tc.m, always)
-				if took := time.Since(began); got.Provider != tc.want || !errors.Is(err, tc.err) || (err == nil) != (tc.want != "") || took != tc.took {
+				took := time.Since(began)
+				failed := !errors.Is(err, tc.err) || (err == nil) != (tc.want != "")
+				if got.Provider != tc.want || failed || took != tc.took {
 					t.Errorf("Send = %+v, %v after %v; want %q, %v after %v", got, err, took, tc.want, tc.err, tc.took)
 				}
-				if n := tries(tc.birds); !slices.Equal(n, tc.tries) {
-					t.Errorf("asked %v times; want %v", n, tc.tries)
+				if n := calls(y.fakes); !slices.Equal(n, tc.calls) {
+					t.Errorf("called %v times; want %v", n, tc.calls)
 				}
 				if wantID := map[bool]string{true: "an-id"}[tc.want == "a"]; got.ID != wantID {
 					t.Errorf("identifier %q; want %q: only a reports", got.ID, wantID)
 				}
-				wantTally := make(map[string]int)
-				for i, n := range tc.tries {
+				wantCounts := make(map[string]int)
+				for i, n := range tc.calls {
 					name := string(rune('a' + i))
 					if n > 0 {
-						wantTally["tried "+name] = n
+						wantCounts["called "+name] = n
 					}
 					if name == tc.want {
 						n--
 					}
 					if n > 0 {
-						wantTally["failed "+name+" "+tc.m.Region] = n
+						wantCounts["failed "+name+" "+tc.m.Region] = n
 					}
 				}
-				if !maps.Equal(y.metrics.counts, wantTally) {
-					t.Errorf("counted %v; want %v", y.metrics.counts, wantTally)
+				if !maps.Equal(y.metrics.counts, wantCounts) {
+					t.Errorf("counted %v; want %v", y.metrics.counts, wantCounts)
 				}
 				for _, private := range []string{"15123456789", tc.m.Code, "ورود"} {
 					if text := y.log.String() + fmt.Sprint(err); strings.Contains(text, private) {
@@ -197,9 +264,24 @@ func TestRouter(t *testing.T) {
 	}
 }
 
+func TestRouterChoosesByChannel(t *testing.T) {
+	y := newFakeRouter(sms(), &fake{channels: []string{otp.SMS, otp.Voice}})
+	got, err := y.Send(t.Context(), voiceMessage, always)
+	if want := (otp.Handoff{Provider: "b"}); got != want || err != nil {
+		t.Errorf("Send by voice = %+v, %v; want %+v", got, err, want)
+	}
+	if n := calls(y.fakes); !slices.Equal(n, []int{0, 1}) {
+		t.Errorf("called %v times; want b once", n)
+	}
+}
+
 func TestRouterChannels(t *testing.T) {
-	y := newYard(sms(), &bird{channels: []string{otp.Voice, otp.SMS}}, &bird{channels: []string{otp.Telegram}})
-	for region, want := range map[string][]string{"DE": {otp.SMS, otp.Voice, otp.Telegram}, "IR": {otp.Voice, otp.SMS}, "": {otp.SMS, otp.Voice, otp.Telegram}} {
+	y := newFakeRouter(sms(), &fake{channels: []string{otp.Voice, otp.SMS}}, &fake{channels: []string{otp.Telegram}})
+	for region, want := range map[string][]string{
+		"DE": {otp.SMS, otp.Voice, otp.Telegram},
+		"IR": {otp.Voice, otp.SMS},
+		"":   {otp.SMS, otp.Voice, otp.Telegram},
+	} {
 		if got := y.Channels(region); !slices.Equal(got, want) {
 			t.Errorf("Channels(%q) = %v; want %v", region, got, want)
 		}
@@ -209,22 +291,23 @@ func TestRouterChannels(t *testing.T) {
 func TestRouterStopsWithItsContext(t *testing.T) {
 	for _, errs := range [][]error{{errHangs}, {errDown}} {
 		synctest.Test(t, func(t *testing.T) {
-			y := newYard(sms(errs...))
+			y := newFakeRouter(sms(errs...))
 			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 			defer cancel()
 			began := time.Now()
 			_, err := y.Send(ctx, german(1), always)
-			if took := time.Since(began); err == nil || took != 500*time.Millisecond || y.birds[0].tried() != 1 {
-				t.Errorf("Send = %v after %v and %d tries; want an error after 500ms and one", err, took, y.birds[0].tried())
+			if took := time.Since(began); err == nil || took != 500*time.Millisecond || y.fakes[0].called() != 1 {
+				t.Errorf("Send = %v after %v and %d calls; want an error after 500ms and one",
+					err, took, y.fakes[0].called())
 			}
 		})
 	}
 }
 
-// TestRouterRests holds that a provider that fails is left alone, and that one message at a time tries it again.
+// TestRouterRests checks that a failing provider rests, and that one message at a time tests it afterwards.
 func TestRouterRests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		y := newYard(sms(errDown), sms())
+		y := newFakeRouter(sms(errDown), sms())
 		send := func(want string) {
 			t.Helper()
 			if got, err := y.Send(t.Context(), german(1), always); got.Provider != want || err != nil {
@@ -234,31 +317,33 @@ func TestRouterRests(t *testing.T) {
 		for range 8 {
 			send("b")
 		}
-		if n := y.birds[0].tried(); n != restAfter {
-			t.Errorf("asked %d times; want %d and then a rest", n, restAfter)
+		if n := y.fakes[0].called(); n != restAfter {
+			t.Errorf("called %d times; want %d and then a rest", n, restAfter)
 		}
 		time.Sleep(restFor + time.Millisecond)
-		y.birds[0].set(errHangs)
+		y.fakes[0].set(errHangs)
 		var sending sync.WaitGroup
-		for range 5 { // one of them tries the first
+		for range 5 { // One of them calls the first.
 			sending.Go(func() { send("b") })
 		}
 		sending.Wait()
-		if n := y.birds[0].tried(); n != restAfter+1 {
-			t.Errorf("asked %d times; want one more", n-restAfter)
+		if n := y.fakes[0].called(); n != restAfter+1 {
+			t.Errorf("called %d times; want one more", n-restAfter)
 		}
 		time.Sleep(restFor + time.Millisecond)
-		y.birds[0].set(nil)
+		y.fakes[0].set(nil)
 		send("a")
 		send("a")
-		if log := y.log.String(); !strings.Contains(log, "provider rests") || !strings.Contains(log, "provider is back") {
-			t.Errorf("logged %s; want the changes of the provider's state", log)
+		for _, want := range []string{"provider rests", "provider is back"} {
+			if log := y.log.String(); !strings.Contains(log, want) {
+				t.Errorf("logged %s; want %q", log, want)
+			}
 		}
 	})
 }
 
-// TestRouterServesOthers holds that what a provider does not take is no reason to keep from it what it does: nobody can
-// make it rest with numbers that it refuses.
+// TestRouterServesOthers checks that a provider does not rest because of messages or numbers that it does not accept,
+// or else a stranger could stop it.
 func TestRouterServesOthers(t *testing.T) {
 	for name, err := range map[string]error{
 		"refused":  &Failure{Status: 400, Scope: ScopeMessage},
@@ -266,23 +351,24 @@ func TestRouterServesOthers(t *testing.T) {
 		"abroad":   errNotIranian,
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			y := newYard(sms(err))
+			y := newFakeRouter(sms(err))
 			for range 5 * restAfter {
 				if _, got := y.Send(t.Context(), german(1), always); !errors.Is(got, otp.ErrUndeliverable) {
 					t.Fatalf("%s: Send = %v; want ErrUndeliverable", name, got)
 				}
 			}
-			y.birds[0].set(nil)
+			y.fakes[0].set(nil)
 			began := time.Now()
-			if got, err := y.Send(t.Context(), german(1), always); got.Provider != "a" || err != nil || time.Since(began) > 0 {
+			got, err := y.Send(t.Context(), german(1), always)
+			if got.Provider != "a" || err != nil || time.Since(began) > 0 {
 				t.Errorf("%s: then Send = %+v, %v after %v; want a at once", name, got, err, time.Since(began))
 			}
 		})
 	}
 }
 
-// TestRefusals holds which answers are about one message alone.
-func TestRefusals(t *testing.T) {
+// TestScopeMessage checks which answers are about one message alone.
+func TestScopeMessage(t *testing.T) {
 	vonage := func(status string) string { return `{"messages":[{"status":"` + status + `","error-text":"no"}]}` }
 	kavenegar := func(status, entries string) string {
 		return `{"return":{"status":` + status + `,"message":"no"},"entries":` + entries + `}`
@@ -294,39 +380,60 @@ func TestRefusals(t *testing.T) {
 		body   string
 		want   bool
 	}{
-		"twilio country":    {func(b string) Provider { return openTwilio(t, b) }, 400, `{"code":21408,"message":"no"}`, true},
-		"twilio stop":       {func(b string) Provider { return openTwilio(t, b) }, 400, `{"code":21610,"message":"no"}`, true},
-		"twilio other":      {func(b string) Provider { return openTwilio(t, b) }, 400, `{"code":21212,"message":"no"}`, true},
-		"twilio login":      {func(b string) Provider { return openTwilio(t, b) }, 401, `{"code":20003,"message":"no"}`, false},
-		"vonage barred":     {func(b string) Provider { return openVonage(t, b) }, 200, vonage("7"), true},
-		"vonage no route":   {func(b string) Provider { return openVonage(t, b) }, 200, vonage("6"), true},
-		"vonage balance":    {func(b string) Provider { return openVonage(t, b) }, 200, vonage("9"), false},
-		"whatsapp pair":     {func(b string) Provider { return openWhatsApp(t, b) }, 400, `{"error":{"code":131056,"message":"no"}}`, true},
-		"whatsapp template": {func(b string) Provider { return openWhatsApp(t, b) }, 404, `{"error":{"code":132001,"message":"no"}}`, false},
-		"kavenegar blocked": {func(b string) Provider { return openKavenegar(t, KavenegarOptions{BaseURL: b}) }, 200, kavenegar("200", `[{"messageid":1,"status":14}]`), true},
-		"kavenegar credit":  {func(b string) Provider { return openKavenegar(t, KavenegarOptions{BaseURL: b}) }, 418, kavenegar("418", "null"), false},
-		"smsir blocked":     {smsIR, 200, `{"status":115,"message":"no"}`, true},
-		"smsir credit":      {smsIR, 200, `{"status":102,"message":"no"}`, false},
+		"twilio country": {
+			func(b string) Provider { return openTwilio(t, b) }, 400, `{"code":21408,"message":"no"}`, true,
+		},
+		"twilio stop": {
+			func(b string) Provider { return openTwilio(t, b) }, 400, `{"code":21610,"message":"no"}`, true,
+		},
+		"twilio other": {
+			func(b string) Provider { return openTwilio(t, b) }, 400, `{"code":21212,"message":"no"}`, true,
+		},
+		"twilio login": {
+			func(b string) Provider { return openTwilio(t, b) }, 401, `{"code":20003,"message":"no"}`, false,
+		},
+		"vonage barred":   {func(b string) Provider { return openVonage(t, b) }, 200, vonage("7"), true},
+		"vonage no route": {func(b string) Provider { return openVonage(t, b) }, 200, vonage("6"), true},
+		"vonage balance":  {func(b string) Provider { return openVonage(t, b) }, 200, vonage("9"), false},
+		"whatsapp pair": {
+			func(b string) Provider { return openWhatsApp(t, b) }, 400, `{"error":{"code":131056,"message":"no"}}`,
+			true,
+		},
+		"whatsapp template": {
+			func(b string) Provider { return openWhatsApp(t, b) }, 404, `{"error":{"code":132001,"message":"no"}}`,
+			false,
+		},
+		"kavenegar blocked": {
+			func(b string) Provider { return openKavenegar(t, KavenegarOptions{BaseURL: b}) }, 200,
+			kavenegar("200", `[{"messageid":1,"status":14}]`), true,
+		},
+		"kavenegar credit": {
+			func(b string) Provider { return openKavenegar(t, KavenegarOptions{BaseURL: b}) }, 418,
+			kavenegar("418", "null"), false,
+		},
+		"smsir blocked": {smsIR, 200, `{"status":115,"message":"no"}`, true},
+		"smsir credit":  {smsIR, 200, `{"status":102,"message":"no"}`, false},
 	} {
 		url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(tc.status)
 			_, _ = io.WriteString(w, tc.body)
 		})
 		_, err := tc.open(url).Send(t.Context(), message)
-		if f, ok := errors.AsType[*Failure](err); !ok || (f.Scope == ScopeMessage) != tc.want || f.Scope == ScopeNumber {
-			t.Errorf("%s: Send = %#v; want it refused: %t", name, err, tc.want)
+		f, ok := errors.AsType[*Failure](err)
+		if !ok || (f.Scope == ScopeMessage) != tc.want || f.Scope == ScopeNumber {
+			t.Errorf("%s: Send = %#v; want ScopeMessage: %t", name, err, tc.want)
 		}
 	}
 }
 
-// TestRouterWaitsForRest holds that a message outlives the rest of the only provider.
+// TestRouterWaitsForRest checks that a message waits while the only provider rests.
 func TestRouterWaitsForRest(t *testing.T) {
 	for name, errs := range map[string][]error{
 		"a rest of the breaker": {errDown, errDown, errDown, errDown, errDown, nil},
 		"a Retry-After":         {&Failure{Status: 429, RetryAfter: 6 * time.Second}, nil},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			y := newYard(sms(errs...))
+			y := newFakeRouter(sms(errs...))
 			if len(errs) > 5 {
 				if _, err := y.Send(t.Context(), german(1), always); !errors.Is(err, errDown) {
 					t.Fatal(err)
@@ -334,14 +441,15 @@ func TestRouterWaitsForRest(t *testing.T) {
 			}
 			began := time.Now()
 			got, err := y.Send(t.Context(), german(1), always)
-			if took := time.Since(began); got.Provider != "a" || err != nil || took < 5*time.Second || took > 7*time.Second {
+			took := time.Since(began)
+			if got.Provider != "a" || err != nil || took < 5*time.Second || took > 7*time.Second {
 				t.Errorf("%s: Send = %+v, %v after %v; want it to wait", name, got, err, took)
 			}
 		})
 	}
 }
 
-func TestResultOfATry(t *testing.T) {
+func TestResult(t *testing.T) {
 	for _, tc := range []struct {
 		err  error
 		want string
@@ -358,29 +466,29 @@ func TestResultOfATry(t *testing.T) {
 	}
 }
 
-// TestRouterBlamesNobodyForOurOwnEnd holds that a call that we ended says nothing about the provider.
-func TestRouterBlamesNobodyForOurOwnEnd(t *testing.T) {
+// TestRouterIgnoresCancelledCalls checks that a call that this service ended says nothing about the provider.
+func TestRouterIgnoresCancelledCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		y := newYard(sms(errHangs))
+		y := newFakeRouter(sms(errHangs))
 		for range 2 * restAfter {
 			ctx, cancel := context.WithCancel(t.Context())
 			time.AfterFunc(time.Second, cancel)
 			if _, err := y.Send(ctx, german(1), always); err == nil {
-				t.Fatal("it was taken")
+				t.Fatal("Send: no error")
 			}
 		}
-		if n := y.birds[0].tried(); n != 2*restAfter || len(y.metrics.counts) != 0 {
-			t.Errorf("asked %d times, counted %v; want no rest and no failure", n, y.metrics.counts)
+		if n := y.fakes[0].called(); n != 2*restAfter || len(y.metrics.counts) != 0 {
+			t.Errorf("called %d times, counted %v; want no rest and no failure", n, y.metrics.counts)
 		}
 	})
 }
 
 func always() error { return nil }
 
-// TestRouterAsksWhetherItMay holds that nothing is sent by a courier who must not any more.
-func TestRouterAsksWhetherItMay(t *testing.T) {
+// TestRouterAsksWhetherStillHeld checks that no provider is called once the lease is lost.
+func TestRouterAsksWhetherStillHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		y := newYard(sms(errDown), sms(errDown))
+		y := newFakeRouter(sms(errDown), sms(errDown))
 		asked, lost := 0, errors.New("lost")
 		_, err := y.Send(t.Context(), german(1), func() error {
 			if asked++; asked > 3 {
@@ -388,8 +496,8 @@ func TestRouterAsksWhetherItMay(t *testing.T) {
 			}
 			return nil
 		})
-		if n := tries(y.birds); !errors.Is(err, lost) || !slices.Equal(n, []int{2, 1}) {
-			t.Errorf("Send = %v after %v tries; want it to end before the fourth", err, n)
+		if n := calls(y.fakes); !errors.Is(err, lost) || !slices.Equal(n, []int{2, 1}) {
+			t.Errorf("Send = %v after %v calls; want it to end before the fourth", err, n)
 		}
 	})
 }

@@ -33,45 +33,55 @@ func openSMSIR(t *testing.T, o SMSIROptions) *SMSIR {
 	return s
 }
 
+const (
+	smsIRPlain  = `{"lineNumber":30004505000017,"messageText":"042137\nکد ورود شما","mobiles":["09121234567"]}`
+	smsIRVerify = "POST /proxy/v1/send/verify"
+	smsIRToLine = "POST /proxy/v1/send/bulk"
+)
+
+var smsIRChange = changed("+989121234567", otp.SMS, forChange)
+
+// smsIRLookup returns the body of a call by template.
+func smsIRLookup(id int, parameter string) string {
+	const format = `{"mobile":"09121234567","parameters":[{"name":%q,"value":"042137"}],"templateId":%d}`
+	return fmt.Sprintf(format, parameter, id)
+}
+
+var smsIRCalls = []struct {
+	name                   string
+	options                SMSIROptions
+	message                otp.Message
+	want, body, answer, id string
+}{
+	{
+		"a login by template",
+		SMSIROptions{TemplateID: 123456},
+		message, smsIRVerify, smsIRLookup(123456, "CODE"), smsIRMade, "89545112",
+	},
+	{
+		"another parameter",
+		SMSIROptions{TemplateID: 123456, Parameter: "Otp"},
+		message, smsIRVerify, smsIRLookup(123456, "Otp"), smsIRMade, "89545112",
+	},
+	{
+		"a change by template",
+		SMSIROptions{TemplateID: 123456, ChangeTemplateID: 123457},
+		smsIRChange, smsIRVerify, smsIRLookup(123457, "CODE"), smsIRMade, "89545112",
+	},
+	{
+		"a change without a template",
+		SMSIROptions{TemplateID: 123456, Line: 30004505000017},
+		smsIRChange, smsIRToLine, smsIRPlain, smsIRBulk, "86522023",
+	},
+	{
+		"a login without a template",
+		SMSIROptions{Line: 30004505000017},
+		message, smsIRToLine, smsIRPlain, smsIRBulk, "86522023",
+	},
+}
+
 func TestSMSIRAsks(t *testing.T) {
-	change := changed("+989121234567", otp.SMS, otp.ForPhone(uuid.New()))
-	template := func(id int, parameter string) string {
-		return fmt.Sprintf(`{"mobile":"09121234567","parameters":[{"name":%q,"value":"042137"}],"templateId":%d}`, parameter, id)
-	}
-	const plain = `{"lineNumber":30004505000017,"messageText":"042137\nکد ورود شما","mobiles":["09121234567"]}`
-	const verify, bulk = "POST /proxy/v1/send/verify", "POST /proxy/v1/send/bulk"
-	for _, tc := range []struct {
-		name                   string
-		options                SMSIROptions
-		message                otp.Message
-		want, body, answer, id string
-	}{
-		{
-			"a login by template",
-			SMSIROptions{TemplateID: 123456},
-			message, verify, template(123456, "CODE"), smsIRMade, "89545112",
-		},
-		{
-			"another parameter",
-			SMSIROptions{TemplateID: 123456, Parameter: "Otp"},
-			message, verify, template(123456, "Otp"), smsIRMade, "89545112",
-		},
-		{
-			"a change by template",
-			SMSIROptions{TemplateID: 123456, ChangeTemplateID: 123457},
-			change, verify, template(123457, "CODE"), smsIRMade, "89545112",
-		},
-		{
-			"a change without a template",
-			SMSIROptions{TemplateID: 123456, Line: 30004505000017},
-			change, bulk, plain, smsIRBulk, "86522023",
-		},
-		{
-			"a login without a template",
-			SMSIROptions{Line: 30004505000017},
-			message, bulk, plain, smsIRBulk, "86522023",
-		},
-	} {
+	for _, tc := range smsIRCalls {
 		t.Run(tc.name, func(t *testing.T) {
 			tc.options.BaseURL = serve(t, func(w http.ResponseWriter, r *http.Request) {
 				if got := r.Method + " " + r.RequestURI; got != tc.want {
@@ -114,73 +124,84 @@ func canonical(t *testing.T, object []byte) string {
 	return string(sorted)
 }
 
+var (
+	smsIRByTemplate = SMSIROptions{TemplateID: 123456}
+	smsIRByLine     = SMSIROptions{Line: 30004505000017}
+)
+
+// smsIRNo returns an answer without a message.
+func smsIRNo(status int) string {
+	return fmt.Sprintf(`{"status":%d,"message":"09121234567 نادرست","data":null}`, status)
+}
+
+// smsIRIDs returns an answer for plain messages with the given identifiers.
+func smsIRIDs(ids string) string {
+	return fmt.Sprintf(`{"status":1,"message":"موفق","data":{"packId":"2b99e63c","messageIds":%s,"cost":0}}`, ids)
+}
+
+var smsIRAnswers = []struct {
+	options    SMSIROptions
+	http       int
+	body       string
+	want, code string
+}{
+	{smsIRByTemplate, 200, smsIRMade, accepted, ""},
+	{smsIRByLine, 200, smsIRBulk, accepted, ""},
+	{smsIRByTemplate, 400, smsIRNo(104), rejected, "104"},
+	{smsIRByLine, 400, smsIRNo(104), rejected, "104"},
+	{smsIRByTemplate, 200, smsIRNo(104), rejected, "104"},
+	{smsIRByTemplate, 400, smsIRNo(115), rejected, "115"},
+	{smsIRByLine, 400, smsIRNo(115), refused, "115"},
+	{smsIRByLine, 200, smsIRIDs("[0]"), refused, ""},
+	{smsIRByLine, 200, smsIRIDs("[null]"), refused, ""},
+	{smsIRByTemplate, 429, smsIRNo(20), throttled, "20"},
+	{smsIRByTemplate, 400, smsIRNo(20), throttled, "20"},
+	{smsIRByTemplate, 429, "", throttled, ""},
+	{smsIRByTemplate, 500, smsIRNo(0), refused, "0"},
+	{smsIRByTemplate, 200, smsIRNo(0), refused, "0"},
+	{smsIRByTemplate, 401, smsIRNo(10), refused, "10"},
+	{smsIRByTemplate, 401, smsIRNo(11), refused, "11"},
+	{smsIRByTemplate, 401, smsIRNo(12), refused, "12"},
+	{smsIRByTemplate, 401, smsIRNo(13), refused, "13"},
+	{smsIRByTemplate, 401, smsIRNo(14), refused, "14"},
+	{smsIRByTemplate, 400, smsIRNo(15), refused, "15"},
+	{smsIRByTemplate, 400, smsIRNo(16), refused, "16"},
+	{smsIRByLine, 400, smsIRNo(101), refused, "101"},
+	{smsIRByTemplate, 400, smsIRNo(102), refused, "102"},
+	{smsIRByLine, 400, smsIRNo(103), refused, "103"},
+	{smsIRByLine, 400, smsIRNo(105), refused, "105"},
+	{smsIRByLine, 400, smsIRNo(107), refused, "107"},
+	{smsIRByTemplate, 400, smsIRNo(110), refused, "110"},
+	{smsIRByTemplate, 400, smsIRNo(113), refused, "113"},
+	{smsIRByTemplate, 400, smsIRNo(114), refused, "114"},
+	{smsIRByTemplate, 400, smsIRNo(116), refused, "116"},
+	{smsIRByLine, 400, smsIRNo(117), refused, "117"},
+	{smsIRByLine, 400, smsIRNo(118), refused, "118"},
+	{smsIRByTemplate, 400, smsIRNo(119), refused, "119"},
+	{smsIRByLine, 400, smsIRNo(123), refused, "123"},
+	{smsIRByTemplate, 400, smsIRNo(124), refused, "124"},
+	{smsIRByTemplate, 502, smsIRMade, refused, "1"},
+	{smsIRByTemplate, 502, "<html>104</html>", refused, ""},
+	{smsIRByTemplate, 200, `{"status":1,"message":"موفق","data":null}`, unreadable, ""},
+	{smsIRByTemplate, 200, `{"status":1,"data":{"messageId":0}}`, unreadable, ""},
+	{smsIRByTemplate, 200, `{"data":{"messageId":89545112}}`, unreadable, ""},
+	{smsIRByLine, 200, smsIRIDs("[]"), unreadable, ""},
+	{smsIRByLine, 200, smsIRIDs("[1,2]"), unreadable, ""},
+	{smsIRByTemplate, 200, smsIRMade[:40], unreadable, ""},
+	{smsIRByTemplate, 200, "OK", unreadable, ""},
+	{smsIRByTemplate, 204, "", unreadable, ""},
+}
+
 func TestSMSIRTellsTheNumbersFault(t *testing.T) {
-	login, plain := SMSIROptions{TemplateID: 123456}, SMSIROptions{Line: 30004505000017}
-	no := func(status int) string {
-		return fmt.Sprintf(`{"status":%d,"message":"09121234567 نادرست","data":null}`, status)
-	}
-	bulk := func(ids string) string {
-		return fmt.Sprintf(`{"status":1,"message":"موفق","data":{"packId":"2b99e63c","messageIds":%s,"cost":0}}`, ids)
-	}
-	for _, tc := range []struct {
-		options    SMSIROptions
-		http       int
-		body       string
-		want, code string
-	}{
-		{login, 200, smsIRMade, accepted, ""},
-		{plain, 200, smsIRBulk, accepted, ""},
-		{login, 400, no(104), rejected, "104"},
-		{plain, 400, no(104), rejected, "104"},
-		{login, 200, no(104), rejected, "104"},
-		{login, 400, no(115), rejected, "115"},
-		{plain, 400, no(115), refused, "115"},
-		{plain, 200, bulk("[0]"), refused, ""},
-		{plain, 200, bulk("[null]"), refused, ""},
-		{login, 429, no(20), throttled, "20"},
-		{login, 400, no(20), throttled, "20"},
-		{login, 429, "", throttled, ""},
-		{login, 500, no(0), refused, "0"},
-		{login, 200, no(0), refused, "0"},
-		{login, 401, no(10), refused, "10"},
-		{login, 401, no(11), refused, "11"},
-		{login, 401, no(12), refused, "12"},
-		{login, 401, no(13), refused, "13"},
-		{login, 401, no(14), refused, "14"},
-		{login, 400, no(15), refused, "15"},
-		{login, 400, no(16), refused, "16"},
-		{plain, 400, no(101), refused, "101"},
-		{login, 400, no(102), refused, "102"},
-		{plain, 400, no(103), refused, "103"},
-		{plain, 400, no(105), refused, "105"},
-		{plain, 400, no(107), refused, "107"},
-		{login, 400, no(110), refused, "110"},
-		{login, 400, no(113), refused, "113"},
-		{login, 400, no(114), refused, "114"},
-		{login, 400, no(116), refused, "116"},
-		{plain, 400, no(117), refused, "117"},
-		{plain, 400, no(118), refused, "118"},
-		{login, 400, no(119), refused, "119"},
-		{plain, 400, no(123), refused, "123"},
-		{login, 400, no(124), refused, "124"},
-		{login, 502, smsIRMade, refused, "1"},
-		{login, 502, "<html>104</html>", refused, ""},
-		{login, 200, `{"status":1,"message":"موفق","data":null}`, unreadable, ""},
-		{login, 200, `{"status":1,"data":{"messageId":0}}`, unreadable, ""},
-		{login, 200, `{"data":{"messageId":89545112}}`, unreadable, ""},
-		{plain, 200, bulk("[]"), unreadable, ""},
-		{plain, 200, bulk("[1,2]"), unreadable, ""},
-		{login, 200, smsIRMade[:40], unreadable, ""},
-		{login, 200, "OK", unreadable, ""},
-		{login, 204, "", unreadable, ""},
-	} {
+	for _, tc := range smsIRAnswers {
 		tc.options.BaseURL = serve(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(tc.http)
 			_, _ = io.WriteString(w, tc.body)
 		})
 		id, err := openSMSIR(t, tc.options).Send(t.Context(), message)
 		if got, code := classOf(err); got != tc.want || code != tc.code || (err == nil) == (id == "") {
-			t.Errorf("Send answered %d %s = %q, %v: %s; want %s by code %q", tc.http, tc.body, id, err, got, tc.want, tc.code)
+			t.Errorf("Send answered %d %s = %q, %v: %s; want %s by code %q",
+				tc.http, tc.body, id, err, got, tc.want, tc.code)
 		}
 		if err != nil && strings.Contains(err.Error(), "9121234567") {
 			t.Errorf("Send answered %d %s = %v; want no number", tc.http, tc.body, err)
@@ -194,7 +215,8 @@ func TestSMSIRFaults(t *testing.T) {
 	}
 }
 
-// What cannot be sent by SMS.ir can be sent by another provider, and is not asked for.
+// TestSMSIRKnowsItsLimits checks that SMS.ir is not asked for what it cannot send, which another provider may be able
+// to.
 func TestSMSIRKnowsItsLimits(t *testing.T) {
 	s := openSMSIR(t, SMSIROptions{TemplateID: 123456, BaseURL: serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		t.Errorf("asked %s", r.RequestURI)
@@ -206,7 +228,8 @@ func TestSMSIRKnowsItsLimits(t *testing.T) {
 		{changed("+4915112345678", otp.SMS, otp.ForLogin), errNotIranian},
 		{changed("+989121234567", otp.SMS, otp.ForPhone(uuid.New())), errNoLine},
 	} {
-		if err := send(t, s, tc.message, time.Minute); !errors.Is(err, tc.want) || errors.Is(err, otp.ErrUndeliverable) {
+		err := send(t, s, tc.message, time.Minute)
+		if !errors.Is(err, tc.want) || errors.Is(err, otp.ErrUndeliverable) {
 			t.Errorf("Send of %v for %s = %v; want %v", tc.message, tc.message.Purpose.Name(), err, tc.want)
 		}
 	}

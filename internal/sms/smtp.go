@@ -95,8 +95,8 @@ func (s *SMTP) deliver(ctx context.Context, m otp.Message) error {
 		return err
 	}
 	fmt.Fprintf(mail, "From: <%s>\r\nTo: <%s>\r\nSubject: %s for %s\r\nDate: %s\r\nMessage-ID: <%s@sms.invalid>\r\n"+
-		"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n"+
-		"\r\n",
+		"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"+
+		"Content-Transfer-Encoding: quoted-printable\r\n\r\n",
 		s.from, to, m.Code, m.To.E164(), time.Now().Format(time.RFC1123Z), m.ID)
 	text := quotedprintable.NewWriter(mail)
 	_, _ = text.Write([]byte(m.Text)) // After a failed write, Close fails.

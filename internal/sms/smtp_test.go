@@ -19,15 +19,15 @@ import (
 	"dekamond-otp/internal/otp"
 )
 
-const hang = "hang" // in place of an answer: none, for as long as the client holds the line
+const hang = "hang" // In place of an answer: the server waits until the client closes the connection.
 
-// A catcher is a mail server that says what it is told to, command by command.
+// A catcher is a mail server with prepared answers.
 type catcher struct {
 	addr            string
 	commands, mails chan string
 }
 
-// serveSMTP answers the commands by the map and the rest with yes. "mail" is the answer to a mail's end.
+// serveSMTP answers each command as the map says, and others with success. "mail" is the answer to the end of a mail.
 func serveSMTP(t *testing.T, answers map[string]string) *catcher {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -93,7 +93,12 @@ func TestSMTPMails(t *testing.T) {
 		if id, err := openSMTP(t, SMTPOptions{Addr: c.addr, From: from}).Send(t.Context(), m); id != "" || err != nil {
 			t.Fatalf("Send = %q, %v; want it accepted without an identifier", id, err)
 		}
-		for _, want := range []string{"EHLO localhost", "MAIL FROM:<" + want + ">", "RCPT TO:<989121234567@sms.invalid>", "DATA"} {
+		for _, want := range []string{
+			"EHLO localhost",
+			"MAIL FROM:<" + want + ">",
+			"RCPT TO:<989121234567@sms.invalid>",
+			"DATA",
+		} {
 			if got := <-c.commands; got != want {
 				t.Errorf("asked %q; want %q", got, want)
 			}
@@ -143,21 +148,26 @@ func hangsUp(t *testing.T) (address string) {
 }
 
 func TestSMTPFaults(t *testing.T) {
-	const refusal, number = "451 4.3.0 try later: <989121234567@sms.invalid>", "550-5.1.1 no such\r\n550 user +989121234567"
+	const (
+		refusal = "451 4.3.0 try later: <989121234567@sms.invalid>"
+		number  = "550-5.1.1 no such\r\n550 user +989121234567"
+	)
 	for name, tc := range map[string]struct {
 		answers map[string]string
-		want    string // of the error's text
+		want    string // A part of the error's text.
 	}{
 		"a refused connection": {map[string]string{"greeting": "554 no service"}, "answered, code 554: no service"},
-		"a refused sender":     {map[string]string{"MAIL": refusal}, "answered, code 451: 4.3.0 try later: <•••@sms.invalid>"},
-		"a refused number":     {map[string]string{"RCPT": number}, "answered, code 550: 5.1.1 no such user •••"},
-		"a refused mail":       {map[string]string{"DATA": refusal}, "answered, code 451"},
-		"a refused text":       {map[string]string{"mail": number}, "answered, code 550"},
-		"no greeting":          {map[string]string{"greeting": hang}, "context deadline exceeded"},
-		"no answer":            {map[string]string{"RCPT": hang}, "context deadline exceeded"},
-		"no last answer":       {map[string]string{"mail": hang}, "context deadline exceeded"},
-		"garbage":              {map[string]string{"greeting": "hello 989121234567"}, "no valid SMTP answer"},
-		"later garbage":        {map[string]string{"mail": "hello 989121234567"}, "no valid SMTP answer"},
+		"a refused sender": {
+			map[string]string{"MAIL": refusal}, "answered, code 451: 4.3.0 try later: <•••@sms.invalid>",
+		},
+		"a refused number": {map[string]string{"RCPT": number}, "answered, code 550: 5.1.1 no such user •••"},
+		"a refused mail":   {map[string]string{"DATA": refusal}, "answered, code 451"},
+		"a refused text":   {map[string]string{"mail": number}, "answered, code 550"},
+		"no greeting":      {map[string]string{"greeting": hang}, "context deadline exceeded"},
+		"no answer":        {map[string]string{"RCPT": hang}, "context deadline exceeded"},
+		"no last answer":   {map[string]string{"mail": hang}, "context deadline exceeded"},
+		"garbage":          {map[string]string{"greeting": "hello 989121234567"}, "no valid SMTP answer"},
+		"later garbage":    {map[string]string{"mail": "hello 989121234567"}, "no valid SMTP answer"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			timeout := time.Minute
@@ -166,7 +176,7 @@ func TestSMTPFaults(t *testing.T) {
 			}
 			err := send(t, openSMTP(t, SMTPOptions{Addr: serveSMTP(t, tc.answers).addr}), message, timeout)
 			if err == nil || errors.Is(err, otp.ErrUndeliverable) || !strings.Contains(err.Error(), tc.want) {
-				t.Errorf("Send = %v; want %q and no rejection", err, tc.want)
+				t.Errorf("Send = %v; want %q, and the number not blamed", err, tc.want)
 			}
 			for _, private := range []string{"9121234567", message.Code} {
 				if strings.Contains(fmt.Sprint(err), private) {
@@ -176,7 +186,7 @@ func TestSMTPFaults(t *testing.T) {
 		})
 	}
 	for name, addr := range map[string]string{
-		"nobody":   closed(t),
+		"closed":   closed(t),
 		"hangs up": hangsUp(t),
 	} {
 		if err := send(t, openSMTP(t, SMTPOptions{Addr: addr}), message, time.Minute); err == nil {

@@ -61,8 +61,8 @@ var snsProvider = Description{
 	},
 }
 
-// credentialsTimeout bounds a call for credentials. The SDK bounds it by nothing: the call outlives the Send that wanted
-// the credentials, and all later ones wait for it.
+// credentialsTimeout bounds a call for credentials. The SDK bounds it by nothing: the call outlives the Send that
+// wanted the credentials, and all later ones wait for it.
 const credentialsTimeout = 10 * time.Second
 
 var errNoCredentials = errors.New("no AWS credentials")
@@ -181,7 +181,8 @@ func (t sdkClient) Do(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: a.status, Header: a.header, Body: body, Request: r}, nil
 }
 
-// snsCredentialCodes are the errors of credentials that AWS does not know, or that have expired (SNS API, Common errors).
+// snsCredentialCodes are the errors of credentials that AWS does not know, or that have expired (SNS API, Common
+// errors).
 var snsCredentialCodes = []string{
 	"InvalidClientTokenId",
 	"UnrecognizedClientException",

@@ -23,14 +23,16 @@ const (
 	snsToken  = "the-session-token"
 	snsMade   = `<PublishResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/">
 		<PublishResult><MessageId>94f20ce6-13c5-43a0-9a9e-ca52d816e90b</MessageId></PublishResult>
-		<ResponseMetadata><RequestId>f187a3c1-376f-11df-8963-01868b7c937a</RequestId></ResponseMetadata></PublishResponse>`
+		<ResponseMetadata><RequestId>f187a3c1-376f-11df-8963-01868b7c937a</RequestId></ResponseMetadata>
+		</PublishResponse>`
 )
 
-// noAWS leaves the SDK's chain without credentials, and counts the calls to the machine's role.
+// noAWS leaves the SDK's chain without credentials, and returns a counter of the calls for the machine's role.
 func noAWS(t *testing.T) (asked func() int) {
 	t.Helper()
 	for _, name := range []string{
-		"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE",
+		"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+		"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE",
 		"AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
 		"AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SNS",
 	} {
@@ -46,7 +48,7 @@ func noAWS(t *testing.T) (asked func() int) {
 	return func() int { return len(calls) }
 }
 
-// openSNS gives a provider with credentials of the environment.
+// openSNS returns a provider with credentials from the environment.
 func openSNS(t *testing.T, o SNSOptions) *SNS {
 	t.Helper()
 	noAWS(t)
@@ -120,49 +122,59 @@ func inOrder(form url.Values) string {
 	return form.Encode()
 }
 
+const snsBadNumber = "Invalid parameter: PhoneNumber Reason: +989121234567 is not valid to publish to"
+
+// snsNo returns the body of a negative answer.
+func snsNo(code, text string) string {
+	return fmt.Sprintf(`<ErrorResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><Error>`+
+		`<Type>Sender</Type><Code>%s</Code><Message>%s</Message></Error>`+
+		`<RequestId>9d06150f-28fe-51c5-8fee-4e7dff7f5d0e</RequestId></ErrorResponse>`, code, text)
+}
+
+var snsAnswers = []struct {
+	http       int
+	body       string
+	want, code string
+}{
+	{200, snsMade, accepted, ""},
+	{400, snsNo("InvalidParameter", snsBadNumber), rejected, "InvalidParameter"},
+	{400, snsNo("InvalidParameterValue", snsBadNumber), rejected, "InvalidParameterValue"},
+	{400, snsNo("ParameterValueInvalid", snsBadNumber), rejected, "ParameterValueInvalid"},
+	{400, snsNo("OptedOut", "+989121234567 is opted out"), rejected, "OptedOut"},
+	{400, snsNo("InvalidParameter", "Invalid parameter: Message too long"), refused, "InvalidParameter"},
+	{400, snsNo("InvalidParameterValue", "Invalid parameter: SenderID"), refused, "InvalidParameterValue"},
+	{400, snsNo("ValidationError", snsBadNumber), refused, "ValidationError"},
+	{429, snsNo("Throttled", "Rate exceeded"), throttled, "Throttled"},
+	{400, snsNo("Throttling", "Rate exceeded for +989121234567"), throttled, "Throttling"},
+	{400, snsNo("ThrottlingException", "Rate exceeded"), throttled, "ThrottlingException"},
+	{403, snsNo("AuthorizationError", "User: arn:aws:iam::123456789012:user/otp"), refused, "AuthorizationError"},
+	{403, snsNo("SignatureDoesNotMatch", "…"), refused, "SignatureDoesNotMatch"},
+	{403, snsNo("InvalidClientTokenId", "The security token is invalid."), refused, "InvalidClientTokenId"},
+	{403, snsNo("ExpiredToken", "…"), refused, "ExpiredToken"},
+	{403, snsNo("OptInRequired", "…"), refused, "OptInRequired"},
+	{404, snsNo("NotFound", "…"), refused, "NotFound"},
+	{400, snsNo("EndpointDisabled", "…"), refused, "EndpointDisabled"},
+	{400, snsNo("KMSAccessDenied", "…"), refused, "KMSAccessDenied"},
+	{400, snsNo("KMSOptInRequired", "…"), refused, "KMSOptInRequired"},
+	{500, snsNo("InternalError", "…"), refused, "InternalError"},
+	{503, snsNo("ServiceUnavailable", "…"), refused, "ServiceUnavailable"},
+	{502, "<html>bad gateway</html>", refused, ""},
+	{502, "", refused, ""},
+	{200, "", unreadable, ""},
+	{200, "OK", unreadable, ""},
+	{200, `{"MessageId":"1"}`, unreadable, ""},
+	{200, `<PublishResponse><PublishResult></PublishResult></PublishResponse>`, unreadable, ""},
+	{
+		200,
+		`<PublishResponse><PublishResult><MessageId></MessageId></PublishResult></PublishResponse>`,
+		unreadable,
+		"",
+	},
+	{200, snsMade[:120], unreadable, ""},
+}
+
 func TestSNSTellsTheNumbersFault(t *testing.T) {
-	no := func(code, text string) string {
-		return fmt.Sprintf(`<ErrorResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><Error>`+
-			`<Type>Sender</Type><Code>%s</Code><Message>%s</Message></Error>`+
-			`<RequestId>9d06150f-28fe-51c5-8fee-4e7dff7f5d0e</RequestId></ErrorResponse>`, code, text)
-	}
-	const number = "Invalid parameter: PhoneNumber Reason: +989121234567 is not valid to publish to"
-	for _, tc := range []struct {
-		http       int
-		body       string
-		want, code string
-	}{
-		{200, snsMade, accepted, ""},
-		{400, no("InvalidParameter", number), rejected, "InvalidParameter"},
-		{400, no("InvalidParameterValue", number), rejected, "InvalidParameterValue"},
-		{400, no("ParameterValueInvalid", number), rejected, "ParameterValueInvalid"},
-		{400, no("OptedOut", "+989121234567 is opted out"), rejected, "OptedOut"},
-		{400, no("InvalidParameter", "Invalid parameter: Message too long"), refused, "InvalidParameter"},
-		{400, no("InvalidParameterValue", "Invalid parameter: SenderID"), refused, "InvalidParameterValue"},
-		{400, no("ValidationError", number), refused, "ValidationError"},
-		{429, no("Throttled", "Rate exceeded"), throttled, "Throttled"},
-		{400, no("Throttling", "Rate exceeded for +989121234567"), throttled, "Throttling"},
-		{400, no("ThrottlingException", "Rate exceeded"), throttled, "ThrottlingException"},
-		{403, no("AuthorizationError", "User: arn:aws:iam::123456789012:user/otp"), refused, "AuthorizationError"},
-		{403, no("SignatureDoesNotMatch", "…"), refused, "SignatureDoesNotMatch"},
-		{403, no("InvalidClientTokenId", "The security token is invalid."), refused, "InvalidClientTokenId"},
-		{403, no("ExpiredToken", "…"), refused, "ExpiredToken"},
-		{403, no("OptInRequired", "…"), refused, "OptInRequired"},
-		{404, no("NotFound", "…"), refused, "NotFound"},
-		{400, no("EndpointDisabled", "…"), refused, "EndpointDisabled"},
-		{400, no("KMSAccessDenied", "…"), refused, "KMSAccessDenied"},
-		{400, no("KMSOptInRequired", "…"), refused, "KMSOptInRequired"},
-		{500, no("InternalError", "…"), refused, "InternalError"},
-		{503, no("ServiceUnavailable", "…"), refused, "ServiceUnavailable"},
-		{502, "<html>bad gateway</html>", refused, ""},
-		{502, "", refused, ""},
-		{200, "", unreadable, ""},
-		{200, "OK", unreadable, ""},
-		{200, `{"MessageId":"1"}`, unreadable, ""},
-		{200, `<PublishResponse><PublishResult></PublishResult></PublishResponse>`, unreadable, ""},
-		{200, `<PublishResponse><PublishResult><MessageId></MessageId></PublishResult></PublishResponse>`, unreadable, ""},
-		{200, snsMade[:120], unreadable, ""},
-	} {
+	for _, tc := range snsAnswers {
 		requests := make(chan string, 100)
 		s := openSNS(t, SNSOptions{BaseURL: serve(t, func(w http.ResponseWriter, r *http.Request) {
 			requests <- r.URL.Path
@@ -171,13 +183,15 @@ func TestSNSTellsTheNumbersFault(t *testing.T) {
 		})})
 		id, err := s.Send(t.Context(), message)
 		if got, code := classOf(err); got != tc.want || code != tc.code || (err == nil) == (id == "") {
-			t.Errorf("Send answered %d %s = %q, %v: %s; want %s by code %q", tc.http, tc.body, id, err, got, tc.want, tc.code)
+			t.Errorf("Send answered %d %s = %q, %v: %s; want %s by code %q",
+				tc.http, tc.body, id, err, got, tc.want, tc.code)
 		}
 		if len(requests) != 1 {
 			t.Errorf("Send answered %d %s asked %d times; want once", tc.http, tc.body, len(requests))
 		}
 		if err != nil && (strings.Contains(err.Error(), "9121234567") || strings.Contains(err.Error(), "9d06150f")) {
-			t.Errorf("Send answered %d %s = %v; want no number and no request identifier", tc.http, tc.body, err)
+			t.Errorf("Send answered %d %s = %v; want no number and no request identifier",
+				tc.http, tc.body, err)
 		}
 	}
 }
@@ -201,7 +215,8 @@ func TestSNSTakesCredentialsFromTheChain(t *testing.T) {
 		t.Fatalf("NewSNS = %v after %d calls to the machine's role; want none", err, asked())
 	}
 	if err := send(t, s, message, time.Minute); !errors.Is(err, errNoCredentials) || asked() == 0 {
-		t.Errorf("Send without credentials = %v after %d calls to the machine's role; want %v", err, asked(), errNoCredentials)
+		t.Errorf("Send without credentials = %v after %d calls to the machine's role; want %v",
+			err, asked(), errNoCredentials)
 	}
 	ended := make(chan struct{}) // the SDK's call outlives Send
 	t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", serve(t, func(http.ResponseWriter, *http.Request) { <-ended }))

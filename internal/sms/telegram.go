@@ -28,12 +28,15 @@ var telegram = Description{
 	Channels: []string{otp.Telegram},
 	BaseURL:  telegramURL,
 	New: func(in Inputs) (Provider, error) {
-		return NewTelegram(TelegramOptions{Token: in.Text("TELEGRAM_TOKEN"), BaseURL: in.Text("TELEGRAM_BASE_URL")}), nil
+		return NewTelegram(TelegramOptions{
+			Token:   in.Text("TELEGRAM_TOKEN"),
+			BaseURL: in.Text("TELEGRAM_BASE_URL"),
+		}), nil
 	},
 }
 
-// telegramNumberCodes are the errors that blame the number: it is not valid, is no Telegram user's, or cannot be written
-// to. Telegram does not document its errors; its clients have met these.
+// telegramNumberCodes are the errors that blame the number: it is not valid, is no Telegram user's, or cannot be
+// written to. Telegram does not document its errors; its clients have met these.
 var telegramNumberCodes = []string{"PHONE_NUMBER_INVALID", "PHONE_NUMBER_NOT_FOUND", "PHONE_NUMBER_NOT_AVAILABLE"}
 
 var errTelegramCode = &Failure{Text: "a code for Telegram has 4 to 8 digits", Scope: ScopeMessage}

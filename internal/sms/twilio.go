@@ -85,9 +85,10 @@ var twilioMessageCodes = []string{
 
 // TwilioOptions are the inputs of NewTwilio.
 type TwilioOptions struct {
-	AccountSID     string // AC and 32 hexadecimal digits.
-	AuthToken      string // The primary one, which also signs the reports.
-	From           string // A number (E.164), a short code, a name of at most 11 characters, or a Messaging Service's SID.
+	AccountSID string // AC and 32 hexadecimal digits.
+	AuthToken  string // The primary one, which also signs the reports.
+	// A number (E.164), a short code, a name of at most 11 characters, or a Messaging Service's SID.
+	From           string
 	BaseURL        string // Defaults to Twilio's.
 	StatusCallback string // URL for reports, without a query; empty = no reports are requested.
 }

@@ -66,17 +66,23 @@ func TestVonageSends(t *testing.T) {
 				want.Set("callback", tc.callback)
 			}
 			address := serve(t, func(w http.ResponseWriter, r *http.Request) {
-				if got, want := r.Method+" "+r.URL.Path, "POST "+strings.TrimSuffix(slash, "/")+"/sms/json"; got != want {
+				path := strings.TrimSuffix(slash, "/") + "/sms/json"
+				if got, want := r.Method+" "+r.URL.Path, "POST "+path; got != want {
 					t.Errorf("%s: %s; want %s", tc.name, got, want)
 				}
 				if got := posted(t, r); !reflect.DeepEqual(got, want) {
 					t.Errorf("%s: posted %v; want %v", tc.name, got, want)
 				}
-				_, _ = io.WriteString(w, `{"message-count":"1","messages":[{"to":"989121234567","message-id":"0A1","status":"0",
+				_, _ = io.WriteString(w, `{"message-count":"1","messages":[
+					{"to":"989121234567","message-id":"0A1","status":"0",
 					"remaining-balance":"3.14","message-price":"0.03","network":"43211"}]}`)
 			})
 			p := NewVonage(VonageOptions{
-				APIKey: vonageKey, APISecret: vonageSecret, From: "Dekamond", BaseURL: address + slash, Callback: tc.callback,
+				APIKey:    vonageKey,
+				APISecret: vonageSecret,
+				From:      "Dekamond",
+				BaseURL:   address + slash,
+				Callback:  tc.callback,
 			})
 			t.Cleanup(p.transport.CloseIdleConnections)
 			m := message
@@ -168,7 +174,7 @@ func TestVonageFaults(t *testing.T) {
 	testFaults(t, openVonage, vonageKey, vonageSecret, vonageSigning, vonageHook)
 }
 
-// The vectors are those of the tests of Vonage's Python library.
+// TestVonageSignature checks the vectors of the tests of Vonage's Python library.
 func TestVonageSignature(t *testing.T) {
 	fields := map[string]string{"timestamp": "1461605396", "b": "2", "a": "1", "sig": "not part of it"}
 	for method, want := range map[string]string{
@@ -188,36 +194,47 @@ func TestVonageSignature(t *testing.T) {
 	}
 }
 
-// vonageReceipt is a delivery receipt of now, signed here by hand as the method tells.
+// vonageReceipt returns a delivery receipt, with a signature that shares no code with Vonage.
 func vonageReceipt(secret, method string, at time.Time, id, status string) url.Values {
 	timestamp := strconv.FormatInt(at.Unix(), 10)
-	text := "&api-key=" + vonageKey + "&client-ref=a_b_c&err-code=0&messageId=" + id + "&msisdn=989121234567&nonce=ec11dd3e" +
-		"&status=" + status + "&timestamp=" + timestamp + "&to=Dekamond"
+	text := "&api-key=" + vonageKey + "&client-ref=a_b_c&err-code=0&messageId=" + id + "&msisdn=989121234567" +
+		"&nonce=ec11dd3e&status=" + status + "&timestamp=" + timestamp + "&to=Dekamond"
 	sum := md5.Sum([]byte(text + secret))
 	sig := hex.EncodeToString(sum[:])
 	if method == "sha256" {
 		h := hmac.New(sha256.New, []byte(secret))
 		_, _ = io.WriteString(h, text)
-		sig = strings.ToUpper(hex.EncodeToString(h.Sum(nil))) // as in Vonage's description of the API
+		sig = strings.ToUpper(hex.EncodeToString(h.Sum(nil))) // As in Vonage's description of the API.
 	}
 	return url.Values{
-		"api-key": {vonageKey}, "client-ref": {"a&b=c"}, "err-code": {"0"}, "messageId": {id}, "msisdn": {"989121234567"},
-		"nonce": {"ec11dd3e"}, "status": {status}, "timestamp": {timestamp}, "to": {"Dekamond"}, "sig": {sig},
+		"api-key":    {vonageKey},
+		"client-ref": {"a&b=c"},
+		"err-code":   {"0"},
+		"messageId":  {id},
+		"msisdn":     {"989121234567"},
+		"nonce":      {"ec11dd3e"},
+		"status":     {status},
+		"timestamp":  {timestamp},
+		"to":         {"Dekamond"},
+		"sig":        {sig},
 	}
 }
 
-// The three ways in which an account can have its receipts sent.
+// vonageWays are the three ways in which an account can have its receipts sent.
 var vonageWays = map[string]func(url.Values) otp.Callback{
 	"query": func(fields url.Values) otp.Callback { return otp.Callback{Query: fields.Encode()} },
 	"form": func(fields url.Values) otp.Callback {
-		return otp.Callback{ContentType: "application/x-www-form-urlencoded; charset=UTF-8", Body: []byte(fields.Encode())}
+		return otp.Callback{
+			ContentType: "application/x-www-form-urlencoded; charset=UTF-8",
+			Body:        []byte(fields.Encode()),
+		}
 	},
 	"JSON": func(fields url.Values) otp.Callback {
 		object := map[string]string{}
 		for name := range fields {
 			object[name] = fields.Get(name)
 		}
-		body, _ := json.Marshal(object) // of strings alone
+		body, _ := json.Marshal(object) // It consists of strings alone.
 		return otp.Callback{ContentType: "application/json; charset=utf-8", Body: body}
 	},
 }
@@ -250,7 +267,8 @@ func TestVonageReads(t *testing.T) {
 				c := callback(vonageReceipt(vonageSigning, method, time.Now(), tc.id, tc.status))
 				c.Secret = pathSecret
 				if got, err := p.Read(c); !slices.Equal(got, tc.want) || !errors.Is(err, tc.err) {
-					t.Errorf("%s, by %s: Read of %s, status %q = %v, %v; want %v, %v", way, who, tc.id, tc.status, got, err, tc.want, tc.err)
+					t.Errorf("%s, by %s: Read of %s, status %q = %v, %v; want %v, %v",
+						way, who, tc.id, tc.status, got, err, tc.want, tc.err)
 				}
 			}
 			read("HMAC", bySignature, "sha256", "")
@@ -320,7 +338,8 @@ func TestVonageRefusesForgeries(t *testing.T) {
 					c := callback(fields)
 					c.Secret = pathSecret
 					if got, err := p.Read(c); got != nil || !errors.Is(err, otp.ErrForged) {
-						t.Errorf("%s, %s: Read of %s, secret %q = %v, %v; want it forged", tc.name, way, name, pathSecret, got, err)
+						t.Errorf("%s, %s: Read of %s, secret %q = %v, %v; want it forged",
+							tc.name, way, name, pathSecret, got, err)
 					}
 				}
 			}

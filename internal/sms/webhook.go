@@ -22,8 +22,8 @@ import (
 	"dekamond-otp/internal/trace"
 )
 
-// A connection is used again once its answer was read to the end. An answer that is longer or slower than this costs the
-// connection instead.
+// A connection is used again once its answer was read to the end. An answer that is longer or slower than this costs
+// the connection instead.
 const (
 	drainBytes = 4 << 10
 	drainTime  = 100 * time.Millisecond
@@ -66,8 +66,8 @@ var webhook = Description{
 
 var webhookChannels = []string{otp.SMS, otp.WhatsApp, otp.Telegram, otp.Voice}
 
-// webhookKey returns the key of a secret. A secret that begins with whsec_ must be as Standard Webhooks 1.0.0 (Signature
-// scheme) has it; any other is used as it is.
+// webhookKey returns the key of a secret. A secret that begins with whsec_ must be as Standard Webhooks 1.0.0
+// (Signature scheme) has it; any other is used as it is.
 func webhookKey(secret string) ([]byte, error) {
 	encoded, standard := strings.CutPrefix(secret, "whsec_")
 	if !standard {
@@ -113,8 +113,8 @@ func (w *Webhook) Channels() []string { return w.channels }
 var webhookNumberStatuses = []int{http.StatusBadRequest, http.StatusGone, http.StatusUnprocessableEntity}
 
 // Send implements Provider. It posts {"id","to","channel","code","text","locale"}, all of them strings and always
-// present, and "purpose" if the code is not for a login. The status alone decides: 2xx accepts the message; 400, 410 and
-// 422 are failures of ScopeNumber, and most other 4xx of ScopeMessage.
+// present, and "purpose" if the code is not for a login. The status alone decides: 2xx accepts the message; 400, 410
+// and 422 are failures of ScopeNumber, and most other 4xx of ScopeMessage.
 func (w *Webhook) Send(ctx context.Context, m otp.Message) (id string, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -127,7 +127,7 @@ func (w *Webhook) Send(ctx context.Context, m otp.Message) (id string, err error
 		return "", cause(ctx, err)
 	}
 	defer response.Body.Close()
-	if response.StatusCode != http.StatusSwitchingProtocols { // The body of a 101 ends with the connection, not with ctx.
+	if response.StatusCode != http.StatusSwitchingProtocols { // The body of a 101 does not end with ctx.
 		defer time.AfterFunc(drainTime, cancel).Stop()
 		_, _ = io.CopyN(io.Discard, response.Body, drainBytes)
 	}

@@ -26,13 +26,13 @@ import (
 )
 
 const (
-	secret64      = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" // the Standard Webhooks libraries' example
+	secret64      = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" // The example of the Standard Webhooks libraries.
 	webhookSecret = "whsec_" + secret64
 	login         = "operator:hunter2"
 	query         = "key=s3cr3t"
 )
 
-// openWebhook gives a webhook to the base URL with all that must not show up in errors.
+// openWebhook returns a webhook whose URL has credentials, a path and a query, none of which may show up in errors.
 func openWebhook(t *testing.T, base, secret string) *Webhook {
 	t.Helper()
 	address := strings.Replace(base, "://", "://"+login+"@", 1) + "/hooks/sms?" + query
@@ -50,7 +50,7 @@ func send(t *testing.T, p Provider, m otp.Message, timeout time.Duration) error 
 	return err
 }
 
-// verified reads a request as Standard Webhooks tells a receiver to. It shares no code with Webhook.
+// verified reads a request as Standard Webhooks requires of a receiver. It shares no code with Webhook.
 func verified(r *http.Request, key []byte) (body []byte, err error) {
 	body, err = io.ReadAll(r.Body)
 	if err != nil {
@@ -73,7 +73,7 @@ func verified(r *http.Request, key []byte) (body []byte, err error) {
 	return nil, fmt.Errorf("webhook-signature %q does not match", r.Header.Get("webhook-signature"))
 }
 
-// The vector is that of the Standard Webhooks libraries' own tests.
+// TestSign checks the vector of the tests of the Standard Webhooks libraries.
 func TestSign(t *testing.T) {
 	key, err := webhookKey(webhookSecret)
 	if err != nil {
@@ -108,8 +108,8 @@ func TestWebhookSpeaksStandardWebhooks(t *testing.T) {
 				if err := json.Compact(&got, body); err != nil {
 					t.Error(err)
 				}
-				fmt.Fprintf(&want, `{"id":%q,"to":"+989121234567","channel":"sms","code":"042137","text":%q,"locale":%s}`,
-					message.ID, message.Text, tc.want)
+				const format = `{"id":%q,"to":"+989121234567","channel":"sms","code":"042137","text":%q,"locale":%s}`
+				fmt.Fprintf(&want, format, message.ID, message.Text, tc.want)
 				if got.String() != want.String() {
 					t.Errorf("posted %s; want %s", &got, &want)
 				}
@@ -149,7 +149,12 @@ func TestWebhookUnsigned(t *testing.T) {
 }
 
 func TestWebhookTakesTheStatusAsTheAnswer(t *testing.T) {
-	for _, status := range []int{200, 201, 202, 204, 299, 300, 301, 302, 303, 304, 307, 308, 400, 401, 404, 410, 422, 429, 500, 502, 503, 504} {
+	for _, status := range []int{
+		200, 201, 202, 204, 299,
+		300, 301, 302, 303, 304, 307, 308,
+		400, 401, 404, 410, 422, 429,
+		500, 502, 503, 504,
+	} {
 		var requests atomic.Int32
 		address := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			requests.Add(1)
@@ -161,7 +166,8 @@ func TestWebhookTakesTheStatusAsTheAnswer(t *testing.T) {
 		if status < 300 {
 			want = "<nil>"
 		}
-		if rejected := status == 400 || status == 410 || status == 422; errors.Is(got, otp.ErrUndeliverable) != rejected {
+		rejected := status == 400 || status == 410 || status == 422
+		if errors.Is(got, otp.ErrUndeliverable) != rejected {
 			t.Errorf("Send answered %d = %v; want the number rejected: %t", status, got, rejected)
 		}
 		if fmt.Sprint(got) != want || requests.Load() != 1 {
@@ -185,12 +191,12 @@ func TestWebhookEndsWithItsContext(t *testing.T) {
 		<-r.Context().Done()
 	})
 	if _, err := openWebhook(t, address, webhookSecret).Send(ctx, message); !errors.Is(err, context.Canceled) {
-		t.Errorf("Send with a context cancelled on the way = %v; want Canceled", err)
+		t.Errorf("Send with a context cancelled during the call = %v; want Canceled", err)
 	}
 }
 
-// A provider that has said 202 has the message, whatever becomes of the rest of its answer, and nobody
-// waits for that rest.
+// TestWebhookDoesNotWaitForTheBody checks that a message is accepted with the status, and that the rest of the answer
+// is not waited for.
 func TestWebhookDoesNotWaitForTheBody(t *testing.T) {
 	address := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusAccepted)
@@ -204,7 +210,7 @@ func TestWebhookDoesNotWaitForTheBody(t *testing.T) {
 	}
 }
 
-// A long answer is not read for the sake of its connection.
+// TestWebhookBoundsTheBody checks that a long answer is not read for the sake of its connection.
 func TestWebhookBoundsTheBody(t *testing.T) {
 	for size, kept := range map[int]bool{drainBytes / 2: true, 64 * drainBytes: false} {
 		clients := make(chan string, 2)
@@ -227,7 +233,7 @@ func TestWebhookBoundsTheBody(t *testing.T) {
 func TestWebhookRefusesSwitchingProtocols(t *testing.T) {
 	address := serveRaw(t, func(c net.Conn, _ []byte) {
 		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
-		_, _ = c.Read(make([]byte, 1)) // until the client hangs up
+		_, _ = c.Read(make([]byte, 1)) // Until the client hangs up.
 	})
 	const want = "answered 101"
 	if got := send(t, openWebhook(t, address, webhookSecret), message, time.Minute); got == nil || got.Error() != want {
@@ -235,13 +241,13 @@ func TestWebhookRefusesSwitchingProtocols(t *testing.T) {
 	}
 }
 
-func TestWebhookErrorsTellNothing(t *testing.T) {
+func TestWebhookErrorsQuoteNothing(t *testing.T) {
 	echo := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadGateway)
 		_, _ = io.Copy(w, r.Body)
 	})
 	secure := httptest.NewUnstartedServer(http.NotFoundHandler())
-	secure.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshakes that fail
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0) // It logs failed handshakes.
 	secure.StartTLS()
 	t.Cleanup(secure.Close)
 	hangUp := serveRaw(t, func(net.Conn, []byte) {})
@@ -268,7 +274,9 @@ func TestWebhookErrorsTellNothing(t *testing.T) {
 			continue
 		}
 		printed := fmt.Sprintf("%v %+v %#v %d %s", w, w, w, w, w)
-		for _, private := range []string{"9121234567", message.Code, "ورود", secret64, "operator", "hunter2", "s3cr3t", "/hooks", "[49 "} {
+		for _, private := range []string{
+			"9121234567", message.Code, "ورود", secret64, "operator", "hunter2", "s3cr3t", "/hooks", "[49 ",
+		} {
 			if strings.Contains(err.Error(), private) || strings.Contains(printed, private) {
 				t.Errorf("%s: Send = %q, the webhook prints as %q; want no %q", tc.name, err, printed, private)
 			}
@@ -276,7 +284,7 @@ func TestWebhookErrorsTellNothing(t *testing.T) {
 	}
 }
 
-// closed gives an address where nobody listens.
+// closed returns an address on which nothing listens.
 func closed(t *testing.T) (address string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -292,7 +300,7 @@ func TestWebhookKeepsItsConnections(t *testing.T) {
 	var connections, requests atomic.Int32
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if requests.Add(1)%2 == 0 {
-			w.WriteHeader(http.StatusServiceUnavailable) // a refusal keeps its connection too
+			w.WriteHeader(http.StatusServiceUnavailable) // A refusal keeps its connection too.
 		}
 		_, _ = io.WriteString(w, `{"status":"`)
 		_ = http.NewResponseController(w).Flush()

@@ -54,8 +54,8 @@ var whatsApp = Description{
 	},
 }
 
-// These are codes of the Cloud API's errors (developers.facebook.com, WhatsApp Business Platform, Error codes). The code
-// of a sender that is not registered (133010) is a fault of the account. Throttling is answered with status 400.
+// These are codes of the Cloud API's errors (developers.facebook.com, WhatsApp Business Platform, Error codes). The
+// code of a sender that is not registered (133010) is a fault of the account. Throttling is answered with status 400.
 var (
 	whatsAppNumberCodes = []string{
 		"131021", // The sender's own number.
@@ -157,7 +157,8 @@ func (w *WhatsApp) Probe(ctx context.Context) (Account, error) {
 		ID      string
 		Quality string `json:"quality_rating"`
 	}
-	address := w.o.BaseURL + "/" + whatsAppVersion + "/" + url.PathEscape(w.o.PhoneNumberID) + "?fields=id,quality_rating"
+	address := w.o.BaseURL + "/" + whatsAppVersion + "/" + url.PathEscape(w.o.PhoneNumberID) +
+		"?fields=id,quality_rating"
 	a, err := get(ctx, w.transport, address, bearer(w.o.Token), &sender)
 	if err != nil {
 		return Account{}, err

@@ -16,13 +16,17 @@ const whatsAppToken = "EAAJB-wh4ts4pp-s3cr3t"
 
 func openWhatsApp(t *testing.T, base string) Provider {
 	p := NewWhatsApp(WhatsAppOptions{
-		Token: whatsAppToken, PhoneNumberID: "106540352242922", Template: "login_code", Language: "en_US", BaseURL: base,
+		Token:         whatsAppToken,
+		PhoneNumberID: "106540352242922",
+		Template:      "login_code",
+		Language:      "en_US",
+		BaseURL:       base,
 	})
 	t.Cleanup(p.transport.CloseIdleConnections)
 	return p
 }
 
-// expectJSON fails the test where the request does not post the JSON with the bearer token to the path.
+// expectJSON fails the test unless the request posts the JSON with the bearer token to the path.
 func expectJSON(t *testing.T, r *http.Request, path, token, want string) {
 	t.Helper()
 	if got, want := r.Method+" "+r.RequestURI, "POST "+path; got != want {
@@ -58,7 +62,8 @@ func TestWhatsAppSends(t *testing.T) {
 	for _, slash := range []string{"", "/", "/prefix/"} {
 		address := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			expectJSON(t, r, strings.TrimSuffix(slash, "/")+"/v25.0/106540352242922/messages", whatsAppToken, want)
-			_, _ = io.WriteString(w, `{"messaging_product":"whatsapp","contacts":[{"input":"989121234567","wa_id":"989121234567"}],
+			_, _ = io.WriteString(w, `{"messaging_product":"whatsapp",
+				"contacts":[{"input":"989121234567","wa_id":"989121234567"}],
 				"messages":[{"id":"wamid.HBg1","message_status":"accepted"}]}`)
 		})
 		if id, err := openWhatsApp(t, address+slash).Send(t.Context(), message); id != "wamid.HBg1" || err != nil {
@@ -75,8 +80,9 @@ func TestWhatsAppSends(t *testing.T) {
 
 func TestWhatsAppReadsTheAnswer(t *testing.T) {
 	no := func(code string) string {
-		return `{"error":{"message":"(#` + code + `) title","type":"OAuthException","code":` + code + `,"error_subcode":2494010,
-			"error_data":{"messaging_product":"whatsapp","details":"it says no"},"fbtrace_id":"Az8or2yhqkZfEZ-_4Qn_Bam"}}`
+		return `{"error":{"message":"(#` + code + `) title","type":"OAuthException","code":` + code + `,
+			"error_subcode":2494010,"error_data":{"messaging_product":"whatsapp","details":"it says no"},
+			"fbtrace_id":"Az8or2yhqkZfEZ-_4Qn_Bam"}}`
 	}
 	for _, tc := range []struct {
 		status     int

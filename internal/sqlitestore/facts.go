@@ -21,8 +21,8 @@ type Facts struct {
 	Pending       []string // Migrations.
 }
 
-// Inspect reads the file and neither makes nor changes any. A file that no process has open is read as immutable, because
-// a reader would otherwise make the files of the write-ahead log beside it.
+// Inspect reads the file and neither makes nor changes any. A file that no process has open is read as immutable,
+// because a reader would otherwise make the files of the write-ahead log beside it.
 func Inspect(ctx context.Context, path string) (facts Facts, err error) {
 	facts.Path = path
 	info, err := os.Stat(path)

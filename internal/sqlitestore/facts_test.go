@@ -32,7 +32,8 @@ func TestInspect(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "sub?dir", "otp.db")
 	if got, err := Inspect(t.Context(), path); err != nil || !got.Missing || listing(t, dir) != "" {
-		t.Fatalf("Inspect of no file: %+v, %v, and the folder has %q; want it missing and nothing made", got, err, listing(t, dir))
+		t.Fatalf("Inspect of no file: %+v, %v, and the folder has %q; want it missing and nothing made",
+			got, err, listing(t, dir))
 	}
 	a, err := Open(Options{Path: path})
 	if err != nil {

@@ -1,0 +1,47 @@
+package doctor
+
+import (
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"dekamond-otp/internal/config"
+	"dekamond-otp/internal/token"
+)
+
+func TestKeys(t *testing.T) {
+	c := load(t, "JWT_SECRET=", "JWT_KEYS=/keys")
+	key := token.Key{ID: "ErBDGhgde55BlAwRE", Algorithm: "EdDSA", Made: now.Add(-30 * 24 * time.Hour), Signs: true}
+	for _, tc := range []struct {
+		change func(k *token.Key)
+		c      *config.Config
+		want   string
+	}{
+		{func(*token.Key) {}, c, ""},
+		{func(k *token.Key) { k.Made = now.Add(-401 * 24 * time.Hour) }, c, "weak JWT_KEYS"},
+		{func(k *token.Key) { k.Made = now.Add(24 * time.Hour) }, c, "weak JWT_KEYS"},
+		{func(k *token.Key) { k.WorldReadable = true }, c, "note JWT_KEYS"},
+		{func(k *token.Key) { k.Signs = false }, c, "note JWT_KEYS"},
+		{func(*token.Key) {}, load(t, "JWT_KEYS=/keys"), "note JWT_SECRET"},
+	} {
+		k := key
+		tc.change(&k)
+		if got := strings.Join(bad(examineKeys([]token.Key{k}, nil, tc.c, now)), ", "); got != tc.want {
+			t.Errorf("%+v: %s; want %s", k, got, tc.want)
+		}
+	}
+	fault := errors.Join(errors.New("one"), errors.New("two"))
+	want := findings{{Wrong, "JWT_KEYS", "one; two"}}
+	if got := examineKeys(nil, fault, c, now); !slices.Equal(got, want) {
+		t.Errorf("unreadable keys: %v; want %v", got, want)
+	}
+	if got := bad(examineTexts([]string{"fa login"}, nil)); !slices.Equal(got, []string{"weak texts"}) {
+		t.Errorf("a text of two messages: %v; want it weak", got)
+	}
+	if got := bad(examineTexts(nil, io.EOF)); !slices.Equal(got, []string{"wrong SMS_TEXTS"}) {
+		t.Errorf("a faulty text: %v; want it wrong", got)
+	}
+}
