@@ -1,5 +1,5 @@
-// Dekamond OTP is a phone-number login service. This file is the map of it: settings, stores, services,
-// server, in the order in which they are opened, and closed the other way round.
+// Dekamond OTP is a phone-number login service. This file is its map: settings, stores, services and servers, in the
+// order in which they are opened; they are closed in the reverse order.
 package main
 
 import (
@@ -7,11 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"iter"
 	"log/slog"
-	"maps"
 	"net"
 	"os"
 	"os/signal"
@@ -24,31 +20,25 @@ import (
 
 	"github.com/joho/godotenv"
 
-	"dekamond-otp/internal/account"
 	"dekamond-otp/internal/address"
 	"dekamond-otp/internal/config"
 	"dekamond-otp/internal/doctor"
 	"dekamond-otp/internal/health"
-	"dekamond-otp/internal/httpapi"
-	"dekamond-otp/internal/login"
 	"dekamond-otp/internal/metrics"
 	"dekamond-otp/internal/operator"
-	"dekamond-otp/internal/otp"
-	"dekamond-otp/internal/phone"
-	"dekamond-otp/internal/secret"
+	"dekamond-otp/internal/servers"
+	"dekamond-otp/internal/services"
 	"dekamond-otp/internal/setting"
 	"dekamond-otp/internal/sms"
 	"dekamond-otp/internal/stores"
-	"dekamond-otp/internal/text"
 	"dekamond-otp/internal/token"
 	"dekamond-otp/internal/trace"
 )
 
-// gcPercent spends some 20 MB of memory on fewer collections: nearly all that a request allocates is garbage at its end.
-const gcPercent = 400
-
 const (
-	drainTimeout = 10 * time.Second // for the requests in flight; the messages in hand have otp.DrainTimeout
+	version      = "1.0.0"          // of the newest entry in CHANGELOG.md (Semantic Versioning 2.0.0)
+	drainTimeout = 10 * time.Second // for requests in flight; messages in flight have otp.DrainTimeout
+	gcPercent    = 400              // costs about 20 MB, and saves collections: a request leaves little but garbage
 )
 
 const usage = `Dekamond OTP, a phone-number login service.
@@ -66,9 +56,6 @@ usage: dekamond-otp [command]
 Settings are environment variables, and a file .env is read too. docs/settings.md lists them.
 `
 
-// version is that of the newest entry in CHANGELOG.md (Semantic Versioning 2.0.0).
-const version = "1.0.0"
-
 var errUsage = errors.New("see dekamond-otp help")
 
 func main() {
@@ -79,9 +66,9 @@ func main() {
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	err := godotenv.Load()
 	switch {
-	case err == nil, errors.Is(err, fs.ErrNotExist):
-		err = run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
-	default: // the cause would print what the file holds
+	case err == nil, errors.Is(err, os.ErrNotExist):
+		err = run(ctx, strings.Join(os.Args[1:], " "))
+	default: // err could quote a secret in the file
 		err = setting.Faults{{Variable: ".env", Problem: "must hold one NAME=value a line"}}
 	}
 	if err == nil {
@@ -94,221 +81,148 @@ func main() {
 	os.Exit(1)
 }
 
-func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	command := cmp.Or(strings.Join(args, " "), "serve")
+// run runs a command, which includes its arguments.
+func run(ctx context.Context, command string) (err error) {
+	var c *config.Config
+	withSettings := map[string]func() error{
+		"serve":       func() error { return serve(ctx, c, servers.NewLog(os.Stderr, c)) },
+		"migrate":     func() error { return stores.Migrate(ctx, c, servers.NewLog(os.Stderr, c)) },
+		"doctor":      func() error { return doctor.Run(ctx, c, misspelt(), os.Stdout) },
+		"healthcheck": func() error { return health.Check(ctx, address.Reachable(c.HTTPAddr)) },
+	}
+	if do, ok := withSettings[cmp.Or(command, "serve")]; ok {
+		if c, err = config.Load(os.Getenv, sms.Settings()); err != nil {
+			return err
+		}
+		return do()
+	}
 	switch command {
-	case "keys new":
-		return newKey(getenv, token.Algorithms[0], stdout)
 	case "help", "-h", "--help":
-		_, err := io.WriteString(stdout, usage)
+		_, err = fmt.Print(usage)
 		return err
 	case "version":
-		_, err := fmt.Fprintln(stdout, versionAndCommit())
-		return err
-	case "serve", "migrate", "doctor", "healthcheck":
-	default:
-		if algorithm, ok := strings.CutPrefix(command, "keys new "); ok {
-			return newKey(getenv, algorithm, stdout)
-		}
-		return fmt.Errorf("unknown command; %w", errUsage)
-	}
-	c, err := config.Load(getenv, sms.Settings())
-	if err != nil {
+		_, err = fmt.Println(versionAndCommit())
 		return err
 	}
-	log := newLog(stderr, c)
-	switch command {
-	case "doctor":
-		return doctor.Run(ctx, c, misspelt(), stdout)
-	case "healthcheck":
-		return health.Check(ctx, address.Reachable(c.HTTPAddr))
-	case "migrate":
-		return stores.Migrate(ctx, c, log)
+	if algorithm, ok := strings.CutPrefix(command+" ", "keys new "); ok {
+		return newKey(cmp.Or(strings.TrimSpace(algorithm), token.Algorithms[0]))
 	}
-	return serve(ctx, c, log, stdout)
+	return fmt.Errorf("unknown command; %w", errUsage)
 }
 
-func serve(ctx context.Context, c *config.Config, log *slog.Logger, stdout io.Writer) (err error) {
+// A service is what serve has opened.
+type service struct {
+	hangups  chan os.Signal // of which each makes the signing keys be read again
+	history  *operator.History
+	stores   *stores.Stores
+	services *services.Services
+	servers  *servers.Servers
+}
+
+// serve opens the service, answers requests until ctx is done, and closes it.
+func serve(ctx context.Context, c *config.Config, log *slog.Logger) (err error) {
+	// Settings: every fault in them is found before a store is opened.
+	s := service{hangups: make(chan os.Signal, 1), history: operator.NewHistory()}
+	signal.Notify(s.hangups, syscall.SIGHUP)
 	if names := misspelt(); len(names) > 0 {
-		log.Warn("no such settings in .env", "names", strings.Join(names, " "))
+		log.WarnContext(ctx, "no such settings in .env", "names", strings.Join(names, " "))
 	}
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	if err := makeSecrets(c); err != nil {
-		return err
-	}
-	tokens, err := token.NewIssuer(token.Options{
-		Secret: []byte(c.JWTSecret.Reveal()), Folder: c.JWTKeys, Grace: c.JWTKeyGrace,
-		Issuer: c.JWTIssuer, Audience: c.JWTAudience, TTL: c.AccessTTL, Log: log,
-	})
-	if err != nil {
-		return setting.Faults{{Variable: "JWT_KEYS", Problem: err.Error()}}
-	}
-	texts, err := openTexts(c, log)
+	tools, err := services.NewTools(c, os.Stdout, log)
 	if err != nil {
 		return err
 	}
 	tracer := trace.Open(log, version)
 	defer tracer.Close()
-	history := operator.NewHistory()
-	numbers := metrics.New(version, history)
-	numbers.Expect(c.UsedProviders(), c.SMSRegions)
-	providers, err := sms.OpenAll(c.UsedProviders(), sms.OpenOptions{
-		Settings:   c.Providers,
-		PublicURL:  c.PublicURL,
-		HookSecret: c.HookSecret,
-		Production: c.Production,
-		Stdout:     stdout,
-	})
-	if err != nil {
-		return err
-	}
-	router := sms.NewRouter(sms.RouterOptions{Providers: providers, Order: c.SMSProviders, Routes: c.SMSRoutes, Metrics: numbers, Log: log})
+	counters := metrics.New(version, s.history)
 
-	policy := otp.Policy{
-		Length: c.OTPLength, TTL: c.OTPTTL, MaxAttempts: c.OTPMaxAttempts, ResendAfter: c.OTPResendAfter,
-		PerPhone: otp.Limit(c.OTPLimitPhone), PerAddress: otp.Limit(c.OTPLimitIP), DailyAttempts: c.OTPDailyAttempts,
-	}
-	stores, err := stores.Open(ctx, stores.Options{Config: c, Policy: policy, Metrics: numbers, Log: log})
+	// Stores.
+	s.stores, err = stores.Open(ctx, stores.Options{Config: c, Policy: services.Policy(c), Metrics: counters, Log: log})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, stores.Close()) }()
-	numbers.Watch(metrics.Sources{
-		RedisPool:    stores.Redis.Pool,
-		DatabasePool: stores.Accounts.Pool,
-		Outbox:       stores.Codes.Backlog,
-		Resting:      router.Resting,
-	})
-	codes, err := otp.New(otp.Options{
-		Store: stores.Codes, Router: router, Texts: texts, Metrics: numbers, Log: log, Tracer: tracer,
-		Secret: []byte(c.OTPSecret.Reveal()), Policy: policy, Regions: c.SMSRegions, TestNumbers: c.OTPTestNumbers,
-	})
-	if err != nil {
-		return err
-	}
-	users := account.New(account.Options{
-		Store: stores.Accounts, Signer: tokens, Log: log, RefreshTTL: c.RefreshTTL, SignupLogsIn: c.SignupLogsIn,
-		DormantAfter: c.DormantAfter, AuditTTL: c.AuditTTL,
-	})
-	server, err := httpapi.New(httpapi.Options{
-		Login:          login.New(codes, users),
-		Codes:          codes,
-		Accounts:       users,
-		Tokens:         tokens,
-		Phones:         phone.NewParser(c.DefaultRegion, slices.Collect(maps.Keys(c.OTPTestNumbers))...),
-		Log:            log,
-		Metrics:        numbers,
-		Tracer:         tracer,
-		Checks:         []httpapi.Check{{Name: "database", Ping: stores.Accounts.Ping}, {Name: "redis", Ping: stores.Redis.Ping}},
-		Hooks:          hooks(c, log, providers),
-		PublicURL:      c.PublicURL,
-		AdminKeys:      reveal(c.AdminAPIKey),
-		TrustedProxies: c.TrustedProxies,
-		CORSOrigins:    c.CORSOrigins,
-		LoginPage:      loginPage(c),
-		Inbox:          inbox(c, providers),
+	defer func() { err = errors.Join(err, s.stores.Close()) }()
+
+	// Services.
+	s.services, err = services.New(services.Options{
+		Config:       c,
+		Tools:        tools,
+		CodeStore:    s.stores.Codes,
+		AccountStore: s.stores.Accounts,
+		Metrics:      counters,
+		Tracer:       tracer,
+		Log:          log,
 	})
 	if err != nil {
 		return err
 	}
 
-	internal := operator.New(operator.Options{
-		Version: version,
-		Metrics: numbers.Handler(),
-		History: history,
-		Outbox:  stores.Codes.Backlog,
-		Resting: router.Resting,
-		Log:     log,
+	// Servers.
+	s.servers, err = servers.New(servers.Options{
+		Version: version, History: s.history, Stores: s.stores, Services: s.services,
 	})
+	if err != nil {
+		return err
+	}
+	return s.answer(ctx)
+}
 
-	ctx, cancel := context.WithCancel(ctx)
+// answer starts the servers and the work in the background, and stops them when ctx is done.
+func (s service) answer(ctx context.Context) error {
+	// requests ends with the first signal: from then on no request is accepted, and keys and old rows are left alone.
+	requests, stopRequests := context.WithCancel(ctx)
+	// delivery ends after the last request, because a courier may still hold its message.
+	delivery, stopDelivery := context.WithCancel(context.WithoutCancel(ctx))
+	// counting ends after the last delivery, so that it is counted, shared with the other copies and shown.
+	counting, stopCounting := context.WithCancel(context.WithoutCancel(ctx))
+
+	// Start.
+	c, log := s.services.Config, s.services.Log
 	var background sync.WaitGroup
 	defer background.Wait()
-	defer cancel()
-	background.Go(func() { tokens.Watch(ctx, hangups, users.RecordKeys) })
-	background.Go(func() { users.Housekeep(ctx) })
-	// The couriers end after the last request, whose message may be in their hands.
-	delivering, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
-	counting, stopCounting := context.WithCancel(context.WithoutCancel(ctx))
-	background.Go(func() { defer stopCounting(); codes.Deliver(delivering) })
-	background.Go(func() { history.Share(counting, stores.History) })
-	background.Go(func() { internal.Serve(counting, c.InternalAddr) })
-	defer stopDelivering()
-
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.HTTPAddr)
+	defer stopDelivery()
+	defer stopRequests()
+	background.Go(func() { s.services.Tokens.Watch(requests, s.hangups, s.services.Users.RecordKeys) })
+	background.Go(func() { s.services.Users.Housekeep(requests) })
+	background.Go(func() { defer stopCounting(); s.services.Codes.Deliver(delivery) })
+	background.Go(func() { s.history.Share(counting, s.stores.History) })
+	background.Go(func() { s.servers.Operator.Serve(counting, c.InternalAddr) })
+	listener, err := new(net.ListenConfig).Listen(requests, "tcp", c.HTTPAddr)
 	if err != nil {
 		return err
 	}
-	greet(c, log, stdout, listener.Addr())
+	own := listener.Addr()
+	log.InfoContext(ctx, "listening", "address", own.String(), "version", version, "production", c.Production)
+	servers.Welcome(os.Stdout, c, own)
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() { served <- s.servers.API.Serve(listener) }()
 	select {
 	case err := <-served:
 		return err
-	case <-ctx.Done():
+	case <-requests.Done():
 	}
-	log.Info("stopping")
+
+	// Stop.
+	log.InfoContext(ctx, "stopping")
 	drain, stop := context.WithTimeout(context.Background(), drainTimeout)
 	defer stop()
-	if err := server.Shutdown(drain); err != nil {
+	if err := s.servers.API.Shutdown(drain); err != nil {
 		return fmt.Errorf("stopped with requests in flight: %w", err)
 	}
-	stopDelivering()
+	stopDelivery()
 	background.Wait()
-	log.Info("stopped")
+	log.InfoContext(ctx, "stopped")
 	return nil
 }
 
-func newLog(w io.Writer, c *config.Config) *slog.Logger {
-	o := &slog.HandlerOptions{Level: c.LogLevel}
-	var h slog.Handler = slog.NewTextHandler(w, o)
-	if c.LogFormat == "json" {
-		h = slog.NewJSONHandler(w, o)
-	}
-	return slog.New(httpapi.LogHandler(h))
-}
-
-// misspelt gives the names in .env that no setting has, and nothing else that reads it.
-func misspelt() (names []string) {
-	file, err := godotenv.Read()
-	if err != nil { // there is none
-		return nil
-	}
-	settings := config.Names(sms.Settings())
-	others := []string{"OTEL_", "AWS_", "PUBLISH", "POSTGRES_", "COMPOSE_", "DOCKER_", "GO", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_", "TZ"}
-	for name := range file {
-		if !slices.Contains(settings, name) && !slices.ContainsFunc(others, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
-// makeSecrets makes what development may leave out.
-func makeSecrets(c *config.Config) (err error) {
-	if c.OTPSecret.IsZero() {
-		if c.OTPSecret, err = secret.Kept("data/otp_secret"); err != nil {
-			return err
-		}
-	}
-	if c.JWTSecret.IsZero() && c.JWTKeys == "" {
-		c.JWTSecret, err = secret.Kept("data/jwt_secret")
-	}
-	return err
-}
-
-func reveal(secrets []secret.Secret) (texts []string) {
-	for _, s := range secrets {
-		texts = append(texts, s.Reveal())
-	}
-	return texts
+// misspelt returns the names in .env that are no settings.
+func misspelt() []string {
+	file, _ := godotenv.Read() // main has reported an unreadable file
+	return config.Unknown(file, sms.Settings())
 }
 
 // newKey makes a signing key. It needs no other setting than the folder.
-func newKey(getenv func(string) string, algorithm string, stdout io.Writer) error {
-	folder, err := config.KeyFolder(getenv)
+func newKey(algorithm string) error {
+	folder, err := config.KeyFolder(os.Getenv)
 	if err != nil {
 		return err
 	}
@@ -317,92 +231,19 @@ func newKey(getenv func(string) string, algorithm string, stdout io.Writer) erro
 		return fmt.Errorf("keys new makes keys for %s; %w", strings.Join(token.Algorithms, ", "), errUsage)
 	}
 	path, id, err := token.NewKey(folder, token.Algorithms[known])
-	if err != nil {
-		return err
+	if err == nil {
+		fmt.Printf("%s\nkid %s\n", path, id)
 	}
-	_, err = fmt.Fprintf(stdout, "%s\nkid %s\n", path, id)
 	return err
-}
-
-// hooks gives those providers whose delivery reports reach this service.
-func hooks(c *config.Config, log *slog.Logger, providers []sms.Opened) map[string]httpapi.Hook {
-	hooks := make(map[string]httpapi.Hook)
-	for _, p := range providers {
-		if p.Reports {
-			hooks[p.Name] = p.Provider.(httpapi.Hook)
-		}
-		log.Info("provider", "name", p.Name, "channels", strings.Join(p.Channels(), ","), "delivery_reports", p.Reports)
-		if p.Name == "webhook" && c.Providers.Text("SMS_WEBHOOK_SECRET") == "" {
-			log.Warn("webhook calls are not signed", "missing", "SMS_WEBHOOK_SECRET")
-		}
-	}
-	return hooks
-}
-
-// loginPage is nil where there is to be none.
-func loginPage(c *config.Config) *httpapi.LoginPage {
-	if !c.LoginPage {
-		return nil
-	}
-	return &httpapi.LoginPage{AppName: c.AppName, DefaultRegion: c.DefaultRegion, Regions: c.SMSRegions, CodeLength: c.OTPLength}
-}
-
-// inbox gives the messages that the console has shown, where it is the only provider, in development.
-func inbox(c *config.Config, providers []sms.Opened) iter.Seq2[otp.Message, time.Time] {
-	if console, ok := providers[0].Provider.(*sms.Console); ok && len(providers) == 1 && !c.Production {
-		return console.Recent
-	}
-	return nil
-}
-
-// openTexts gives the texts of messages, and warns of those that cost more than one message.
-func openTexts(c *config.Config, log *slog.Logger) (*text.Texts, error) {
-	texts, err := text.New(text.Options{
-		App: c.AppName, Digits: c.OTPLength, TTL: c.OTPTTL, Origin: c.WebOTPOrigin, AndroidHash: c.AndroidAppHash, Folder: c.SMSTexts,
-	})
-	if err != nil {
-		return nil, setting.Faults{{Variable: "SMS_TEXTS", Problem: err.Error()}}
-	}
-	for _, cost := range texts.Costs() {
-		log.Warn("text costs more than one message", "locale", cost.Locale, "purpose", cost.Purpose, "segments", cost.Segments, "characters", cost.Characters, "bytes", cost.Bytes)
-	}
-	return texts, nil
-}
-
-const try = `
-Dekamond OTP answers on http://%[1]s. Try it:
-
-%[2]s  http://%[1]s/docs  has the calls, and makes them
-%[3]s
-  curl -i http://%[1]s/otp/request -H 'Content-Type: application/json' -d '{"phone":"+989121234567"}'
-  curl -i http://%[1]s/otp/verify -H 'Content-Type: application/json' -d '{"phone":"+989121234567","code":"THE CODE"}'
-
-`
-
-func greet(c *config.Config, log *slog.Logger, stdout io.Writer, listening net.Addr) {
-	log.Info("listening", "address", listening.String(), "version", version, "production", c.Production)
-	if !c.Production {
-		own, page := address.Reachable(listening.String()), ""
-		if c.LoginPage {
-			page = "  http://" + own + "/      is a page to log in on\n"
-		}
-		operator := ""
-		if c.InternalAddr != "" {
-			operator = "  http://" + address.Reachable(c.InternalAddr) + "/      shows whether codes arrive\n"
-		}
-		fmt.Fprintf(stdout, try, own, page, operator)
-	}
 }
 
 // versionAndCommit returns the version, and the commit in parentheses if the build recorded it.
 func versionAndCommit() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return version
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return version + " (" + s.Value + ")"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				return version + " (" + s.Value + ")"
+			}
 		}
 	}
 	return version

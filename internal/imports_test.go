@@ -51,13 +51,24 @@ var floors = [][]string{
 		"internal/doctor",
 		"internal/httpapi",
 		"internal/operator",
+		"internal/services",
 		"internal/stores",
+	},
+	{
+		"internal/servers",
 	},
 	{""}, // main
 }
 
 // wiring are the packages that may import adapters: they open them, ask them about themselves, or show what they count.
-var wiring = []string{"", "internal/doctor", "internal/operator", "internal/stores"}
+var wiring = []string{
+	"",
+	"internal/doctor",
+	"internal/operator",
+	"internal/servers",
+	"internal/services",
+	"internal/stores",
+}
 
 // owners are the only packages that may import a library.
 var owners = map[string][]string{

@@ -1,0 +1,158 @@
+// Package servers builds the two servers that the settings describe: the API on HTTP_ADDR and the operator's on
+// INTERNAL_ADDR. What they answer belongs to packages httpapi and operator.
+package servers
+
+import (
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"maps"
+	"net"
+	"slices"
+	"time"
+
+	"dekamond-otp/internal/address"
+	"dekamond-otp/internal/config"
+	"dekamond-otp/internal/httpapi"
+	"dekamond-otp/internal/metrics"
+	"dekamond-otp/internal/operator"
+	"dekamond-otp/internal/otp"
+	"dekamond-otp/internal/phone"
+	"dekamond-otp/internal/services"
+	"dekamond-otp/internal/sms"
+	"dekamond-otp/internal/stores"
+)
+
+// Options are the inputs of New. All are needed.
+type Options struct {
+	Version  string
+	History  *operator.History
+	Stores   *stores.Stores
+	Services *services.Services
+}
+
+// Servers do not listen yet.
+type Servers struct {
+	API      *httpapi.Server
+	Operator *operator.Server
+}
+
+// New returns the servers. It adds the metrics of the stores and of the router to the metrics of the services.
+func New(o Options) (*Servers, error) {
+	api, err := newAPI(o)
+	if err != nil {
+		return nil, err
+	}
+	outbox, resting := o.Stores.Codes.Backlog, o.Services.Router.Resting
+	o.Services.Metrics.Watch(metrics.Sources{
+		RedisPool:    o.Stores.Redis.Pool,
+		DatabasePool: o.Stores.Accounts.Pool,
+		Outbox:       outbox,
+		Resting:      resting,
+	})
+	return &Servers{API: api, Operator: operator.New(operator.Options{
+		Version: o.Version,
+		Metrics: o.Services.Metrics.Handler(),
+		History: o.History,
+		Outbox:  outbox,
+		Resting: resting,
+		Log:     o.Services.Log,
+	})}, nil
+}
+
+func newAPI(o Options) (*httpapi.Server, error) {
+	s, c := o.Services, o.Services.Config
+	var adminKeys []string
+	for _, key := range c.AdminAPIKey {
+		adminKeys = append(adminKeys, key.Reveal())
+	}
+	return httpapi.New(httpapi.Options{
+		Login:    s.Login,
+		Codes:    s.Codes,
+		Accounts: s.Users,
+		Tokens:   s.Tokens,
+		Phones:   phone.NewParser(c.DefaultRegion, slices.Collect(maps.Keys(c.OTPTestNumbers))...),
+		Log:      s.Log,
+		Metrics:  s.Metrics,
+		Tracer:   s.Tracer,
+		Checks: []httpapi.Check{
+			{Name: "database", Ping: o.Stores.Accounts.Ping},
+			{Name: "redis", Ping: o.Stores.Redis.Ping},
+		},
+		Hooks:          hooks(s.Providers),
+		PublicURL:      c.PublicURL,
+		AdminKeys:      adminKeys,
+		TrustedProxies: c.TrustedProxies,
+		CORSOrigins:    c.CORSOrigins,
+		LoginPage:      loginPage(c),
+		Inbox:          inbox(c, s.Providers),
+	})
+}
+
+// hooks returns the providers whose delivery reports reach this service, by name.
+func hooks(providers []sms.Opened) map[string]httpapi.Hook {
+	hooks := make(map[string]httpapi.Hook)
+	for _, p := range providers {
+		if p.Reports {
+			hooks[p.Name] = p.Provider.(httpapi.Hook)
+		}
+	}
+	return hooks
+}
+
+// loginPage returns nil if LOGIN_PAGE is off.
+func loginPage(c *config.Config) *httpapi.LoginPage {
+	if !c.LoginPage {
+		return nil
+	}
+	return &httpapi.LoginPage{
+		AppName:       c.AppName,
+		DefaultRegion: c.DefaultRegion,
+		Regions:       c.SMSRegions,
+		CodeLength:    c.OTPLength,
+	}
+}
+
+// inbox yields the messages that the console has shown, the newest first, and when. It returns nil in production, and
+// if the console is not the only provider.
+func inbox(c *config.Config, providers []sms.Opened) iter.Seq2[otp.Message, time.Time] {
+	if console, ok := providers[0].Provider.(*sms.Console); ok && len(providers) == 1 && !c.Production {
+		return console.Recent
+	}
+	return nil
+}
+
+// NewLog returns the log of the service, which writes to w in the format of LOG_FORMAT from LOG_LEVEL on.
+func NewLog(w io.Writer, c *config.Config) *slog.Logger {
+	options := &slog.HandlerOptions{Level: c.LogLevel}
+	if c.LogFormat == "json" {
+		return slog.New(httpapi.LogHandler(slog.NewJSONHandler(w, options)))
+	}
+	return slog.New(httpapi.LogHandler(slog.NewTextHandler(w, options)))
+}
+
+const welcome = `
+Dekamond OTP answers on http://%[1]s. Try it:
+
+%[2]s  http://%[1]s/docs  has the calls, and makes them
+%[3]s
+  curl -i http://%[1]s/otp/request -H 'Content-Type: application/json' -d '{"phone":"+989121234567"}'
+  curl -i http://%[1]s/otp/verify -H 'Content-Type: application/json' -d '{"phone":"+989121234567","code":"THE CODE"}'
+
+`
+
+// Welcome tells a developer how to try the API, which listens on the address. It writes nothing in production.
+func Welcome(w io.Writer, c *config.Config, listening net.Addr) {
+	if c.Production {
+		return
+	}
+	own, page, operator := address.Reachable(listening.String()), "", ""
+	if c.LoginPage {
+		page = "  http://" + own + "/      is a page to log in on\n"
+	}
+	if c.InternalAddr != "" {
+		operator = "  http://" + address.Reachable(c.InternalAddr) + "/      shows whether codes arrive\n"
+	}
+	fmt.Fprintf(w, welcome, own, page, operator)
+}

@@ -1,0 +1,177 @@
+// Package services builds the services that the settings describe. It turns settings into the options of other packages
+// and decides nothing else. An error that a setting causes is a setting.Faults, which names the setting.
+package services
+
+import (
+	"io"
+	"log/slog"
+	"strings"
+
+	"dekamond-otp/internal/account"
+	"dekamond-otp/internal/config"
+	"dekamond-otp/internal/login"
+	"dekamond-otp/internal/metrics"
+	"dekamond-otp/internal/otp"
+	"dekamond-otp/internal/setting"
+	"dekamond-otp/internal/sms"
+	"dekamond-otp/internal/text"
+	"dekamond-otp/internal/token"
+	"dekamond-otp/internal/trace"
+)
+
+// Tools are what the services work with and what needs no store, so that a fault in a setting is found before a store
+// is opened.
+type Tools struct {
+	Tokens    *token.Issuer
+	Texts     *text.Texts
+	Providers []sms.Opened
+}
+
+// NewTools makes the secrets that development leaves out, reads JWT_KEYS and SMS_TEXTS, and logs the providers and what
+// is unusual about the texts. Messages of the console go to stdout.
+func NewTools(c *config.Config, stdout io.Writer, log *slog.Logger) (t Tools, err error) {
+	if err := c.MakeSecrets(); err != nil {
+		return Tools{}, err
+	}
+	if t.Tokens, err = newTokens(c, log); err != nil {
+		return Tools{}, err
+	}
+	if t.Texts, err = newTexts(c, log); err != nil {
+		return Tools{}, err
+	}
+	t.Providers, err = sms.OpenAll(c.UsedProviders(), sms.OpenOptions{
+		Settings:   c.Providers,
+		PublicURL:  c.PublicURL,
+		HookSecret: c.HookSecret,
+		Production: c.Production,
+		Stdout:     stdout,
+	})
+	if err != nil {
+		return Tools{}, err
+	}
+	for _, p := range t.Providers {
+		channels := strings.Join(p.Channels(), ",")
+		log.Info("provider", "name", p.Name, "channels", channels, "delivery_reports", p.Reports)
+		if p.Name == "webhook" && c.Providers.Text("SMS_WEBHOOK_SECRET") == "" {
+			log.Warn("webhook calls are not signed", "missing", "SMS_WEBHOOK_SECRET")
+		}
+	}
+	return t, nil
+}
+
+func newTokens(c *config.Config, log *slog.Logger) (*token.Issuer, error) {
+	tokens, err := token.NewIssuer(token.Options{
+		Secret:   []byte(c.JWTSecret.Reveal()),
+		Folder:   c.JWTKeys,
+		Grace:    c.JWTKeyGrace,
+		Issuer:   c.JWTIssuer,
+		Audience: c.JWTAudience,
+		TTL:      c.AccessTTL,
+		Log:      log,
+	})
+	if err != nil {
+		return nil, setting.Faults{{Variable: "JWT_KEYS", Problem: err.Error()}}
+	}
+	return tokens, nil
+}
+
+func newTexts(c *config.Config, log *slog.Logger) (*text.Texts, error) {
+	texts, err := text.New(text.Options{
+		App:         c.AppName,
+		Digits:      c.OTPLength,
+		TTL:         c.OTPTTL,
+		Origin:      c.WebOTPOrigin,
+		AndroidHash: c.AndroidAppHash,
+		Folder:      c.SMSTexts,
+	})
+	if err != nil {
+		return nil, setting.Faults{{Variable: "SMS_TEXTS", Problem: err.Error()}}
+	}
+	for _, cost := range texts.Costs() {
+		log.Warn("text costs more than one message",
+			"locale", cost.Locale,
+			"purpose", cost.Purpose,
+			"segments", cost.Segments,
+			"characters", cost.Characters,
+			"bytes", cost.Bytes)
+	}
+	return texts, nil
+}
+
+// Policy returns the limits of codes and messages.
+func Policy(c *config.Config) otp.Policy {
+	return otp.Policy{
+		Length:        c.OTPLength,
+		TTL:           c.OTPTTL,
+		MaxAttempts:   c.OTPMaxAttempts,
+		ResendAfter:   c.OTPResendAfter,
+		PerPhone:      otp.Limit(c.OTPLimitPhone),
+		PerAddress:    otp.Limit(c.OTPLimitIP),
+		DailyAttempts: c.OTPDailyAttempts,
+	}
+}
+
+// Options are the inputs of New. All are needed.
+type Options struct {
+	Config *config.Config
+	Tools
+	CodeStore    otp.Store
+	AccountStore account.Store
+	Metrics      *metrics.Metrics
+	Tracer       *trace.Tracer
+	Log          *slog.Logger
+}
+
+// Services are what servers offer. They keep the options that they were made with.
+type Services struct {
+	Options
+	Router *sms.Router
+	Codes  *otp.Service
+	Users  *account.Service
+	Login  *login.Service
+}
+
+// New returns the services. It starts none of their background work. Metrics begin at zero for the providers and
+// regions.
+func New(o Options) (*Services, error) {
+	c := o.Config
+	o.Metrics.Expect(c.UsedProviders(), c.SMSRegions)
+	router := sms.NewRouter(sms.RouterOptions{
+		Providers: o.Providers,
+		Order:     c.SMSProviders,
+		Routes:    c.SMSRoutes,
+		Metrics:   o.Metrics,
+		Log:       o.Log,
+	})
+	codes, err := otp.New(otp.Options{
+		Store:       o.CodeStore,
+		Router:      router,
+		Texts:       o.Texts,
+		Metrics:     o.Metrics,
+		Log:         o.Log,
+		Tracer:      o.Tracer,
+		Secret:      []byte(c.OTPSecret.Reveal()),
+		Policy:      Policy(c),
+		Regions:     c.SMSRegions,
+		TestNumbers: c.OTPTestNumbers,
+	})
+	if err != nil {
+		return nil, err
+	}
+	users := account.New(account.Options{
+		Store:        o.AccountStore,
+		Signer:       o.Tokens,
+		Log:          o.Log,
+		RefreshTTL:   c.RefreshTTL,
+		SignupLogsIn: c.SignupLogsIn,
+		DormantAfter: c.DormantAfter,
+		AuditTTL:     c.AuditTTL,
+	})
+	return &Services{
+		Options: o,
+		Router:  router,
+		Codes:   codes,
+		Users:   users,
+		Login:   login.New(codes, users),
+	}, nil
+}
