@@ -79,14 +79,19 @@ func TestLoginPage(t *testing.T) {
 	}
 }
 
-// TestScripts checks that every script is served without its comment lines, and with everything else.
+// TestScripts checks that every script is served without its comment lines, and with everything else, and that the page
+// names it, so that the browser loads all of them at once.
 func TestScripts(t *testing.T) {
 	s := newServer(t, Options{LoginPage: &LoginPage{Regions: []string{"*"}}})
 	scripts, err := fs.Glob(pageFiles, "pages/login/*.js")
 	if err != nil || len(scripts) == 0 {
 		t.Fatalf("found no scripts: %v", err)
 	}
+	page := readLoginFile(t, "index.html")
 	for _, name := range scripts {
+		if !strings.Contains(page, `"`+strings.TrimPrefix(name, "pages/")+`"`) {
+			t.Errorf("index.html does not name %s", name)
+		}
 		source, err := pageFiles.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
