@@ -113,7 +113,7 @@ func short(d time.Duration) string {
 	return s
 }
 
-// isFree reports whether the messages of a provider cost nothing, because they are delivered to nobody's phone.
+// isFree reports whether the messages of a provider cost nothing, because they reach no phone.
 func isFree(provider string) bool {
 	d, _ := sms.Describe(provider)
 	return d.Development
@@ -192,7 +192,7 @@ func route(c *config.Config, region string) []string {
 // addWeb examines what browsers and providers are told, and what is sent without TLS.
 func (f *findings) addWeb(c *config.Config) {
 	if slices.Equal(c.CORSOrigins, []string{"*"}) {
-		f.add(Weak, "CORS_ORIGINS", "is *: any page on the web can request messages from the addresses of its visitors; "+
+		f.add(Weak, "CORS_ORIGINS", "is *: any page on the web can request messages from its visitors' addresses; "+
 			"name your own origins")
 	} else if slices.ContainsFunc(c.CORSOrigins, isExposed) {
 		f.add(Weak, "CORS_ORIGINS", "has a page of http://, which can be changed on its way")

@@ -88,7 +88,8 @@ func (a *Accounts) Inspect(ctx context.Context) (facts Facts, err error) {
 		return facts, err
 	}
 	if err := c.QueryRow(ctx, selectFacts).Scan(
-		&facts.Version, &facts.Replica, &facts.ReadOnly, &facts.Unsafe, &facts.Superuser, &facts.MayMigrate, &facts.Connections, &facts.Used,
+		&facts.Version, &facts.Replica, &facts.ReadOnly, &facts.Unsafe, &facts.Superuser, &facts.MayMigrate,
+		&facts.Connections, &facts.Used,
 	); err != nil {
 		return facts, err
 	}

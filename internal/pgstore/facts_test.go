@@ -34,12 +34,24 @@ func TestInspect(t *testing.T) {
 	if err != nil || !known || !room || !local || got.Latency <= 0 || got.Skew.Abs() > time.Minute {
 		t.Errorf("Inspect of an empty database: %+v, %v", got, err)
 	}
+	migrated(t, address)
+	if got, err := inspect(t, address); err != nil || len(got.Pending) != 0 {
+		t.Errorf("Inspect of a migrated database: %+v, %v; want nothing pending", got, err)
+	}
+}
+
+// migrated migrates the database, and returns a function that executes statements in it.
+func migrated(t *testing.T, address string) (exec func(sql string)) {
+	t.Helper()
 	a, err := Open(Options{URL: address})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer a.Close()
-	exec := func(sql string) {
+	t.Cleanup(func() { _ = a.Close() })
+	if _, err := a.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return func(sql string) {
 		t.Helper()
 		err := a.within(t.Context(), a.timeouts.Statement, func(ctx context.Context, c *pgxpool.Conn) error {
 			_, err := c.Exec(ctx, sql)
@@ -49,13 +61,11 @@ func TestInspect(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := a.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := inspect(t, address); err != nil || len(got.Pending) != 0 {
-		t.Errorf("Inspect of a migrated database: %+v, %v; want nothing pending", got, err)
-	}
+}
 
+func TestInspectAsRole(t *testing.T) {
+	address := pgtest.NewDatabase(t)
+	exec := migrated(t, address)
 	role := "doctor_" + address[strings.LastIndex(address, "test_"):strings.LastIndex(address, "?")]
 	exec("create role " + role + " login")
 	defer exec("drop owned by " + role + "; drop role " + role)
@@ -77,7 +87,8 @@ func TestInspect(t *testing.T) {
 		t.Errorf("Inspect as a role that may not write the tables: %v; want %v", err, errRights)
 	}
 	exec("grant select, insert, update, delete on users, sessions, audit to " + role)
-	if got, err := inspect(t, u.String()); err != nil || got.Superuser || !got.ReadOnly || !got.Unsafe || got.Pool != 7 {
+	got, err := inspect(t, u.String())
+	if err != nil || got.Superuser || !got.ReadOnly || !got.Unsafe || got.Pool != 7 {
 		t.Errorf("Inspect as a role of its own: %+v, %v; want no superuser, read-only, unsafe, a pool of 7", got, err)
 	}
 	query.Set("sslmode", "require")

@@ -74,9 +74,12 @@ func inspect(t *testing.T, o Options) (Facts, error) {
 
 func TestInspect(t *testing.T) {
 	address := scripted{
-		info: "redis_version:7.2.4 role:slave maxmemory:100 used_memory:95 maxmemory_policy:allkeys-lru loading:1 aof_enabled:1 " +
-			"rdb_last_bgsave_status:err aof_last_write_status:ok cluster_enabled:1 server_name:valkey valkey_version:8.1.0",
-		save: "-NOPERM this user has no permissions", cluster: "cluster_state:fail", eval: "-NOPERM hunter2",
+		info: "redis_version:7.2.4 role:slave maxmemory:100 used_memory:95 maxmemory_policy:allkeys-lru loading:1 " +
+			"aof_enabled:1 rdb_last_bgsave_status:err aof_last_write_status:ok cluster_enabled:1 " +
+			"server_name:valkey valkey_version:8.1.0",
+		save:    "-NOPERM this user has no permissions",
+		cluster: "cluster_state:fail",
+		eval:    "-NOPERM hunter2",
 	}.serve(t, nil)
 	got, err := inspect(t, Options{URL: "redis://:pass@" + address, Mode: Single})
 	if err != nil || len(got.Nodes) != 1 {
@@ -89,7 +92,8 @@ func TestInspect(t *testing.T) {
 	if got.Nodes[0] != want {
 		t.Errorf("the node is %+v; want %+v", got.Nodes[0], want)
 	}
-	if off := got.Skew - time.Hour; off.Abs() > time.Minute || got.Latency <= 0 || !got.Password || got.TLS || got.Public {
+	skewed := (got.Skew - time.Hour).Abs() <= time.Minute
+	if !skewed || got.Latency <= 0 || !got.Password || got.TLS || got.Public {
 		t.Errorf("Inspect: %+v; want an hour of skew, a latency and a password", got)
 	}
 	if got.NoScripts == nil || strings.Contains(got.NoScripts.Error(), "hunter2") {

@@ -43,7 +43,7 @@ type Provider struct {
 	Variables     []Variable
 	Alternatives  []string // Two variables of which one must be set; empty if there is no such rule.
 	MaxCodeLength int      // Digits of the longest code that it delivers; 0 = any.
-	Development   bool     // It delivers to nobody's phone: free of charge, and not for production alone or first.
+	Development   bool     // It delivers to no phone: it is free of charge, and in production never the first choice.
 }
 
 // Values holds the settings of providers by the names of their variables. All are hidden, because it would be easily

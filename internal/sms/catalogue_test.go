@@ -87,7 +87,7 @@ func TestCatalogue(t *testing.T) {
 			t.Errorf("%s is a Reporter: %t; its reports need %v", d.Name, ok, d.Reports)
 		}
 		if _, ok := p.Provider.(Prober); ok == (d.Name == "console") {
-			t.Errorf("%s is a Prober: %t; want that of all but the console", d.Name, ok)
+			t.Errorf("%s is a Prober: %t; want true for all but the console", d.Name, ok)
 		}
 		hasBase := slices.ContainsFunc(
 			d.Variables, func(v setting.Variable) bool { return v.Name == prefix+"BASE_URL" },
@@ -144,7 +144,7 @@ func TestFailedConstructor(t *testing.T) {
 		}
 	}
 	if failed != 1 {
-		t.Errorf("%d constructors failed; want that of sns alone", failed)
+		t.Errorf("%d constructors failed; want only sns to fail", failed)
 	}
 }
 

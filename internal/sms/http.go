@@ -140,7 +140,7 @@ func (a answer) failure(code, text string) *Failure {
 	return f
 }
 
-// throttled makes f what a 429 says, for services that say the same in another way.
+// throttled turns f into the failure of a 429, for services that throttle by another answer.
 func (f *Failure) throttled() *Failure {
 	f.Status, f.Scope = http.StatusTooManyRequests, ScopeProvider
 	return f

@@ -328,7 +328,7 @@ func TestProbeSMTP(t *testing.T) {
 	}
 	for range 2 {
 		if command := <-good.commands; strings.HasPrefix(command, "MAIL") {
-			t.Errorf("Probe says %s; want no mail", command)
+			t.Errorf("Probe sends %s; want no mail", command)
 		}
 	}
 	if _, err := probe(bad); err == nil || strings.Contains(err.Error(), "hunter2") {

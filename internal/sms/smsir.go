@@ -112,7 +112,7 @@ func (s *SMSIR) header() http.Header {
 
 // readSMSIR reads {"status","message","data":{"messageId"}} or, for plain messages, "messageIds". A blacklisted number
 // (115) is at fault only if not even a message by template reaches it. Plain messages come from advertising lines,
-// which the subscriber may have blocked; SMS.ir then answers 115, or gives the message the identifier 0.
+// which the subscriber may have blocked; SMS.ir then answers 115, or the identifier 0.
 func readSMSIR(a answer, template bool) (id string, err error) {
 	var body struct {
 		Status  json.Number

@@ -108,7 +108,7 @@ func TestSMSIRAsks(t *testing.T) {
 	}
 }
 
-// canonical gives a JSON object with its keys in order, and its numbers as they were.
+// canonical returns a JSON object with its keys in order, and its numbers as they were.
 func canonical(t *testing.T, object []byte) string {
 	t.Helper()
 	decoder := json.NewDecoder(bytes.NewReader(object))

@@ -69,7 +69,7 @@ var errNoCredentials = errors.New("no AWS credentials")
 
 // SNSOptions are the inputs of NewSNS.
 type SNSOptions struct {
-	Region   string // Such as eu-central-1. Defaults to that of the environment or the profile.
+	Region   string // Such as eu-central-1. Defaults to the region of the environment or the profile.
 	SenderID string // 3 to 11 letters and digits, where the country shows one; defaults to the account's.
 	BaseURL  string // Defaults to SNS's host in the region.
 }
@@ -150,15 +150,15 @@ func snsError(ctx context.Context, err error) error {
 	if a.ok() {
 		return errNoAnswer
 	}
-	said, ok := errors.AsType[smithy.APIError](err)
-	if !ok || said.ErrorCode() == "UnknownError" { // This is the SDK's word for a missing code.
+	api, ok := errors.AsType[smithy.APIError](err)
+	if !ok || api.ErrorCode() == "UnknownError" { // This is the SDK's word for a missing code.
 		return a.failure("", "")
 	}
-	failure := a.failure(said.ErrorCode(), said.ErrorMessage())
-	switch code := said.ErrorCode(); {
+	failure := a.failure(api.ErrorCode(), api.ErrorMessage())
+	switch code := api.ErrorCode(); {
 	case strings.Contains(code, "Throttl"): // Throttled, Throttling or ThrottlingException, with status 429 or 400.
 		return failure.throttled()
-	case slices.Contains(snsInvalid, code) && strings.Contains(said.ErrorMessage(), "PhoneNumber"), code == "OptedOut":
+	case slices.Contains(snsInvalid, code) && strings.Contains(api.ErrorMessage(), "PhoneNumber"), code == "OptedOut":
 		failure.Scope = ScopeNumber
 	case slices.Contains(snsInvalid, code):
 		failure.Scope = ScopeMessage

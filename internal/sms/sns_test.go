@@ -201,7 +201,7 @@ func TestSNSFaults(t *testing.T) {
 		snsKey, snsSecret, snsToken)
 	err := send(t, openSNS(t, SNSOptions{BaseURL: "http://" + closed(t)}), message, time.Minute)
 	if _, ok := errors.AsType[*net.OpError](err); !ok || strings.Contains(err.Error(), "9121234567") {
-		t.Errorf("Send where nobody listens = %v; want the network's error", err)
+		t.Errorf("Send to a closed port = %v; want the network's error", err)
 	}
 }
 

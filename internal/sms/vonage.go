@@ -98,7 +98,7 @@ type VonageOptions struct {
 	APISecret string
 	From      string // A number without +, or a name of at most 11 letters and digits.
 	BaseURL   string // Defaults to Vonage's.
-	Callback  string // URL for receipts, with the HookSecret in it; defaults to that of the account.
+	Callback  string // URL for receipts, with the HookSecret in it; defaults to the URL in the account.
 
 	// A receipt is genuine if it has the account's signature, or the HookSecret in its path. Without either setting
 	// every receipt counts as forged.

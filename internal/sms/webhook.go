@@ -85,7 +85,7 @@ type WebhookOptions struct {
 	Channels []string // That the endpoint delivers. Defaults to sms.
 }
 
-// Webhook sends messages to an HTTP endpoint of the operator's, signed as Standard Webhooks 1.0.0 says.
+// Webhook sends messages to an HTTP endpoint of the operator's, signed by Standard Webhooks 1.0.0.
 type Webhook struct {
 	opaque
 	url       string
