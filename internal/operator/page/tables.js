@@ -229,7 +229,7 @@ export function drawProviders(numbers, sum, { region, provider: only }) {
   ]), 'No message was sent in this time.')
   const isUnknownShown = rows.some(({ provider }) => provider === 'none')
   setText($('providers-note'), isUnknownShown
-    ? 'Not known: codes without a message, of test numbers, or answered before it was noted who had carried them.'
+    ? 'Not known: codes without a message, of test numbers, or answered before their provider was recorded.'
     : '')
 }
 

@@ -1,5 +1,5 @@
 // @ts-check
-// The last step: who is logged in, and where.
+// The last step: the person who is logged in, and the devices of all sessions.
 
 import { Problem } from './api.js'
 import { deviceOf } from './device.js'

@@ -80,8 +80,8 @@ async function changeLanguage({ notice, steps }) {
 }
 
 /**
- * Shows the account of a person who is logged in, and the step that the tab was left at to anybody else. The login does
- * not end while the service cannot be reached: the page asks again, and offers to log in anew meanwhile.
+ * Shows the account if the person is logged in, and otherwise the step at which the tab was left. A login does not end
+ * while the service cannot be reached: the page asks again, and offers a new login meanwhile.
  *
  * @param {Page} page
  * @param {AccountStep} account

@@ -29,7 +29,8 @@ export class State {
     tab.setItem('otp.number', JSON.stringify(typed))
   }
 
-  /** Takes up what the tab remembers of the typed phone, if its region is offered.
+  /**
+   * Takes up what the tab remembers of the typed phone, if its region is offered.
    *
    * @param {(region: string) => boolean} isOffered
    * @param {() => string} defaultRegion

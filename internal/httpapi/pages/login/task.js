@@ -29,7 +29,7 @@ export class Task {
     }
   }
 
-  /** Stops waiting. The work goes on, and nobody waits for it any more. */
+  /** Stops waiting for the work, which goes on without a button that waits. */
   leave() {
     this.#running?.button.classList.remove('busy')
     this.#running = undefined
