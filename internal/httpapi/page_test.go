@@ -103,7 +103,8 @@ func TestScripts(t *testing.T) {
 				want = append(want, line)
 			}
 		}
-		if got := get(t, s, strings.TrimPrefix(name, "pages"), "text/javascript"); string(got) != strings.Join(want, "") {
+		got := get(t, s, strings.TrimPrefix(name, "pages"), "text/javascript")
+		if string(got) != strings.Join(want, "") {
 			t.Errorf("%s is served as\n%s\nwant no comment lines, and all others", name, got)
 		}
 	}
