@@ -1,14 +1,14 @@
--- A phone is one user. Numbers are E.164 and compared byte by byte, so that the index serves their beginnings.
+-- A phone belongs to one user. It is in E.164 form, and compared byte by byte so that the index finds prefixes.
 create table users (
 	id            uuid        primary key, -- version 7: ordered by creation
 	phone         text        collate "C" not null unique,
 	created_at    timestamptz not null,
-	last_login_at timestamptz,             -- null until tokens were given
+	last_login_at timestamptz,             -- null until the first login
 	banned_at     timestamptz
 );
 
--- A session is one login. A challenge makes one session at most, and its uniqueness is what makes a code
--- good for one login, however many right answers arrive at once.
+-- A session is one login. Because challenge_id is unique, a code is good for one login, however many right answers
+-- arrive at the same time.
 create table sessions (
 	id           uuid        primary key,
 	user_id      uuid        not null references users (id) on delete cascade,

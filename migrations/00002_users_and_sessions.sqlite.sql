@@ -1,4 +1,4 @@
--- What 00002 and 00003 do in Postgres, by new tables: SQLite alters no constraint of a column.
+-- Makes the changes of 00002 and 00003 for Postgres with new tables, because SQLite cannot alter a constraint.
 create table new_users (
 	id            uuid        primary key,
 	phone         text        unique,

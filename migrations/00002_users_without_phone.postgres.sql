@@ -1,2 +1,2 @@
--- A user whose number went to another one keeps the row and has no number.
+-- A user whose phone was taken over by another user keeps the row, without a phone.
 alter table users alter column phone drop not null;

@@ -1,4 +1,4 @@
--- What happened to whom. Rows outlive the user and the session they tell of, and hold no number in clear.
+-- The audit log. A row outlives its user and its session, and holds no phone in clear.
 create table audit (
 	id         uuid        primary key, -- version 7: ordered by time
 	at         timestamptz not null,    -- the time in id
@@ -13,5 +13,5 @@ create table audit (
 
 create index audit_user_id on audit (user_id, id);
 
--- The two actions that make up nearly all rows are found fast without it.
+-- Nearly all rows are signups and logins, which are found quickly without this index.
 create index audit_action on audit (action, id) where action not in ('signup', 'login');

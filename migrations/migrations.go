@@ -1,8 +1,12 @@
-// Package migrations owns the schema: NNNNN_name.sql files, applied once each, in the order of their names.
+// Package migrations owns the schema: files named NNNNN_name.sql, each applied once, in the order of their names.
 //
-// The files are written for Postgres. What SQLite does not know of them is left out when it reads them;
-// the rest is SQL that both understand, and the stores choose what to put into a column. Where the two have
-// to do a thing in different ways, each has a file of its own: NNNNN_name.postgres.sql, NNNNN_name.sqlite.sql.
+// The files are written for Postgres. The few words that SQLite does not know are removed when it reads them; the rest
+// is SQL that both understand, and the stores choose the values of a column. Where the two need different statements,
+// each has a file of its own: NNNNN_name.postgres.sql and NNNNN_name.sqlite.sql.
+//
+// It uses no library: goose v3.30 keeps its lock either in a session, which a pooler in transaction mode hands on to
+// another client, or in a table, and even its status creates the table that Pending only reads. It would replace the
+// loop in Apply, and need a store for schema_migrations, a file system for each dialect, and the same retries.
 package migrations
 
 import (
@@ -22,43 +26,53 @@ var files embed.FS
 
 // A Dialect is a kind of database.
 type Dialect struct {
-	name     string // in the names of the files that are for it alone
-	lock     string // makes a second run wait until the transaction ends
-	patience string // with the locks of everybody else
-	adjust   *strings.Replacer
+	name     string            // in the names of the files that only this dialect applies
+	lock     string            // waits for other runs, until the end of the transaction
+	patience string            // limits how long a migration waits for locks
+	adjust   *strings.Replacer // removes what the dialect does not know
 }
 
 var (
-	// Postgres is PostgreSQL and what speaks its protocol.
+	// Postgres is PostgreSQL, and any database that speaks its protocol.
 	Postgres = Dialect{
-		name: "postgres", lock: `select pg_advisory_xact_lock(7823614207)`, patience: `set local lock_timeout = '1s'`, adjust: strings.NewReplacer(),
+		name:     "postgres",
+		lock:     `select pg_advisory_xact_lock(7823614207)`,
+		patience: `set local lock_timeout = '1s'`,
+		adjust:   strings.NewReplacer(),
 	}
-	// SQLite is SQLite, opened so that a transaction takes the write lock at once.
-	SQLite = Dialect{name: "sqlite", lock: `select 1`, patience: `select 1`, adjust: strings.NewReplacer(`collate "C"`, "")}
+	// SQLite is SQLite. Its connection must take the write lock at the beginning of a transaction.
+	SQLite = Dialect{
+		name:     "sqlite",
+		lock:     `select 1`,
+		patience: `select 1`,
+		adjust:   strings.NewReplacer(`collate "C"`, ""),
+	}
 )
+
+const createTable = `create table if not exists schema_migrations (name text primary key)`
 
 const (
-	tries = 20
-	pause = 500 * time.Millisecond // before a migration that others kept waiting is tried again
+	retries = 20
+	pause   = 500 * time.Millisecond // before a retry
 )
 
-// Apply runs the migrations that the database does not have, each in a transaction of its own, and gives
-// their names. Any number of copies may run it at once, and copies of the version before may go on: a
-// migration that has to wait for them gives up after a moment, since all others would wait behind it, and
-// is tried again.
+// Apply runs the migrations that the database does not have, each in a transaction of its own, and returns their
+// names. Any number of copies may run it at the same time, while copies of the version before are still at work. A
+// migration gives up after waiting a second for a lock, because all other statements on the table would wait behind
+// it, and is retried up to 20 times, every half second.
 func Apply(ctx context.Context, db *sql.DB, d Dialect) (applied []string, err error) {
-	for failed := 0; ; {
+	for failures := 0; ; {
 		name, err := d.applyNext(ctx, db)
 		switch {
 		case err == nil && name == "":
 			return applied, nil
 		case err == nil:
-			applied, failed = append(applied, name), 0
+			applied, failures = append(applied, name), 0
 			continue
-		case !waited(err) || failed == tries:
+		case !isLocked(err) || failures == retries:
 			return applied, err
 		}
-		failed++
+		failures++
 		select {
 		case <-ctx.Done():
 			return applied, err
@@ -67,12 +81,14 @@ func Apply(ctx context.Context, db *sql.DB, d Dialect) (applied []string, err er
 	}
 }
 
-// waited tells whether somebody else's lock was in the way (PostgreSQL manual, appendix A).
-func waited(err error) bool { return slices.Contains([]string{"55P03", "40P01"}, state(err)) }
+// isLocked reports whether the lock of another transaction was the cause: lock_not_available or deadlock_detected
+// (PostgreSQL manual, appendix A).
+func isLocked(err error) bool { return slices.Contains([]string{"55P03", "40P01"}, state(err)) }
 
-// denied tells whether the user may not read what is there (the same).
-func denied(err error) bool { return state(err) == "42501" }
+// isDenied reports whether the user has no right to read: insufficient_privilege (PostgreSQL manual, appendix A).
+func isDenied(err error) bool { return state(err) == "42501" }
 
+// state returns the SQLSTATE of an error, or "".
 func state(err error) string {
 	failure, ok := errors.AsType[interface {
 		error
@@ -84,14 +100,14 @@ func state(err error) string {
 	return failure.SQLState()
 }
 
-// applyNext runs the first migration that the database does not have; there is none where name is empty.
+// applyNext runs the first migration that the database does not have. It returns "" if there is none.
 func (d Dialect) applyNext(ctx context.Context, db *sql.DB) (name string, err error) {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return "", fmt.Errorf("migrations: %w", err)
 	}
-	defer func() { _ = tx.Rollback() }() // does nothing after the commit
-	for _, statement := range []string{d.lock, `create table if not exists schema_migrations (name text primary key)`} {
+	defer func() { _ = tx.Rollback() }() // has no effect after the commit
+	for _, statement := range []string{d.lock, createTable} {
 		if _, err := tx.ExecContext(ctx, statement); err != nil {
 			return "", fmt.Errorf("migrations: %w", err)
 		}
@@ -102,16 +118,7 @@ func (d Dialect) applyNext(ctx context.Context, db *sql.DB) (name string, err er
 	}
 	if len(pending) > 0 {
 		name = pending[0]
-		text, err := files.ReadFile(name)
-		if err != nil {
-			return "", fmt.Errorf("migrations: %w", err)
-		}
-		for _, statement := range []string{d.patience, d.adjust.Replace(string(text))} {
-			if _, err := tx.ExecContext(ctx, statement); err != nil {
-				return "", fmt.Errorf("migrations: %s: %w", name, err)
-			}
-		}
-		if _, err := tx.ExecContext(ctx, `insert into schema_migrations (name) values ($1)`, name); err != nil {
+		if err := d.run(ctx, tx, name); err != nil {
 			return "", fmt.Errorf("migrations: %s: %w", name, err)
 		}
 	}
@@ -121,19 +128,36 @@ func (d Dialect) applyNext(ctx context.Context, db *sql.DB) (name string, err er
 	return name, nil
 }
 
-// Pending gives the names of the migrations that the database does not have, and changes nothing.
+// run executes one migration and records it.
+func (d Dialect) run(ctx context.Context, tx *sql.Tx, name string) error {
+	text, err := files.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	for _, statement := range []string{d.patience, d.adjust.Replace(string(text))} {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return err
+		}
+	}
+	_, err = tx.ExecContext(ctx, `insert into schema_migrations (name) values ($1)`, name)
+	return err
+}
+
+// Pending returns the names of the migrations that the database does not have. It changes nothing.
 func Pending(ctx context.Context, db *sql.DB, d Dialect) ([]string, error) {
 	pending, err := d.missing(ctx, db)
-	if err != nil && !denied(err) && db.PingContext(ctx) == nil {
-		return d.names() // the database answers, and has no table of migrations
+	if err != nil && !isDenied(err) && db.PingContext(ctx) == nil {
+		return d.names() // the database works, but has no table of migrations yet
 	}
 	return pending, err
 }
 
-func (d Dialect) missing(ctx context.Context, db interface {
+// A querier is a database or a transaction.
+type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-},
-) (pending []string, err error) {
+}
+
+func (d Dialect) missing(ctx context.Context, db querier) (pending []string, err error) {
 	pending, err = d.names()
 	if err != nil {
 		return nil, err
@@ -153,7 +177,7 @@ func (d Dialect) missing(ctx context.Context, db interface {
 	return pending, rows.Err()
 }
 
-// names are the files for the database, in the order of their numbers.
+// names returns the names of the dialect's files, in order.
 func (d Dialect) names() ([]string, error) {
 	names, err := fs.Glob(files, "*.sql")
 	if err != nil {
