@@ -21,7 +21,8 @@ build: ## build the static binary ./application
 
 test: ## run all tests against real servers and list the slowest; FLAGS='-run X -v' is passed to go test
 	@events=$$(mktemp) && trap 'rm -f "$$events"' EXIT && status=0; \
-	.ci/with-services $(GOTESTSUM) --format standard-$(if $(filter -v,$(FLAGS)),verbose,quiet) --jsonfile "$$events" -- \
+	.ci/with-services $(GOTESTSUM) --format standard-$(if $(filter -v,$(FLAGS)),verbose,quiet) \
+		--jsonfile "$$events" -- \
 		-race -shuffle=on -timeout 60m $(FLAGS) ./... || status=$$?; \
 	echo 'The ten slowest tests:'; $(GOTESTSUM) tool slowest --num 10 --jsonfile "$$events"; exit $$status
 
@@ -30,6 +31,7 @@ check: ## check format, names, comments and faults of the Go code, go.mod, the s
 	go mod tidy -diff
 	@type shellcheck >/dev/null 2>&1 || .ci/install shellcheck
 	find .ci -maxdepth 1 -type f -exec shellcheck {} +
+	.ci/columns
 	.ci/pages
 
 format: ## format the Go code
@@ -39,7 +41,8 @@ bench: ## measure the parts, then the whole service; BENCHTIME=1s FLAGS= BASELIN
 	.ci/with-services go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) $(FLAGS) ./internal/...
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
 	if [ -n "$(BASELINE)" ]; then \
-		mkdir "$$dir/src" && git archive "$(BASELINE)" | tar -x -C "$$dir/src" && (cd "$$dir/src" && go build -o ../baseline .) || exit; \
+		mkdir "$$dir/src" && git archive "$(BASELINE)" | tar -x -C "$$dir/src" && \
+		(cd "$$dir/src" && go build -o ../baseline .) || exit; \
 		.ci/with-services go run ./internal/bench -delay $(DELAY) -baseline "$$dir/baseline"; \
 	else \
 		.ci/with-services go run ./internal/bench -delay $(DELAY); \

@@ -215,7 +215,8 @@ func source(t *testing.T) (files []string, declared map[string][]string) {
 		}
 		files = append(files, name)
 		if strings.HasSuffix(name, ".go") {
-			parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, name), nil, parser.SkipObjectResolution)
+			path := filepath.Join(root, name)
+			parsed, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
 			if err != nil {
 				return err
 			}

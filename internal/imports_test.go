@@ -83,13 +83,15 @@ var owners = map[string][]string{
 	"github.com/nyaruka":          {"internal/phone", "internal/config"},
 	"github.com/joho/godotenv":    {""},
 	"database/sql":                {"internal/sqlitestore", "migrations"},
-	"net/http":                    {"internal/sms", "internal/metrics", "internal/trace", "internal/health", "internal/operator", "internal/bench"},
-	"github.com/sony/gobreaker":   {"internal/sms"},
-	"github.com/aws":              {"internal/sms"},
-	"github.com/prometheus":       {"internal/metrics"},
-	"go.opentelemetry.io":         {"internal/trace"},
-	"google.golang.org/protobuf":  {"internal/trace"},
-	"golang.org/x/text":           {"internal/text"},
+	"net/http": {
+		"internal/sms", "internal/metrics", "internal/trace", "internal/health", "internal/operator", "internal/bench",
+	},
+	"github.com/sony/gobreaker":  {"internal/sms"},
+	"github.com/aws":             {"internal/sms"},
+	"github.com/prometheus":      {"internal/metrics"},
+	"go.opentelemetry.io":        {"internal/trace"},
+	"google.golang.org/protobuf": {"internal/trace"},
+	"golang.org/x/text":          {"internal/text"},
 }
 
 const module = "dekamond-otp"

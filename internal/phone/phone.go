@@ -116,8 +116,8 @@ func (p *Parser) Prefix(s string) (string, error) {
 	return digits, nil
 }
 
-// Digits returns s in ASCII digits. It returns ok = false if s is empty or has a character other than ASCII, Persian and
-// Arabic-Indic digits.
+// Digits returns s in ASCII digits. It returns ok = false if s is empty or has a character other than ASCII, Persian
+// and Arabic-Indic digits.
 func Digits(s string) (ascii string, ok bool) {
 	var b strings.Builder
 	for _, r := range s {

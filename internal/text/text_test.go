@@ -260,7 +260,8 @@ func TestCosts(t *testing.T) {
 	if len(got) < 2 || !slices.Equal(got[:2], want[:2]) {
 		t.Errorf("got %+v, want first %+v", got, want)
 	}
-	if !slices.IsSortedFunc(got, func(a, b Cost) int { return strings.Compare(a.Locale+a.Purpose, b.Locale+b.Purpose) }) {
+	byMessage := func(a, b Cost) int { return strings.Compare(a.Locale+a.Purpose, b.Locale+b.Purpose) }
+	if !slices.IsSortedFunc(got, byMessage) {
 		t.Errorf("not sorted: %v", got)
 	}
 }
