@@ -46,8 +46,8 @@ type Provider struct {
 	Development   bool     // It delivers to no phone: it is free of charge, and in production never the first choice.
 }
 
-// Values holds the settings of providers by the names of their variables. All are hidden, because it would be easily
-// forgotten for one of them; the zero Secret means not set.
+// Values holds the settings of providers by the names of their variables. Every value is hidden, whether it is a secret
+// or not, so that none of them can be printed by mistake. The zero Secret means not set.
 type Values map[string]secret.Secret
 
 // Text returns the value of a variable, or "" if it is not set. It panics if no provider describes the variable.
