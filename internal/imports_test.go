@@ -1,4 +1,4 @@
-// Package internal has no code; its test holds the import rule of the packages below it.
+// Package internal has no code. Its test checks the imports of the packages below it.
 package internal
 
 import (

@@ -64,7 +64,7 @@ func New(version string, also ...otp.Metrics) *Metrics {
 				"the region of the number. A provider that fails a message counts one failure for each call.",
 			"event", "provider", "region"),
 		verifications: r.counter("otp_verifications_total",
-			"Answers with a code: verified, or why they logged nobody in.", "outcome", "region"),
+			"Answers with a code: verified, or why they were refused.", "outcome", "region"),
 		delays: r.histogram("otp_verify_delay_seconds",
 			"From the first request for a code to the right answer.", DelayBounds[:], "provider"),
 		calls: r.histogram("otp_provider_call_duration_seconds",

@@ -2,8 +2,8 @@
 // arrive, the history by the hour that it draws, the metrics for Prometheus, and profiles. What is counted is decided
 // by the packages that call the History; the metrics themselves belong to package metrics.
 //
-// Everything here is readable by whoever reaches the address, so it holds no phone, address, code or secret, and it
-// answers no web page of a stranger.
+// Everyone who reaches the address can read everything here. Therefore it holds no phone, address, code or secret, and
+// it does not answer the web pages of strangers.
 package operator
 
 import (

@@ -294,7 +294,7 @@ func TestSweepIsAlone(t *testing.T) {
 		if got, err := a.Sweep(t.Context(), expired); got.Sessions != want || err != nil {
 			t.Errorf("Sweep beside %q: %+v, %v; want %d sessions", statement, got, err, want)
 		}
-		if _, err := other.Exec(t.Context(), `rollback to savepoint s`); err != nil { // gives its locks back
+		if _, err := other.Exec(t.Context(), `rollback to savepoint s`); err != nil { // releases the locks
 			t.Fatal(err)
 		}
 	}

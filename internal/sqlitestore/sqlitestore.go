@@ -62,7 +62,7 @@ func Open(o Options) (*Accounts, error) {
 	return &Accounts{write: write, read: read, timeout: cmp.Or(o.Timeout, 5*time.Second), observer: o.Observer}, nil
 }
 
-// create creates the file, which SQLite itself would make readable by everybody.
+// create creates the file, readable by its owner alone. SQLite itself would let all users of the machine read it.
 func create(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
