@@ -41,7 +41,7 @@ func (tt folderTest) open(t *testing.T) (*Texts, error) {
 }
 
 // TestFolder checks the messages of good folders.
-func TestFolder(t *testing.T) {
+func TestFolder(t *testing.T) { //nolint:funlen // a table
 	tests := []struct {
 		folderTest
 		want map[string]string // the message of a login, by locale
@@ -121,7 +121,7 @@ func TestFolder(t *testing.T) {
 }
 
 // TestFaultyFolder checks that New names the fault of a folder.
-func TestFaultyFolder(t *testing.T) {
+func TestFaultyFolder(t *testing.T) { //nolint:funlen // a table
 	const (
 		fields   = ": there are .Code, .App, .Minutes and if"
 		noTag    = ": the name is no language tag, such as az or pt-BR"
@@ -175,7 +175,7 @@ func TestFaultyFolder(t *testing.T) {
 			folderTest{"defined twice", oneFile("az.tmpl", goodFile+`{{define "login"}}{{.Code}}{{end}}`)},
 			`template: multiple definition of template "login"`,
 		},
-		{folderTest{"unknown field", loginFile("{{.Code}} {{.Nmae}}")}, ": az.tmpl: login has {{.Nmae}}" + fields},
+		{folderTest{"unknown field", loginFile("{{.Code}} {{.Title}}")}, ": az.tmpl: login has {{.Title}}" + fields},
 		{
 			folderTest{"no login", oneFile("az.tmpl", `{{define "phone_change"}}{{.Code}}{{end}}`)},
 			`: az.tmpl: no template "login"`,
