@@ -6,6 +6,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -51,13 +52,5 @@ func IsPublic(ip netip.Addr) bool {
 // resolve is not public.
 func IsPublicHost(ctx context.Context, host string) bool {
 	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return false
-	}
-	for _, ip := range ips {
-		if IsPublic(ip) {
-			return true
-		}
-	}
-	return false
+	return err == nil && slices.ContainsFunc(ips, IsPublic)
 }

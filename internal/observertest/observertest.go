@@ -83,7 +83,7 @@ func invoke(ctx context.Context, method reflect.Value) error {
 		args = append(args, reflect.Zero(method.Type().In(i)))
 	}
 	results := method.Call(args)
-	err, _ := results[len(results)-1].Interface().(error)
+	err, _ := reflect.TypeAssert[error](results[len(results)-1])
 	return err
 }
 

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"encoding/hex"
 	"io/fs"
+	"maps"
 	"net/http"
 	"path"
 	"strings"
@@ -57,9 +58,7 @@ func pageFiles() map[string]string {
 	if err != nil {
 		panic(err) // the files are part of the binary
 	}
-	for pattern, name := range vendored {
-		files[pattern] = name
-	}
+	maps.Copy(files, vendored)
 	return files
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -24,9 +25,7 @@ func settings(t *testing.T, more map[string]string) *config.Config {
 		"DATABASE_URL": "sqlite:" + filepath.Join(t.TempDir(), "otp.db"),
 		"REDIS_URL":    "embedded",
 	}
-	for name, value := range more {
-		values[name] = value
-	}
+	maps.Copy(values, more)
 	c, err := config.Load(func(name string) string { return values[name] }, sms.Settings())
 	if err != nil {
 		t.Fatal(err)

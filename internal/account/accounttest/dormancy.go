@@ -22,7 +22,7 @@ func dormantUser(t *testing.T, s Store) {
 	s.Age(t, dormantAfter-time.Hour)
 	late := again()
 	if u := login(t, s, late); u.ID != old.ID {
-		t.Fatal("a user who logged in in time lost the phone")
+		t.Fatal("a user who logged in before the end lost the phone")
 	}
 	s.Age(t, 10*24*time.Hour)
 	rotate(t, s, late, 0) // without a login, the user is seen
