@@ -189,7 +189,7 @@ func TestSMTPFaults(t *testing.T) {
 		"closed":   closed(t),
 		"hangs up": hangsUp(t),
 	} {
-		if err := send(t, openSMTP(t, SMTPOptions{Addr: addr}), message, time.Minute); err == nil {
+		if err := send(t, openSMTP(t, SMTPOptions{Addr: addr}), message, 200*time.Millisecond); err == nil {
 			t.Errorf("Send to %s = nil", name)
 		}
 	}

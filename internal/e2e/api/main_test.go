@@ -1,4 +1,4 @@
-// Package api tells the stories of the HTTP interface: logins, sessions, users, keys, and input of every kind.
+// Package api tests the HTTP interface: logins, sessions, users, keys, and input of every kind.
 package api
 
 import (

@@ -1,4 +1,4 @@
-// Package operation tests what those who run the service see: settings, commands, doctor, metrics, traces, and the
+// Package operation tests what an operator of the service sees: settings, commands, doctor, metrics, traces, and the
 // programs and collections that its documents offer.
 package operation
 
@@ -7,5 +7,8 @@ import (
 
 	"dekamond-otp/internal/e2e/servicetest"
 )
+
+// phone is the phone that most tests log in with.
+const phone = servicetest.Phone
 
 func TestMain(m *testing.M) { servicetest.Main(m) }

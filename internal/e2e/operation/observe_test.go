@@ -90,11 +90,13 @@ func TestDashboard(t *testing.T) {
 		}
 		ours := source{"prometheus", "${datasource}"}
 		if p.FieldConfig.Defaults.Unit == "" || p.Datasource != ours || len(p.Targets) == 0 {
-			t.Errorf("panel %q has unit %q, datasource %v, %d targets", p.Title, p.FieldConfig.Defaults.Unit, p.Datasource, len(p.Targets))
+			t.Errorf("panel %q has unit %q, datasource %v, %d targets",
+				p.Title, p.FieldConfig.Defaults.Unit, p.Datasource, len(p.Targets))
 		}
 		for _, q := range p.Targets {
 			if q.Datasource != ours || q.Expr == "" {
-				t.Errorf("panel %q: target %s has datasource %v and expression %q", p.Title, q.RefID, q.Datasource, q.Expr)
+				t.Errorf("panel %q: target %s has datasource %v and expression %q",
+					p.Title, q.RefID, q.Datasource, q.Expr)
 			}
 			for _, m := range regexp.MustCompile(`\$(\w+)`).FindAllStringSubmatch(q.Expr, -1) {
 				if !slices.Contains(append(variables, "__rate_interval", "__range"), m[1]) {
@@ -122,8 +124,11 @@ func TestAlertRules(t *testing.T) {
 	for _, g := range rules.Groups {
 		for _, r := range g.Rules {
 			alerts = append(alerts, r.Alert)
-			if s := r.Labels["severity"]; s != "page" && s != "ticket" || r.Annotations["summary"] == "" || r.Annotations["description"] == "" {
-				t.Errorf("%s has severity %q and annotations %q", r.Alert, s, r.Annotations)
+			if s := r.Labels["severity"]; s != "page" && s != "ticket" {
+				t.Errorf("%s has severity %q; want page or ticket", r.Alert, s)
+			}
+			if r.Annotations["summary"] == "" || r.Annotations["description"] == "" {
+				t.Errorf("%s has annotations %q; want a summary and a description", r.Alert, r.Annotations)
 			}
 			if !strings.Contains(stories, `alertname="`+r.Alert+`", alertstate="firing"`) {
 				t.Errorf("in alerts_test.yml %s never fires", r.Alert)
@@ -184,14 +189,15 @@ func TestComposeIsForThisMachine(t *testing.T) {
 			}
 		}
 	}
-	// The paths within the containers.
+	folder := compose.Services["grafana"].Environment["GF_PATHS_PROVISIONING"][:len("/etc/dekamond")]
+	port := strings.TrimPrefix(compose.Services["otp"].Environment["INTERNAL_ADDR"], ":")
 	for path, want := range map[string]string{
-		"grafana/provisioning/dashboards/otp.yml":         "path: " + compose.Services["grafana"].Environment["GF_PATHS_PROVISIONING"][:len("/etc/dekamond")] + "\n",
+		"grafana/provisioning/dashboards/otp.yml":         "path: " + folder + "\n",
 		"grafana/provisioning/datasources/prometheus.yml": "url: http://prometheus:9090\n",
-		"prometheus.yml": "port: " + strings.TrimPrefix(compose.Services["otp"].Environment["INTERNAL_ADDR"], ":") + "\n",
+		"prometheus.yml": "port: " + port + "\n",
 	} {
 		if !strings.Contains(file(t, observe+path), want) {
-			t.Errorf("%s does not say %s", path, want)
+			t.Errorf("%s does not have %s", path, want)
 		}
 	}
 }
@@ -202,7 +208,7 @@ type family struct {
 	labels []string
 }
 
-// families gives the metrics that the service exposes, by their name.
+// families returns the metrics that the service exposes, by their names.
 func families(t *testing.T, s *servicetest.Service) map[string]family {
 	t.Helper()
 	families := make(map[string]family)
@@ -240,25 +246,62 @@ func documented(t *testing.T) map[string][]string {
 	return names
 }
 
-// TestObserve compares the table of docs/monitoring.md, the dashboard and the alert rules with the metrics of a service that
-// has seen most kinds of events, and then has a real Prometheus scrape it.
+// TestObserve compares the table of docs/monitoring.md, the dashboard and the alert rules with the metrics of a service
+// that has seen most kinds of events, and then has a real Prometheus scrape it.
 func TestObserve(t *testing.T) {
-	s := servicetest.Start(t, servicetest.RealStores(t), "INTERNAL_ADDR=127.0.0.1:0", "OTP_LIMIT_PHONE=2/10m", "OTP_RESEND_AFTER=0", "SMS_REGIONS=IR,DE", "DEFAULT_REGION=IR")
-	traffic := func(numbers ...string) {
-		for _, number := range numbers {
-			code := s.Code(number)
-			s.Want(s.Verify(number, servicetest.WrongCode(code), "Accept: application/json"), 401, "invalid_code")
-			s.Want(s.Verify(number, code), 201, "")
-			s.Want(s.Request(number), 202, "")
-			s.Want(s.Request(number), 429, "too_many_requests")
-			s.AwaitMessages()
-		}
-		s.Want(s.Request("+12015550123"), 403, "destination_not_allowed")
-		s.Want(s.Call("GET", "/nowhere", ""), 404, "not_found")
+	s := servicetest.Start(t, servicetest.RealStores(t), "INTERNAL_ADDR=127.0.0.1:0", "OTP_LIMIT_PHONE=2/10m",
+		"OTP_RESEND_AFTER=0", "SMS_REGIONS=IR,DE", "DEFAULT_REGION=IR")
+	makeTraffic(s, "+989121000001")
+	namesOnlyKnownMetrics(t, families(t, s))
+	if t.Failed() {
+		return
 	}
-	traffic("+989121000001")
-	families := families(t, s)
 
+	p := startPrometheus(t, s.InternalAddress())
+	servicetest.Eventually(t, "Prometheus scrapes the service", func() bool {
+		return p.finds(`otp_messages_total{event="sent"}`)
+	})
+	makeTraffic(s, "+989121000002", "+989121000003")
+	servicetest.Eventually(t, "Prometheus sees the later messages", func() bool {
+		return p.finds(`increase(otp_messages_total{event="sent"}[1m]) > 0`)
+	})
+	fill := strings.NewReplacer(
+		"$__rate_interval", "1m", "$__range", "5m", "$provider", ".*", "$region", ".*", "$instance", ".*")
+	panels, _ := dashboard(t)
+	for _, panel := range panels {
+		if panel.Type == "row" {
+			continue
+		}
+		servicetest.Eventually(t, "the panel "+panel.Title+" shows something", func() bool {
+			for _, q := range panel.Targets {
+				if p.finds(fill.Replace(q.Expr)) {
+					return true
+				}
+			}
+			return false
+		})
+	}
+	servicetest.Eventually(t, "Prometheus evaluates all alert rules", p.evaluatesRules)
+}
+
+// makeTraffic logs in with each phone, after a wrong code, and has some requests refused.
+func makeTraffic(s *servicetest.Service, phones ...string) {
+	for _, phone := range phones {
+		code := s.Code(phone)
+		s.Want(s.Verify(phone, servicetest.WrongCode(code), "Accept: application/json"), 401, "invalid_code")
+		s.Want(s.Verify(phone, code), 201, "")
+		s.Want(s.Request(phone), 202, "")
+		s.Want(s.Request(phone), 429, "too_many_requests")
+		s.AwaitMessages()
+	}
+	s.Want(s.Request("+12015550123"), 403, "destination_not_allowed")
+	s.Want(s.Call("GET", "/nowhere", ""), 404, "not_found")
+}
+
+// namesOnlyKnownMetrics checks that docs/monitoring.md documents the metrics of the service, all of them, and that the
+// dashboard and the alert rules name no others.
+func namesOnlyKnownMetrics(t *testing.T, families map[string]family) {
+	t.Helper()
 	known := make(map[string]bool)
 	for name, f := range families {
 		known[name] = true
@@ -272,7 +315,8 @@ func TestObserve(t *testing.T) {
 	for name, labels := range table {
 		got := slices.Sorted(slices.Values(families[name].labels))
 		if want := slices.Sorted(slices.Values(labels)); !known[name] || !slices.Equal(got, want) {
-			t.Errorf("docs/monitoring.md has %s with the labels %q; the service exposes it with %q (%v)", name, want, got, known[name])
+			t.Errorf("docs/monitoring.md has %s with the labels %q; the service exposes it with %q (%v)",
+				name, want, got, known[name])
 		}
 	}
 	for name := range families {
@@ -289,52 +333,9 @@ func TestObserve(t *testing.T) {
 			}
 		}
 	}
-	if t.Failed() {
-		return
-	}
-
-	p := startPrometheus(t, s.InternalAddress())
-	finds := func(expr string) int {
-		var r struct{ Result []any }
-		p.get("query", url.Values{"query": {expr}}, &r)
-		return len(r.Result)
-	}
-	servicetest.Eventually(t, "Prometheus has scraped the service", func() bool { return finds(`otp_messages_total{event="sent"}`) > 0 })
-	traffic("+989121000002", "+989121000003")
-	servicetest.Eventually(t, "Prometheus sees what has happened since", func() bool { return finds(`increase(otp_messages_total{event="sent"}[1m]) > 0`) > 0 })
-	fill := strings.NewReplacer("$__rate_interval", "1m", "$__range", "5m", "$provider", ".*", "$region", ".*", "$instance", ".*")
-	panels, _ := dashboard(t)
-	for _, panel := range panels {
-		shown := 0
-		for _, q := range panel.Targets {
-			shown += finds(fill.Replace(q.Expr))
-		}
-		if shown == 0 && panel.Type != "row" {
-			t.Errorf("panel %q shows nothing", panel.Title)
-		}
-	}
-	var rules struct {
-		Groups []struct {
-			Rules []struct{ Name, Health, LastError string }
-		}
-	}
-	servicetest.Eventually(t, "Prometheus has tried all alert rules", func() bool {
-		p.get("rules", nil, &rules)
-		for _, g := range rules.Groups {
-			for _, r := range g.Rules {
-				if r.LastError != "" {
-					t.Fatalf("%s: %s", r.Name, r.LastError)
-				}
-				if r.Health != "ok" {
-					return false
-				}
-			}
-		}
-		return len(rules.Groups) > 0
-	})
 }
 
-// A prometheus is a real one that scrapes a service every 200 ms, with observe/prometheus.yml.
+// A prometheus is a running Prometheus that scrapes a service each second, with observe/prometheus.yml.
 type prometheus struct {
 	t   *testing.T
 	url string
@@ -350,7 +351,7 @@ func startPrometheus(t *testing.T, target string) *prometheus {
 	if err := yaml.Unmarshal([]byte(file(t, observe+"prometheus.yml")), &c); err != nil {
 		t.Fatal(err)
 	}
-	c["global"] = map[string]string{"scrape_interval": "200ms", "evaluation_interval": "1s"}
+	c["global"] = map[string]string{"scrape_interval": "1s", "evaluation_interval": "1s"}
 	scrape := c["scrape_configs"].([]any)[0].(map[string]any)
 	maps.DeleteFunc(scrape, func(k string, _ any) bool { return k == "dns_sd_configs" })
 	scrape["static_configs"] = []any{map[string]any{"targets": []string{target}}}
@@ -369,7 +370,11 @@ func startPrometheus(t *testing.T, target string) *prometheus {
 	}
 	address := l.Addr().String()
 	l.Close()
-	command := exec.Command(program, "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address)
+	command := exec.Command(program,
+		"--config.file="+filepath.Join(dir, "prometheus.yml"),
+		"--storage.tsdb.path="+filepath.Join(dir, "data"),
+		"--web.listen-address="+address,
+	)
 	output := servicetest.NewOutput(t)
 	command.Stdout, command.Stderr = output.File, output.File
 	if err := command.Start(); err != nil {
@@ -402,4 +407,34 @@ func (p *prometheus) get(path string, values url.Values, data any) {
 	if err := json.NewDecoder(r.Body).Decode(&answer); err != nil || answer.Status != "success" {
 		p.t.Fatalf("%s %v: %v %s", path, values, err, answer.Error)
 	}
+}
+
+// finds reports whether a query has a result now.
+func (p *prometheus) finds(expr string) bool {
+	p.t.Helper()
+	var r struct{ Result []any }
+	p.get("query", url.Values{"query": {expr}}, &r)
+	return len(r.Result) > 0
+}
+
+// evaluatesRules reports whether all alert rules have been evaluated. An error of one ends the test.
+func (p *prometheus) evaluatesRules() bool {
+	p.t.Helper()
+	var rules struct {
+		Groups []struct {
+			Rules []struct{ Name, Health, LastError string }
+		}
+	}
+	p.get("rules", nil, &rules)
+	for _, g := range rules.Groups {
+		for _, r := range g.Rules {
+			if r.LastError != "" {
+				p.t.Fatalf("%s: %s", r.Name, r.LastError)
+			}
+			if r.Health != "ok" {
+				return false
+			}
+		}
+	}
+	return len(rules.Groups) > 0
 }

@@ -29,18 +29,22 @@ import (
 	"dekamond-otp/internal/e2e/servicetest"
 )
 
-// axeVersion is of axe-core, which finds what a page denies to people with a disability.
+// axeVersion is the version of axe-core, which finds what keeps people with a disability from using a page.
 const axeVersion = "4.14.1"
 
-// chromium starts the browser that all tests share. closeChromium ends it.
+// chromium starts the browser that all tests share, and closeChromium ends it.
 var (
 	chromium = sync.OnceValues(func() (context.Context, error) {
+		const mouse = "primaryPointerType=4,availablePointerTypes=4,primaryHoverType=2,availableHoverTypes=2"
 		ctx, cancel := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
 			chromedp.ExecPath(os.Getenv("TEST_CHROMIUM")),
-			chromedp.Flag("lang", "en-US"), chromedp.Flag("hide-scrollbars", true), chromedp.Flag("disable-gpu", true),
-			chromedp.Flag("blink-settings", "primaryPointerType=4,availablePointerTypes=4,primaryHoverType=2,availableHoverTypes=2"), // a mouse
-			chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-quic", true),
-			chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"), // a test speaks with no other host
+			chromedp.Flag("lang", "en-US"),
+			chromedp.Flag("hide-scrollbars", true),
+			chromedp.Flag("disable-gpu", true),
+			chromedp.Flag("blink-settings", mouse),
+			chromedp.Flag("disable-component-update", true),
+			chromedp.Flag("disable-quic", true),
+			chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"), // no other host is reached
 		)...)
 		ctx, _ = chromedp.NewContext(ctx)
 		closeChromium = cancel
@@ -49,35 +53,35 @@ var (
 	closeChromium = func() {}
 )
 
-// A view is what a tab is looked at with.
+// A view is the window of a tab, and what its pages find there.
 type view struct {
-	width, height, scale int64 // of a desktop unless given
+	width, height, scale int64 // default to those of a desktop
 	mobile, dark         bool
-	script               string // runs in every document before its own
-	zone                 string // of the clock; "" is the machine's
+	script               string // runs in every document before the scripts of the page
+	zone                 string // the time zone, which defaults to the machine's
 }
 
-// A tab is a window of its own, with cookies and storage of its own. What no page may do fails the test: an error or a
-// warning on the console, an exception that nobody catches, a breach of its policy, a part that does not load, a dialog,
-// a word to any host but the one that was opened.
+// A tab is a window with its own cookies and storage. The test fails if a page does what no page may do: log an error or
+// a warning to the console, leave an exception uncaught, violate its policy, miss a part, open a dialog, or send a
+// request to another host than the one that was opened.
 type tab struct {
 	t   *testing.T
 	ctx context.Context
 
-	mu       sync.Mutex
+	mu       sync.Mutex // guards the fields below
 	host     string
-	said     []string // by the page or about it, for whoever reads of a failure
+	journal  []string // what the page has done, to explain a failure
 	faults   []string
-	forgiven []string // what faults of this test's own making have in them
-	requests []string // "POST /otp/request"
-	held     int
+	forgiven []string // parts of the faults that the test causes itself
+	requests []string // for example "POST /otp/request"
+	held     int      // the number of requests that were held back
 }
 
-// open opens an address.
+// open opens an address in a new tab, which is closed when the test ends.
 func open(t *testing.T, address string, v view) *tab {
 	t.Helper()
 	if os.Getenv("TEST_CHROMIUM") == "" {
-		const none = "NO BROWSER: .ci/with-services looks for one, or set TEST_CHROMIUM to its path"
+		const none = "NO BROWSER: .ci/with-services finds or installs one, or set TEST_CHROMIUM to its path"
 		if os.Getenv("CI") != "" {
 			t.Fatal(none)
 		}
@@ -118,13 +122,14 @@ func open(t *testing.T, address string, v view) *tab {
 		b.do(protocol(emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: v.zone}))
 	}
 	if v.script != "" {
-		b.do(protocol(page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: v.script}))
+		params := page.AddScriptToEvaluateOnNewDocumentParams{Source: v.script}
+		b.do(protocol(page.AddScriptToEvaluateOnNewDocument, params))
 	}
 	b.visit(address)
 	return b
 }
 
-// protocol is a step that makes one call of the protocol, for the calls that chromedp has no step for.
+// protocol returns a step that makes a call of the DevTools protocol for which chromedp has no step.
 func protocol[P, R any](c cdp.Command[P, R], params P) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		_, err := cdp.Call(ctx, t, c, params)
@@ -132,7 +137,7 @@ func protocol[P, R any](c cdp.Command[P, R], params P) chromedp.Action[chromedp.
 	})
 }
 
-// visit goes to an address, from which on the page may speak with its host alone.
+// visit goes to an address. From then on the page may send requests to its host only.
 func (b *tab) visit(address string) {
 	b.t.Helper()
 	u, err := url.Parse(address)
@@ -145,82 +150,95 @@ func (b *tab) visit(address string) {
 	b.do(chromedp.Navigate(address))
 }
 
-// look sets what the page learns of the person's wishes.
+// look sets the colour scheme that the person prefers. Motion is always reduced.
 func (b *tab) look(dark bool) {
 	b.t.Helper()
 	scheme := map[bool]string{true: "dark", false: "light"}[dark]
 	b.do(protocol(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
-		{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+		{Name: "prefers-color-scheme", Value: scheme},
+		{Name: "prefers-reduced-motion", Value: "reduce"},
 	}}))
 }
 
+// hear takes an event of the browser into the journal and finds faults in it.
 func (b *tab) hear(event any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	fault := func(format string, args ...any) {
-		if text := fmt.Sprintf(format, args...); !slices.ContainsFunc(b.forgiven, func(part string) bool { return strings.Contains(text, part) }) {
-			b.faults = append(b.faults, text)
-		}
-	}
-	say := func(format string, args ...any) { b.said = append(b.said, fmt.Sprintf(format, args...)) }
-	called := func(kind network.ResourceType) bool {
-		return kind == network.ResourceTypeFetch || kind == network.ResourceTypeXHR
-	}
 	switch e := event.(type) {
 	case *network.EventRequestWillBeSent:
 		u, err := url.Parse(e.Request.URL)
-		if err != nil || u.Host != b.host && u.Scheme != "data" && u.Scheme != "blob" && u.Scheme != "about" {
-			fault("the page asks %s", e.Request.URL)
+		inside := err == nil && slices.Contains([]string{"data", "blob", "about"}, u.Scheme)
+		if err != nil || u.Host != b.host && !inside {
+			b.fault("the page asks %s", e.Request.URL)
 			return
 		}
 		b.requests = append(b.requests, e.Request.Method+" "+u.Path)
-		say("%s %s", e.Request.Method, e.Request.URL)
+		b.note("%s %s", e.Request.Method, e.Request.URL)
 	case *network.EventWebSocketCreated:
-		fault("the page opens %s", e.URL)
+		b.fault("the page opens %s", e.URL)
 	case *network.EventResponseReceived:
-		say("%d %s", e.Response.Status, e.Response.URL)
-		if e.Response.Status >= 400 && !called(e.Type) {
-			fault("%s answers %d", e.Response.URL, e.Response.Status)
+		b.note("%d %s", e.Response.Status, e.Response.URL)
+		if e.Response.Status >= 400 && !byScript(e.Type) {
+			b.fault("%s answers %d", e.Response.URL, e.Response.Status)
 		}
 	case *network.EventLoadingFailed:
-		say("%s %s", e.Type, e.ErrorText)
-		if !e.Canceled && !called(e.Type) || e.BlockedReason != "" && e.BlockedReason != "other" {
-			fault("a %s does not load: %s %s", e.Type, e.ErrorText, e.BlockedReason)
+		b.note("%s %s", e.Type, e.ErrorText)
+		missing := !e.Canceled && !byScript(e.Type)
+		if missing || e.BlockedReason != "" && e.BlockedReason != "other" {
+			b.fault("a %s does not load: %s %s", e.Type, e.ErrorText, e.BlockedReason)
 		}
 	case *runtime.EventExceptionThrown:
-		fault("not caught: %s", (&chromedp.ExceptionError{ExceptionDetails: e.ExceptionDetails}).Error())
+		b.fault("not caught: %s", (&chromedp.ExceptionError{ExceptionDetails: e.ExceptionDetails}).Error())
 	case *runtime.EventConsoleAPICalled:
 		var words []string
 		for _, arg := range e.Args {
 			words = append(words, string(arg.Value)+arg.Description)
 		}
-		say("console.%s %s", e.Type, strings.Join(words, " "))
-		if e.Type == "error" || e.Type == "warning" || e.Type == "assert" {
-			fault("console.%s: %s", e.Type, strings.Join(words, " "))
+		b.note("console.%s %s", e.Type, strings.Join(words, " "))
+		if slices.Contains([]string{"error", "warning", "assert"}, string(e.Type)) {
+			b.fault("console.%s: %s", e.Type, strings.Join(words, " "))
 		}
 	case *log.EventEntryAdded:
-		say("%s %s: %s", e.Entry.Source, e.Entry.Level, e.Entry.Text)
-		if e.Entry.Source != log.EntrySourceNetwork && e.Entry.Level != log.EntryLevelInfo && e.Entry.Level != log.EntryLevelVerbose {
-			fault("%s %s: %s", e.Entry.Source, e.Entry.Level, e.Entry.Text)
+		b.note("%s %s: %s", e.Entry.Source, e.Entry.Level, e.Entry.Text)
+		harmless := e.Entry.Level == log.EntryLevelInfo || e.Entry.Level == log.EntryLevelVerbose
+		if e.Entry.Source != log.EntrySourceNetwork && !harmless {
+			b.fault("%s %s: %s", e.Entry.Source, e.Entry.Level, e.Entry.Text)
 		}
 	case *page.EventJavascriptDialogOpening:
-		fault("a dialog: %s", e.Message)
-		go func() {
-			_ = chromedp.Do(b.ctx, protocol(page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{Accept: true}))
-		}()
+		b.fault("a dialog: %s", e.Message)
+		accept := page.HandleJavaScriptDialogParams{Accept: true}
+		go func() { _ = chromedp.Do(b.ctx, protocol(page.HandleJavaScriptDialog, accept)) }()
 	case *fetch.EventRequestPaused:
 		b.held++
 	}
 }
 
-// keep leaves what is known of a tab behind and says where.
+// byScript reports whether a script asked for a resource, and can therefore handle its failure.
+func byScript(kind network.ResourceType) bool {
+	return kind == network.ResourceTypeFetch || kind == network.ResourceTypeXHR
+}
+
+// note adds a line to the journal. The caller holds mu.
+func (b *tab) note(format string, args ...any) {
+	b.journal = append(b.journal, fmt.Sprintf(format, args...))
+}
+
+// fault adds a fault, unless it is forgiven. The caller holds mu.
+func (b *tab) fault(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if !slices.ContainsFunc(b.forgiven, func(part string) bool { return strings.Contains(text, part) }) {
+		b.faults = append(b.faults, text)
+	}
+}
+
+// keep writes a picture, the document and the journal of a tab to a directory, and names it in the failure.
 func (b *tab) keep() {
 	dir, err := os.MkdirTemp("", "otp-browser-")
 	if err != nil {
 		b.t.Error(err)
 		return
 	}
-	ctx, cancel := context.WithTimeout(b.ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
 	defer cancel()
 	if picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot()); err == nil {
 		_ = os.WriteFile(filepath.Join(dir, "page.png"), picture, 0o600)
@@ -229,38 +247,41 @@ func (b *tab) keep() {
 	_ = os.WriteFile(filepath.Join(dir, "page.html"), []byte(text), 0o600)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	_ = os.WriteFile(filepath.Join(dir, "said.txt"), []byte(strings.Join(b.said, "\n")), 0o600)
-	b.t.Errorf("the page as it was last: %s", dir)
+	_ = os.WriteFile(filepath.Join(dir, "journal.txt"), []byte(strings.Join(b.journal, "\n")), 0o600)
+	b.t.Errorf("the last state of the page is in %s", dir)
 }
 
-// picture gives what is in the window.
+// picture returns a picture of the window.
 func (b *tab) picture(format page.CaptureScreenshotFormat) []byte {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, servicetest.Patience)
 	defer cancel()
-	captured, err := chromedp.Call(ctx, page.CaptureScreenshot, page.CaptureScreenshotParams{Format: format, Quality: new(int64(70))})
+	params := page.CaptureScreenshotParams{Format: format, Quality: new(int64(70))}
+	captured, err := chromedp.Call(ctx, page.CaptureScreenshot, params)
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	return captured.Data
 }
 
+// do runs steps.
 func (b *tab) do(steps chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, servicetest.Patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, steps); err != nil {
 		b.t.Fatal(err)
 	}
 }
 
-// eval gives the value of an expression in the page. A promise is awaited.
+// eval returns the value of a JavaScript expression in the page. A promise is awaited.
 func eval[T any](b *tab, expression string) (T, error) {
-	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, servicetest.Patience)
 	defer cancel()
 	return chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 }
 
+// text returns the value of an expression that is a string.
 func (b *tab) text(expression string) string {
 	b.t.Helper()
 	text, err := eval[string](b, expression)
@@ -270,26 +291,27 @@ func (b *tab) text(expression string) string {
 	return text
 }
 
-// until waits until an expression is true, across the loading of pages.
+// until waits until an expression is true. Other pages may be loaded meanwhile.
 func (b *tab) until(expression string) {
 	b.t.Helper()
-	servicetest.Eventually(b.t, "the page has "+expression, func() bool {
+	servicetest.Eventually(b.t, "the page satisfies "+expression, func() bool {
 		ok, err := eval[bool](b, "!!("+expression+")")
 		return ok && err == nil
 	})
 }
 
-// is holds that an expression is true now.
+// is checks that an expression is true now.
 func (b *tab) is(expression string) {
 	b.t.Helper()
 	if ok, err := eval[bool](b, "!!("+expression+")"); !ok || err != nil {
-		b.t.Errorf("the page does not have %s %v", expression, err)
+		b.t.Errorf("the page does not satisfy %s %v", expression, err)
 	}
 }
 
-// place gives the middle of an element that is shown and stands still, if a click there reaches it.
+// place is a function that returns the centre of an element if it is visible, does not move, and receives a click there.
 const place = `(async selector => {
-	const shown = () => [...document.querySelectorAll(selector)].find(e => e.checkVisibility({visibilityProperty: true}) && !e.disabled)
+	const usable = e => e.checkVisibility({visibilityProperty: true}) && !e.disabled
+	const shown = () => [...document.querySelectorAll(selector)].find(usable)
 	const frame = () => new Promise(requestAnimationFrame)
 	const found = shown()
 	found?.scrollIntoView({block: "nearest", behavior: "instant"})
@@ -303,7 +325,7 @@ const place = `(async selector => {
 	return found.contains(document.elementFromPoint(...before)) ? before : null
 })(%s)`
 
-// at waits until a click can reach an element.
+// at waits until an element can be clicked and returns its centre.
 func (b *tab) at(selector string) (x, y float64) {
 	b.t.Helper()
 	var middle []float64
@@ -326,7 +348,7 @@ func (b *tab) doubleClick(selector string) {
 	b.do(chromedp.Steps(chromedp.MouseClickXY(x, y), chromedp.MouseClickXY(x, y, chromedp.ClickCount(2))))
 }
 
-// write types into an element in place of what it holds.
+// write replaces the text of an element by typing.
 func (b *tab) write(selector, text string) {
 	b.t.Helper()
 	b.click(selector)
@@ -334,7 +356,7 @@ func (b *tab) write(selector, text string) {
 	b.press(text)
 }
 
-// fill puts a text into an element at once, as a program does that writes for a person, in place of what it holds.
+// fill replaces the text of an element at once, as a password manager does.
 func (b *tab) fill(selector, text string) {
 	b.t.Helper()
 	b.click(selector)
@@ -342,58 +364,62 @@ func (b *tab) fill(selector, text string) {
 	b.do(protocol(input.InsertText, input.InsertTextParams{Text: text}))
 }
 
-// press types into what has the focus. Keys that write nothing are those of package kb.
+// press types into the element that has the focus. Package kb has the keys that write nothing.
 func (b *tab) press(keys string, modifiers ...chromedp.Modifier) {
 	b.t.Helper()
 	b.do(chromedp.KeyEvent(keys, chromedp.KeyModifiers(modifiers...)))
 }
 
-// edit gives a command of the editor: selectAll, copy, paste.
+// edit runs a command of the editor: selectAll, copy or paste.
 func (b *tab) edit(name string) {
 	b.t.Helper()
-	b.do(protocol(input.DispatchKeyEvent, input.DispatchKeyEventParams{Type: kb.KeyDown, Key: "Unidentified", Commands: []string{name}}))
-	b.do(protocol(input.DispatchKeyEvent, input.DispatchKeyEventParams{Type: kb.KeyUp, Key: "Unidentified"}))
+	down := input.DispatchKeyEventParams{Type: kb.KeyDown, Key: "Unidentified", Commands: []string{name}}
+	up := input.DispatchKeyEventParams{Type: kb.KeyUp, Key: "Unidentified"}
+	b.do(protocol(input.DispatchKeyEvent, down))
+	b.do(protocol(input.DispatchKeyEvent, up))
 }
 
-// forgive lets faults pass that the test itself is the cause of, by what they have in them.
+// forgive ignores faults that the test causes itself, by parts of their text.
 func (b *tab) forgive(parts ...string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.forgiven = parts
 }
 
-// offline takes the network away from the tab, or gives it back.
+// offline disconnects the tab from the network, or connects it again.
 func (b *tab) offline(off bool) {
 	b.t.Helper()
 	b.forgive("ERR_INTERNET_DISCONNECTED")
 	b.do(protocol(network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{
 		MatchedNetworkConditions: []*network.Conditions{{Offline: off, DownloadThroughput: -1, UploadThroughput: -1}},
 	}))
-	b.do(protocol(network.OverrideNetworkState, network.OverrideNetworkStateParams{Offline: off, DownloadThroughput: -1, UploadThroughput: -1}))
+	state := network.OverrideNetworkStateParams{Offline: off, DownloadThroughput: -1, UploadThroughput: -1}
+	b.do(protocol(network.OverrideNetworkState, state))
 }
 
-// hold keeps the requests to a path back until release.
+// hold holds the requests to a path back until release is called.
 func (b *tab) hold(path string) {
 	b.t.Helper()
 	b.do(protocol(fetch.Enable, fetch.EnableParams{Patterns: []*fetch.RequestPattern{{URLPattern: "*" + path}}}))
 }
 
-// holding waits until that many requests have been held.
+// holding waits until n requests in all have been held back.
 func (b *tab) holding(n int) {
 	b.t.Helper()
-	servicetest.Eventually(b.t, fmt.Sprintf("%d requests have been held", n), func() bool {
+	servicetest.Eventually(b.t, fmt.Sprintf("%d requests are held back", n), func() bool {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		return b.held == n
 	})
 }
 
+// release lets all requests pass, those that were held back included.
 func (b *tab) release() {
 	b.t.Helper()
 	b.do(protocol(fetch.Disable, cdp.Empty{}))
 }
 
-// made counts the requests of the page: made("POST", "/otp/request").
+// made returns how many requests with a method and a path the page has made.
 func (b *tab) made(method, path string) (n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -408,10 +434,11 @@ func (b *tab) made(method, path string) (n int) {
 func (b *tab) wantMade(method, path string, want int) {
 	b.t.Helper()
 	if got := b.made(method, path); got != want {
-		b.t.Errorf("the page made %d times %s %s; want %d", got, method, path, want)
+		b.t.Errorf("the page made %d requests %s %s; want %d", got, method, path, want)
 	}
 }
 
+// axe installs axe-core and returns its text.
 var axe = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "otp-axe-")
 	if err != nil {
@@ -425,7 +452,7 @@ var axe = sync.OnceValues(func() (string, error) {
 	return string(text), err
 })
 
-// accessible holds that axe finds nothing in the page as it stands, light and dark.
+// accessible checks that axe finds no fault in the page in its present state, in both colour schemes.
 func (b *tab) accessible(state string) {
 	b.t.Helper()
 	text, err := axe()
@@ -437,8 +464,7 @@ func (b *tab) accessible(state string) {
 		if _, err := eval[int](b, "window.axe || (() => {"+text+"})(), 0"); err != nil {
 			b.t.Fatal(err)
 		}
-		found, err := eval[[]finding](b, `axe.run({resultTypes: ["violations"], rules: {"target-size": {enabled: true}}}).then(r => r.violations.map(v =>
-			({rule: v.id, help: v.help, where: v.nodes.map(n => n.target.join(" ") + ": " + n.any.concat(n.all, n.none).map(c => c.message).join("; "))})))`)
+		found, err := eval[[]finding](b, violations)
 		if err != nil {
 			b.t.Fatal(err)
 		}
@@ -449,18 +475,27 @@ func (b *tab) accessible(state string) {
 	b.look(false)
 }
 
+// violations runs axe and returns its findings.
+const violations = `(async () => {
+	const {violations} = await axe.run({resultTypes: ["violations"], rules: {"target-size": {enabled: true}}})
+	const reasons = n => n.any.concat(n.all, n.none).map(c => c.message).join("; ")
+	const where = n => n.target.join(" ") + ": " + reasons(n)
+	return violations.map(v => ({rule: v.id, help: v.help, where: v.nodes.map(where)}))
+})()`
+
 type finding struct {
 	Rule  string   `json:"rule"`
 	Help  string   `json:"help"`
 	Where []string `json:"where"`
 }
 
+// quote returns a text as a JavaScript string.
 func quote(text string) string {
 	q, _ := json.Marshal(text)
 	return string(q)
 }
 
-// TestBrowserFindsFaults holds the tab to what it says of itself.
+// TestBrowserFindsFaults checks that a tab finds every kind of fault.
 func TestBrowserFindsFaults(t *testing.T) {
 	t.Parallel()
 	faults := map[string]string{

@@ -23,8 +23,8 @@ func TestPageTakesCodeMeanwhile(t *testing.T) {
 	t.Parallel()
 	s := servicetest.Start(t, nil, servicetest.Unlimited...)
 	b := openLogin(t, s, view{})
-	b.ask(servicetest.Phone)
-	code := s.ShownCode(servicetest.Phone)
+	b.ask(phone)
+	code := s.ShownCode(phone)
 	b.hold("/otp/request")
 	b.click("#resend")
 	b.holding(1)
@@ -50,8 +50,8 @@ func TestPageLeft(t *testing.T) {
 	t.Parallel()
 	s := servicetest.Start(t, nil, servicetest.Unlimited...)
 	b := openLogin(t, s, view{})
-	b.ask(servicetest.Phone)
-	code := s.ShownCode(servicetest.Phone)
+	b.ask(phone)
+	code := s.ShownCode(phone)
 	b.hold("/otp/verify")
 	b.press(code)
 	b.holding(1)
@@ -85,9 +85,9 @@ func TestPageUsedCode(t *testing.T) {
 			if (String(args[0]).endsWith("/otp/verify")) await new Promise(done => setTimeout(done, 5000))
 			return answer
 		})(fetch)`})
-	b.ask(servicetest.Phone)
+	b.ask(phone)
 	b.is(`new MutationObserver(() => heard.push(` + message + `)).observe(document.querySelector("#message"), {childList: true}) ?? true`)
-	b.press(s.ShownCode(servicetest.Phone))
+	b.press(s.ShownCode(phone))
 	b.until(`performance.getEntriesByType("resource").some(e => e.name.includes("/otp/status") && e.responseStatus === 404)`)
 	b.step("account")
 	b.is(`heard.join("") === ""`)
@@ -98,7 +98,7 @@ func TestPageLogsOutAtOnce(t *testing.T) {
 	t.Parallel()
 	s := servicetest.Start(t, nil, servicetest.Unlimited...)
 	b := openLogin(t, s, view{})
-	b.login(s, servicetest.Phone)
+	b.login(s, phone)
 	b.hold("/me/sessions")
 	b.do(chromedp.Reload())
 	b.holding(1)
@@ -116,7 +116,7 @@ func TestPageTwin(t *testing.T) {
 	t.Parallel()
 	s := servicetest.Start(t, nil, servicetest.Unlimited...)
 	b := openLogin(t, s, view{})
-	b.login(s, servicetest.Phone)
+	b.login(s, phone)
 	const twin = `twin = new BroadcastChannel("otp.refresh_token"), kept = sessionStorage["otp.refresh_token"], `
 	b.is(twin + `twin.postMessage({spent: "another", next: "x"}), twin.postMessage({spent: kept, next: "next"}), true`)
 	b.until(`sessionStorage["otp.refresh_token"] === "next"`)
@@ -126,12 +126,12 @@ func TestPageTwin(t *testing.T) {
 	b.step("phone")
 	b.is(`sessionStorage["otp.refresh_token"] === undefined`)
 
-	b.login(s, servicetest.Phone)
+	b.login(s, phone)
 	b.is(`kept = sessionStorage["otp.refresh_token"]`)
 	b.click("#logout")
 	b.until(`told.spent === kept && !told.next`)
 
-	b.login(s, servicetest.Phone)
+	b.login(s, phone)
 	b.is(`delete sessionStorage["otp.refresh_token"]`) // as a later page of the tab does, before the back button
 	b.is(`dispatchEvent(new PageTransitionEvent("pageshow", {persisted: true}))`)
 	b.says("logged_out")
@@ -147,7 +147,7 @@ func TestPageOpens(t *testing.T) {
 		sessionStorage["otp.number"] = '{"region":"IR"}'
 		BroadcastChannel = class { constructor() { throw new DOMException("no", "SecurityError") } }
 		Object.defineProperty(Navigator.prototype, "languages", {get: () => ["en-US@posix"]})`})
-	b.login(s, servicetest.Phone)
+	b.login(s, phone)
 	b.click("#logout")
 	b.says("logged_out")
 }

@@ -104,7 +104,7 @@ func TestPageSignsUpAndLogsIn(t *testing.T) {
 	b.says("logged_out")
 	b.step("phone")
 	b.accessible("logged out")
-	b.login(s, servicetest.Phone)
+	b.login(s, phone)
 	b.is(`document.querySelector("#title").textContent === ` + quote(said(t, "en", "welcome")))
 }
 
@@ -112,8 +112,8 @@ func TestPageWrongCode(t *testing.T) {
 	t.Parallel()
 	s := servicetest.Start(t, nil, servicetest.Unlimited...)
 	b := openLogin(t, s, view{})
-	b.ask(servicetest.Phone)
-	code := s.ShownCode(servicetest.Phone)
+	b.ask(phone)
+	code := s.ShownCode(phone)
 	for n := 1; n <= 5; n++ {
 		b.press(servicetest.WrongCode(code)) // the last digit sends it, and the field is ready for the next try
 		b.step("code")
@@ -142,7 +142,7 @@ func TestPageWrongCode(t *testing.T) {
 	b.click("#resend")
 	b.says("resent_new")
 	s.AwaitMessages()
-	if next := s.ShownCode(servicetest.Phone); next == code {
+	if next := s.ShownCode(phone); next == code {
 		t.Fatal("the burnt code is sent again")
 	} else {
 		b.press(next)
@@ -154,9 +154,9 @@ func TestPageResends(t *testing.T) {
 	t.Parallel()
 	s := servicetest.Start(t, nil, "OTP_RESEND_AFTER=3s")
 	b := openLogin(t, s, view{})
-	b.ask(servicetest.Phone)
+	b.ask(phone)
 	b.is(`document.querySelector("#resend").disabled && /0:0[123]/.test(document.querySelector("#resend").textContent)`)
-	code := s.ShownCode(servicetest.Phone)
+	code := s.ShownCode(phone)
 	b.until(`document.querySelector("#delivery").textContent === ` + quote(said(t, "en", "delivery_sent")))
 	b.until(`!document.querySelector("#resend").disabled`)
 	b.click("#resend")
@@ -164,7 +164,7 @@ func TestPageResends(t *testing.T) {
 	b.until(`document.querySelector("#resend").disabled`)
 	b.until(`document.querySelectorAll("#messages li").length === 2`)
 	b.wantMade("POST", "/otp/request", 2)
-	if again := s.ShownCode(servicetest.Phone); again != code {
+	if again := s.ShownCode(phone); again != code {
 		t.Errorf("the code of the second message is %s; want %s", again, code)
 	}
 	b.press(code)
@@ -177,7 +177,7 @@ func TestPageExpires(t *testing.T) {
 	stores := servicetest.RealStores(t)
 	s := servicetest.Start(t, stores, servicetest.Unlimited...)
 	b := openLogin(t, s, view{})
-	b.ask(servicetest.Phone)
+	b.ask(phone)
 	if _, err := eval[string](b, `Date.now = (now => () => now.call(Date) + 121_000)(Date.now), ""`); err != nil {
 		t.Fatal(err)
 	}
@@ -185,8 +185,8 @@ func TestPageExpires(t *testing.T) {
 	b.accessible("after the code expired")
 
 	b = openLogin(t, s, view{})
-	b.ask(servicetest.Phone)
-	code := s.ShownCode(servicetest.Phone)
+	b.ask(phone)
+	code := s.ShownCode(phone)
 	if err := servicetest.Redis(t, stores).FlushDB(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func TestPageExpires(t *testing.T) {
 	b.says("code_dead")
 	b.click("#resend")
 	b.says("resent_new")
-	b.press(s.ShownCode(servicetest.Phone))
+	b.press(s.ShownCode(phone))
 	b.step("account")
 }
 
@@ -203,7 +203,7 @@ func TestPageOffline(t *testing.T) {
 	s := servicetest.Start(t, nil, servicetest.Unlimited...)
 	b := openLogin(t, s, view{})
 	b.offline(true)
-	b.write("#phone", servicetest.Phone)
+	b.write("#phone", phone)
 	b.click("#send")
 	b.says("offline")
 	b.step("phone")
@@ -212,7 +212,7 @@ func TestPageOffline(t *testing.T) {
 	b.step("code")
 
 	b.offline(true)
-	b.press(s.ShownCode(servicetest.Phone))
+	b.press(s.ShownCode(phone))
 	b.says("offline")
 	b.offline(false)
 	b.click("#verify") // the code is still there
@@ -232,8 +232,8 @@ func TestPageSurvivesRestart(t *testing.T) {
 	t.Parallel()
 	s := servicetest.Start(t, servicetest.RealStores(t), append(servicetest.Unlimited, "OTP_SECRET="+servicetest.OTPSecret, "JWT_SECRET="+servicetest.JWTSecret)...)
 	b := openLogin(t, s, view{})
-	b.ask(servicetest.Phone)
-	code := s.ShownCode(servicetest.Phone)
+	b.ask(phone)
+	code := s.ShownCode(phone)
 	restart := func(env ...string) {
 		s.End(syscall.SIGKILL)
 		s = servicetest.Launch(t, s.Dir, append(append(s.Env, "HTTP_ADDR="+strings.TrimPrefix(s.URL, "http://")), env...)...)
@@ -260,7 +260,7 @@ func TestPageStoresDown(t *testing.T) {
 	s := servicetest.Start(t, []string{stores[0], redisURL}, servicetest.Unlimited...)
 	b := openLogin(t, s, view{})
 	redis.Shut(true)
-	b.write("#phone", servicetest.Phone)
+	b.write("#phone", phone)
 	b.click("#send")
 	b.says("unavailable")
 	b.step("phone")
@@ -268,7 +268,7 @@ func TestPageStoresDown(t *testing.T) {
 	redis.Shut(false)
 	b.click("#send")
 	b.step("code")
-	code := s.ShownCode(servicetest.Phone)
+	code := s.ShownCode(phone)
 	redis.Shut(true)
 	b.press(code)
 	b.says("unavailable")
@@ -281,10 +281,10 @@ func TestPageThrottled(t *testing.T) {
 	t.Parallel()
 	s := servicetest.Start(t, nil, "OTP_RESEND_AFTER=off", "OTP_LIMIT_PHONE=1/10m")
 	b := openLogin(t, s, view{})
-	b.login(s, servicetest.Phone)
+	b.login(s, phone)
 	b.click("#logout")
 	b.step("phone")
-	b.write("#phone", servicetest.Phone)
+	b.write("#phone", phone)
 	b.click("#send")
 	b.says("too_many_requests")
 	first := b.text(`document.querySelector("#message").textContent`)
@@ -309,7 +309,7 @@ func TestPageRightToLeft(t *testing.T) {
 		b.step("phone")
 		b.is(`document.dir === "rtl" && document.documentElement.lang === ` + quote(language))
 		b.accessible(language + ", the phone step")
-		to := map[string]string{"fa": servicetest.Phone, "ar": "+989121234568"}[language]
+		to := map[string]string{"fa": phone, "ar": "+989121234568"}[language]
 		b.ask(local.Replace("0" + strings.TrimPrefix(to, "+98")))
 		if language == "fa" { // in Arabic the browser counts with European digits
 			b.is(`document.querySelector("#resend").textContent.includes("۰:")`)
@@ -365,9 +365,9 @@ func TestPageNarrow(t *testing.T) {
 		b.click("#send")
 		b.until(`document.querySelector("#message").textContent`)
 		b.fits(language + ", after a wrong number")
-		b.ask(servicetest.Phone)
+		b.ask(phone)
 		b.fits(language + ", the code step")
-		b.press(s.ShownCode(servicetest.Phone))
+		b.press(s.ShownCode(phone))
 		b.step("account")
 		b.fits(language + ", the account")
 		b.click("#logout")
@@ -378,7 +378,7 @@ func TestPageNarrow(t *testing.T) {
 	s = servicetest.Start(t, nil, "APP_NAME=Donaudampfschifffahrtsgesellschaft Wien", "OTP_LENGTH=10")
 	b = openLogin(t, s, view{width: 320, height: 568, mobile: true})
 	b.fits("a long name")
-	b.ask(servicetest.Phone)
+	b.ask(phone)
 	b.fits("a long name, and a long code")
 }
 
@@ -415,7 +415,7 @@ func TestPageKeyboard(t *testing.T) {
 	b.press(kb.ArrowDown)
 	b.until(`document.querySelector("#region").value === "GH"`)
 	tabTo("phone")
-	b.press(servicetest.Phone + kb.Enter)
+	b.press(phone + kb.Enter)
 	b.step("code")
 	if got := focus(); got != "code" {
 		t.Errorf("in the code step %s has the focus; want the code", got)
@@ -444,7 +444,7 @@ func TestPageHistory(t *testing.T) {
 	t.Parallel()
 	s := servicetest.Start(t, nil, servicetest.Unlimited...)
 	b := openLogin(t, s, view{})
-	b.ask(servicetest.Phone)
+	b.ask(phone)
 	b.do(chromedp.NavigateBack())
 	b.step("phone")
 	b.is(field + ` !== ""`)
@@ -453,7 +453,7 @@ func TestPageHistory(t *testing.T) {
 	b.do(chromedp.Reload())
 	b.step("code")
 	b.wantMade("POST", "/otp/request", 1)
-	b.press(s.ShownCode(servicetest.Phone))
+	b.press(s.ShownCode(phone))
 	b.step("account")
 	b.do(chromedp.Reload())
 	b.step("account")
@@ -474,14 +474,14 @@ func TestPageSendsOnce(t *testing.T) {
 	s := servicetest.Start(t, nil, servicetest.Unlimited...)
 	b := openLogin(t, s, view{})
 	b.hold("/otp/*")
-	b.write("#phone", servicetest.Phone)
+	b.write("#phone", phone)
 	b.doubleClick("#send")
 	b.press(kb.Enter)
 	b.holding(1)
 	b.release()
 	b.step("code")
 	b.wantMade("POST", "/otp/request", 1)
-	if code := s.ShownCode(servicetest.Phone); strings.Count(s.Stdout.String(), code) != 1 {
+	if code := s.ShownCode(phone); strings.Count(s.Stdout.String(), code) != 1 {
 		t.Errorf("the phone has more than one message:\n%s", s.Stdout.String())
 	} else {
 		b.hold("/otp/verify")
@@ -513,7 +513,7 @@ func TestPagePastes(t *testing.T) {
 	b.until(`document.querySelector("#region").value === "IR"`)
 	b.click("#send")
 	b.step("code")
-	clipboard(fmt.Sprintf("2 new messages\nOrders: your code is\n%s\n120 seconds are left.", s.ShownCode(servicetest.Phone)))
+	clipboard(fmt.Sprintf("2 new messages\nOrders: your code is\n%s\n120 seconds are left.", s.ShownCode(phone)))
 	b.click("#code")
 	b.edit("paste")
 	b.step("account")
@@ -530,7 +530,7 @@ func TestPageWebOTP(t *testing.T) {
 			window.arrived = code => resolve({code})
 			signal.addEventListener("abort", () => { window.asked = "no more"; reject(signal.reason) })
 		})`})
-	b.ask(servicetest.Phone)
+	b.ask(phone)
 	b.until(`window.asked === "sms"`)
 	b.click("#change")
 	b.step("phone")
@@ -596,8 +596,8 @@ func TestPageSessions(t *testing.T) {
 	t.Parallel()
 	s := servicetest.Start(t, nil, servicetest.Unlimited...)
 	b := openLogin(t, s, view{})
-	b.login(s, servicetest.Phone)
-	other := s.Login(servicetest.Phone, "User-Agent: <b>an app</b>")
+	b.login(s, phone)
+	other := s.Login(phone, "User-Agent: <b>an app</b>")
 	b.do(chromedp.Reload())
 	b.until(`document.querySelectorAll("#sessions > li").length === 2`)
 	b.is(`document.querySelector("#sessions").innerText.includes("<b>an app</b>")`)
@@ -606,18 +606,18 @@ func TestPageSessions(t *testing.T) {
 	b.until(`document.querySelectorAll("#sessions > li").length === 1`)
 	s.Want(s.Call("GET", "/me", "", servicetest.Bearer(other)), 401, "invalid_token")
 
-	other = s.Login(servicetest.Phone)
+	other = s.Login(phone)
 	b.click("#logout-all")
 	b.says("logged_out")
 	s.Want(s.Call("GET", "/me", "", servicetest.Bearer(other)), 401, "invalid_token")
 
-	b.login(s, servicetest.Phone)
+	b.login(s, phone)
 	user := s.Want(s.Call("GET", "/users", "", servicetest.Admin), 200, "").Field("users").([]any)[0].(map[string]any)["id"].(string)
 	s.Want(s.Call("PATCH", "/users/"+user, `{"banned":true}`, servicetest.Admin), 200, "")
 	b.click("#logout")
 	b.step("phone")
-	b.ask(servicetest.Phone)
-	b.press(s.ShownCode(servicetest.Phone))
+	b.ask(phone)
+	b.press(s.ShownCode(phone))
 	b.says("banned")
 }
 
@@ -626,8 +626,8 @@ func TestPageRefreshes(t *testing.T) {
 	t.Parallel()
 	s := servicetest.Start(t, nil, append(servicetest.Unlimited, "ACCESS_TTL=1m")...)
 	b := openLogin(t, s, view{})
-	b.login(s, servicetest.Phone)
-	s.Login(servicetest.Phone)
+	b.login(s, phone)
+	s.Login(phone)
 	b.text(`Date.now = (now => () => now.call(Date) + 61_000)(Date.now), ""`)
 	b.wantMade("POST", "/token/refresh", 0)
 	b.click("#logout")
@@ -642,7 +642,7 @@ func TestPageProduction(t *testing.T) {
 	s := servicetest.Start(t, servicetest.RealStores(t), append(p.Settings(), "APP_ENV=production", "OTP_SECRET="+servicetest.OTPSecret, "JWT_SECRET="+servicetest.JWTSecret, "LOG_FORMAT=text",
 		"SMS_REGIONS=IR", "OTP_LENGTH=8")...)
 	b := openLogin(t, s, view{})
-	b.ask(servicetest.Phone)
+	b.ask(phone)
 	servicetest.Eventually(t, "the message is out", func() bool { return len(p.Messages()) == 1 })
 	b.is(`!document.querySelector("#drawer")?.checkVisibility()`)
 	code := p.Messages()[0]["code"]
@@ -658,11 +658,11 @@ func TestPageSignupWithoutLogin(t *testing.T) {
 	t.Parallel()
 	s := servicetest.Start(t, nil, append(servicetest.Unlimited, "SIGNUP_LOGS_IN=false")...)
 	b := openLogin(t, s, view{})
-	b.ask(servicetest.Phone)
-	b.press(s.ShownCode(servicetest.Phone))
+	b.ask(phone)
+	b.press(s.ShownCode(phone))
 	b.says("registered")
 	b.step("phone")
-	b.login(s, servicetest.Phone)
+	b.login(s, phone)
 }
 
 // TestPageDrawer holds that the drawer, which is open by itself where there is room, leaves the form alone.

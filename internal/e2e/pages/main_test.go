@@ -1,4 +1,4 @@
-// Package pages opens the service's pages in Chromium and uses them as a person does.
+// Package pages tests the service's pages in Chromium, in which it uses them as a person does.
 package pages
 
 import (
@@ -6,5 +6,8 @@ import (
 
 	"dekamond-otp/internal/e2e/servicetest"
 )
+
+// phone is the phone that most tests log in with.
+const phone = servicetest.Phone
 
 func TestMain(m *testing.M) { servicetest.Main(m, func() { closeChromium() }) }

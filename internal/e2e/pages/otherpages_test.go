@@ -23,8 +23,8 @@ func TestPageOfCalls(t *testing.T) {
 		b.until(fmt.Sprintf(`document.querySelector(%s)?.textContent.startsWith("%d")`, quote(call+" .live-responses-table tbody .response-col_status"), want))
 		b.click(call + " .opblock-summary-control")
 	}
-	execute("login", "requestCode", servicetest.JSON("phone", servicetest.Phone), 202)
-	execute("login", "verifyCode", servicetest.JSON("phone", servicetest.Phone, "code", s.ShownCode(servicetest.Phone)), 201)
+	execute("login", "requestCode", servicetest.JSON("phone", phone), 202)
+	execute("login", "verifyCode", servicetest.JSON("phone", phone, "code", s.ShownCode(phone)), 201)
 	execute("user", "getMe", "", 200) // with the token of the answer before
 	b.wantMade("POST", "/otp/request", 1)
 }
@@ -35,7 +35,7 @@ func TestPageOfOperator(t *testing.T) {
 	b := open(t, operatorPage(s), view{})
 	b.until(`document.querySelector("#welcome").checkVisibility()`)
 	b.accessible("the operator's page without numbers")
-	for _, to := range []string{servicetest.Phone, "+4915123456789", "+12025550123"} {
+	for _, to := range []string{phone, "+4915123456789", "+12025550123"} {
 		code := s.Code(to)
 		s.Verify(to, servicetest.WrongCode(code))
 		s.Want(s.Verify(to, code), 201, "")

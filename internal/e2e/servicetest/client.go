@@ -204,6 +204,19 @@ func (s *Service) AtOnce(n int, call func(i int) Answer) map[int]int {
 	return got
 }
 
+// Insist makes a call again for as long as it is answered 503 because no connection to Postgres became free in the time
+// that the service allows. This happens to many calls at once on a slow machine; such a call has had no effect.
+func (s *Service) Insist(call func() Answer) Answer {
+	s.t.Helper()
+	for {
+		a := call()
+		log := strings.Join(s.LogLines(a.Header.Get("X-Request-ID")), "")
+		if a.Status != http.StatusServiceUnavailable || !strings.Contains(log, "postgres: connect: ") {
+			return a
+		}
+	}
+}
+
 // AllPages reads a list page by page, as an administrator, and returns the identifiers in it. The path has a query.
 func (s *Service) AllPages(path, list string) (ids []string) {
 	s.t.Helper()

@@ -35,8 +35,10 @@ const (
 	JWTSecret = "a-jwt-secret-of-more-than-32-bytes"
 )
 
-// Unlimited are settings that turn off the limits of requests and the wait before a resend.
+// Unlimited are settings that turn off the limits of requests and the wait before a resend, and let a code live for as
+// long as a slow machine may need to use it.
 var Unlimited = []string{
+	"OTP_TTL=10m",
 	"OTP_RESEND_AFTER=off",
 	"OTP_LIMIT_PHONE=off",
 	"OTP_LIMIT_IP=off",

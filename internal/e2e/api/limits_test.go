@@ -1,0 +1,81 @@
+package api
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"dekamond-otp/internal/e2e/servicetest"
+)
+
+// TestSendLimits checks the wait before a resend and the limit of a phone. The limits are so long that the calls
+// between two waits fit into them on a slow machine, too.
+func TestSendLimits(t *testing.T) {
+	servicetest.OnBothStores(t, func(t *testing.T, stores []string) {
+		t.Parallel()
+		const resendAfter = 5
+		s := servicetest.Start(t, stores, "OTP_RESEND_AFTER=5s", "OTP_LIMIT_PHONE=3/20s")
+		code := s.Code(phone)
+		awaitRetry(t, s, s.Want(s.Request(phone), 429, "resend_too_soon"), resendAfter)
+		if again := s.ShownCode(phone); again != code {
+			t.Errorf("the code of the resend is %s; want %s again", again, code)
+		}
+		time.Sleep(resendAfter * time.Second)
+		third := s.Want(s.Request(phone), 202, "")
+		if third.Field("resend_in").(float64) <= resendAfter {
+			t.Errorf("the third message: %s; want resend_in by the phone's limit", third.Body)
+		}
+		awaitRetry(t, s, s.Want(s.Request(phone), 429, "too_many_requests"), 20)
+	})
+}
+
+// awaitRetry waits for as long as a 429 has in Retry-After, and checks that the next request is accepted.
+func awaitRetry(t *testing.T, s *servicetest.Service, a servicetest.Answer, atMost int) {
+	t.Helper()
+	header := a.Header.Get("Retry-After")
+	seconds, err := strconv.Atoi(header)
+	if err != nil || seconds < 1 || seconds > atMost || a.Field("retry_after") != float64(seconds) {
+		t.Fatalf("Retry-After %q with %s; want the same number from 1 to %d", header, a.Body, atMost)
+	}
+	time.Sleep(time.Duration(seconds) * time.Second)
+	s.Want(s.Request(phone), 202, "")
+}
+
+func TestAddressLimit(t *testing.T) {
+	servicetest.OnBothStores(t, func(t *testing.T, stores []string) {
+		s := servicetest.Start(t, stores, "OTP_RESEND_AFTER=off", "OTP_LIMIT_PHONE=off", "OTP_LIMIT_IP=4/1h",
+			"TRUSTED_PROXIES=127.0.0.0/8")
+		for range 4 {
+			s.Want(s.Request(phone), 202, "")
+		}
+		const other = "+989121234501"
+		const elsewhere = "X-Forwarded-For: 203.0.113.9, 2001:db8:1:2:3:4:5:6"
+		s.Want(s.Request(other), 429, "too_many_requests")
+		s.Want(s.Verify(other, "000000"), 401, "") // the refused request has opened no challenge
+		s.Want(s.Request(other, elsewhere), 202, "")
+		s.Want(s.Verify(phone, s.ShownCode(phone)), 201, "") // refunds the messages
+		s.Want(s.Request("+989121234502"), 202, "")
+	})
+}
+
+func TestAttemptLimits(t *testing.T) {
+	servicetest.OnBothStores(t, func(t *testing.T, stores []string) {
+		s := servicetest.Start(t, stores, "OTP_RESEND_AFTER=off", "OTP_MAX_ATTEMPTS=2", "OTP_DAILY_ATTEMPTS=3")
+		wrong := func() {
+			t.Helper()
+			code := servicetest.WrongCode(s.ShownCode(phone))
+			s.Want(s.Verify(phone, code), 401, "")
+		}
+		s.Want(s.Request(phone), 202, "")
+		wrong()
+		wrong()
+		s.Want(s.Verify(phone, s.ShownCode(phone)), 401, "") // the challenge is burnt
+		s.Want(s.Request(phone), 202, "")
+		wrong()
+		s.Want(s.Verify(phone, s.ShownCode(phone)), 401, "") // the phone is closed for the day
+		a := s.Want(s.Request(phone), 429, "too_many_requests")
+		if seconds := a.Field("retry_after").(float64); seconds < 86000 || seconds > 86400 {
+			t.Errorf("the phone is closed for %v s; want a day", seconds)
+		}
+	})
+}

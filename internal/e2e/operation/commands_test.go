@@ -1,0 +1,115 @@
+package operation
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"dekamond-otp/internal/e2e/servicetest"
+)
+
+func TestFaultySettings(t *testing.T) {
+	status, _, log := servicetest.Run(t, t.TempDir(), []string{
+		"APP_ENV=production", "OTP_SECRET=hunter2", "OTP_TTL=1h", "SMS_PROVIDERS=pigeon", "JWT_KEY_GRACE=x",
+	})
+	if status != 2 || strings.Contains(log, "hunter2") || strings.Contains(log, "pigeon") {
+		t.Errorf("status %d, %s; want 2 and no values", status, log)
+	}
+	for _, name := range []string{
+		"DATABASE_URL", "REDIS_URL", "OTP_SECRET", "OTP_TTL", "JWT_SECRET", "JWT_KEY_GRACE", "SMS_REGIONS",
+		"SMS_PROVIDERS",
+	} {
+		if !strings.Contains(log, name+": ") {
+			t.Errorf("%s is not named:\n%s", name, log)
+		}
+	}
+}
+
+func TestDotEnv(t *testing.T) {
+	dir := t.TempDir()
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, ".env"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("OTP_LENGTH=8\nOTP_TTL=3m\n")
+	s := servicetest.Launch(t, dir, "OTP_TTL=1m") // the environment has precedence over the file
+	s.Await()
+	a := s.Want(s.Request(phone), 202, "")
+	if a.Field("code_length") != 8.0 || a.Field("expires_in") != 60.0 {
+		t.Errorf("request: %s; want the length of .env and the life of the environment", a.Body)
+	}
+	write("OTP_SECRET='hunter2\n")
+	status, _, log := servicetest.Run(t, dir, nil)
+	if status != 2 || !strings.Contains(log, ".env") || strings.Contains(log, "hunter2") {
+		t.Errorf("status %d, %s; want 2 and the file's name, without its content", status, log)
+	}
+}
+
+func TestCommands(t *testing.T) {
+	dir := t.TempDir()
+	for _, tc := range []struct {
+		args   []string
+		status int
+		out    string
+	}{
+		{[]string{"help"}, 0, "healthcheck"},
+		{[]string{"version"}, 0, "\n"},
+		{[]string{"migrate"}, 0, ""},
+		{[]string{"healthcheck"}, 1, ""},
+		{[]string{"start"}, 2, ""},
+		{[]string{"migrate", "now"}, 2, ""},
+	} {
+		status, out, log := servicetest.Run(t, dir, nil, tc.args...)
+		if status != tc.status || !strings.Contains(out, tc.out) {
+			t.Errorf("%v: status %d, %q; want %d, %q", tc.args, status, out, tc.status, tc.out)
+		}
+		if complains := log != "" && !strings.Contains(log, "migrated"); complains != (status != 0) {
+			t.Errorf("%v: status %d, and on standard error %q", tc.args, status, log)
+		}
+	}
+	s := servicetest.Launch(t, dir)
+	s.Await()
+	address := "HTTP_ADDR=" + strings.TrimPrefix(s.URL, "http://127.0.0.1")
+	if status, _, log := servicetest.Run(t, dir, []string{address}, "healthcheck"); status != 0 {
+		t.Errorf("healthcheck: %d, %s; want 0", status, log)
+	}
+}
+
+func TestMigrateOnStart(t *testing.T) {
+	servicetest.OnBothStores(t, func(t *testing.T, stores []string) {
+		dir := t.TempDir()
+		env := append(stores, "MIGRATE_ON_START=false")
+		status, _, log := servicetest.Run(t, dir, env)
+		if status != 1 || !strings.Contains(log, "dekamond-otp migrate") {
+			t.Errorf("with a database that is not migrated: %d, %s; want 1 and what to do", status, log)
+		}
+		status, _, log = servicetest.Run(t, dir, env, "migrate")
+		if status != 0 || !strings.Contains(log, "00001") {
+			t.Errorf("migrate: %d, %s; want 0 and what was applied", status, log)
+		}
+		servicetest.Launch(t, dir, env...).Await()
+	})
+}
+
+// TestEmbeddedOpensNoOtherPort reads the sockets of the process where Linux shows them.
+func TestEmbeddedOpensNoOtherPort(t *testing.T) {
+	s := servicetest.Start(t, nil)
+	out, err := exec.Command("ss", "-Hltnp").Output()
+	if err != nil {
+		t.Skip("ss is not on this machine")
+	}
+	var ports []string
+	for line := range strings.Lines(string(out)) {
+		if strings.Contains(line, "pid="+strconv.Itoa(s.Cmd.Process.Pid)+",") {
+			ports = append(ports, strings.Fields(line)[3])
+		}
+	}
+	if len(ports) != 1 || ports[0] != strings.TrimPrefix(s.URL, "http://") {
+		t.Errorf("the service listens on %v; want one address, on loopback", ports)
+	}
+}
