@@ -61,8 +61,8 @@ type view struct {
 	zone                 string // the time zone, which defaults to the machine's
 }
 
-// A tab is a window with its own cookies and storage. The test fails if a page does what no page may do: log an error or
-// a warning to the console, leave an exception uncaught, violate its policy, miss a part, open a dialog, or send a
+// A tab is a window with its own cookies and storage. The test fails if a page does what no page may do: log an error
+// or a warning to the console, leave an exception uncaught, violate its policy, miss a part, open a dialog, or send a
 // request to another host than the one that was opened.
 type tab struct {
 	t   *testing.T
@@ -243,7 +243,8 @@ func (b *tab) keep() {
 	if picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot()); err == nil {
 		_ = os.WriteFile(filepath.Join(dir, "page.png"), picture, 0o600)
 	}
-	text, _ := chromedp.Run(ctx, chromedp.Evaluate[string](`location.href + "\n\n" + document.documentElement.outerHTML`))
+	const source = `location.href + "\n\n" + document.documentElement.outerHTML`
+	text, _ := chromedp.Run(ctx, chromedp.Evaluate[string](source))
 	_ = os.WriteFile(filepath.Join(dir, "page.html"), []byte(text), 0o600)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -300,6 +301,13 @@ func (b *tab) until(expression string) {
 	})
 }
 
+// untilAnswered waits until a request of the page, by a part of its URL, has been answered with a status.
+func (b *tab) untilAnswered(part string, status int) {
+	b.t.Helper()
+	answered := fmt.Sprintf(`e.name.includes(%s) && e.responseStatus === %d`, quote(part), status)
+	b.until(`performance.getEntriesByType("resource").some(e => ` + answered + `)`)
+}
+
 // is checks that an expression is true now.
 func (b *tab) is(expression string) {
 	b.t.Helper()
@@ -308,7 +316,7 @@ func (b *tab) is(expression string) {
 	}
 }
 
-// place is a function that returns the centre of an element if it is visible, does not move, and receives a click there.
+// place is a function that returns the centre of an element if it is visible, stands still, and receives a click there.
 const place = `(async selector => {
 	const usable = e => e.checkVisibility({visibilityProperty: true}) && !e.disabled
 	const shown = () => [...document.querySelectorAll(selector)].find(usable)
@@ -413,7 +421,7 @@ func (b *tab) holding(n int) {
 	})
 }
 
-// release lets all requests pass, those that were held back included.
+// release lets all requests pass, also the ones that were held back.
 func (b *tab) release() {
 	b.t.Helper()
 	b.do(protocol(fetch.Disable, cdp.Empty{}))

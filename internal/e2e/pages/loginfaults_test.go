@@ -11,14 +11,14 @@ import (
 	"dekamond-otp/internal/e2e/servicetest"
 )
 
-// What the page says, and the digits of the number that it says it to.
+// message and lead are expressions of the message of the page, and of the digits in its lead.
 const (
 	message = `document.querySelector("#message").innerText`
 	lead    = `document.querySelector("#lead").innerText.replaceAll(/\D/g, "")`
 	other   = "+989121234568"
 )
 
-// TestPageTakesCodeMeanwhile has the code arrive, or corrected, while the page waits for an answer to something else.
+// TestPageTakesCodeMeanwhile types or corrects the code while the page waits for another answer.
 func TestPageTakesCodeMeanwhile(t *testing.T) {
 	t.Parallel()
 	s := servicetest.Start(t, nil, servicetest.Unlimited...)
@@ -45,7 +45,7 @@ func TestPageTakesCodeMeanwhile(t *testing.T) {
 	b.wantMade("POST", "/otp/verify", 2)
 }
 
-// TestPageLeft turns away from what has been asked for: its answer changes nothing any more.
+// TestPageLeft leaves a step before its answer is there: the answer must change nothing.
 func TestPageLeft(t *testing.T) {
 	t.Parallel()
 	s := servicetest.Start(t, nil, servicetest.Unlimited...)
@@ -59,7 +59,9 @@ func TestPageLeft(t *testing.T) {
 	b.step("phone")
 	b.ask(other)
 	b.release()
-	servicetest.Eventually(t, "the session that nobody wants is ended", func() bool { return b.made("POST", "/logout") == 1 })
+	servicetest.Eventually(t, "the page ends the session that it has no use for", func() bool {
+		return b.made("POST", "/logout") == 1
+	})
 	b.step("code")
 	b.is(message + ` === "" && ` + lead + `.includes("989121234568")`)
 
@@ -69,12 +71,14 @@ func TestPageLeft(t *testing.T) {
 	b.click("#change")
 	b.step("phone")
 	b.release()
-	servicetest.Eventually(t, "the message is sent", func() bool { return strings.Count(s.Stdout.String(), "SMS to "+other) == 2 })
+	servicetest.Eventually(t, "the message is sent", func() bool {
+		return strings.Count(s.Stdout.String(), "SMS to "+other) == 2
+	})
 	b.step("phone")
 	b.is(message + ` === "" && document.activeElement.id === "phone"`)
 }
 
-// TestPageUsedCode has the code die by its use before the answer to it is there.
+// TestPageUsedCode has the service use up the code before its answer is there.
 func TestPageUsedCode(t *testing.T) {
 	t.Parallel()
 	s := servicetest.Start(t, nil, servicetest.Unlimited...)
@@ -82,18 +86,20 @@ func TestPageUsedCode(t *testing.T) {
 		heard = []
 		fetch = (fetch => async (...args) => {
 			const answer = await fetch(...args)
-			if (String(args[0]).endsWith("/otp/verify")) await new Promise(done => setTimeout(done, 5000))
+			if (String(args[0]).endsWith("/otp/verify")) await new Promise(done => { arrive = done })
 			return answer
 		})(fetch)`})
 	b.ask(phone)
-	b.is(`new MutationObserver(() => heard.push(` + message + `)).observe(document.querySelector("#message"), {childList: true}) ?? true`)
+	b.is(`observer = new MutationObserver(() => heard.push(` + message + `))`)
+	b.is(`observer.observe(document.querySelector("#message"), {childList: true}) ?? true`)
 	b.press(s.ShownCode(phone))
-	b.until(`performance.getEntriesByType("resource").some(e => e.name.includes("/otp/status") && e.responseStatus === 404)`)
+	b.untilAnswered("/otp/status", 404)
+	b.is(`arrive() ?? true`)
 	b.step("account")
 	b.is(`heard.join("") === ""`)
 }
 
-// TestPageLogsOutAtOnce logs out while the sessions load.
+// TestPageLogsOutAtOnce logs out before the list of sessions is there.
 func TestPageLogsOutAtOnce(t *testing.T) {
 	t.Parallel()
 	s := servicetest.Start(t, nil, servicetest.Unlimited...)
@@ -105,20 +111,20 @@ func TestPageLogsOutAtOnce(t *testing.T) {
 	b.click("#logout")
 	b.says("logged_out")
 	b.release()
-	b.until(`performance.getEntriesByType("resource").some(e => e.name.endsWith("/me/sessions") && e.responseStatus === 401)`)
+	b.untilAnswered("/me/sessions", 401)
 	b.says("logged_out")
 	b.is(`document.querySelector("#account-phone").textContent + document.querySelector("#code").value === ""`)
 	b.wantMade("POST", "/token/refresh", 1)
 }
 
-// TestPageTwin speaks to the page as the twin of a duplicated tab does.
+// TestPageTwin sends messages to the page as the twin of a duplicated tab does.
 func TestPageTwin(t *testing.T) {
 	t.Parallel()
 	s := servicetest.Start(t, nil, servicetest.Unlimited...)
 	b := openLogin(t, s, view{})
 	b.login(s, phone)
-	const twin = `twin = new BroadcastChannel("otp.refresh_token"), kept = sessionStorage["otp.refresh_token"], `
-	b.is(twin + `twin.postMessage({spent: "another", next: "x"}), twin.postMessage({spent: kept, next: "next"}), true`)
+	b.is(`twin = new BroadcastChannel("otp.refresh_token"), kept = sessionStorage["otp.refresh_token"]`)
+	b.is(`twin.postMessage({spent: "another", next: "x"}), twin.postMessage({spent: kept, next: "next"}), true`)
 	b.until(`sessionStorage["otp.refresh_token"] === "next"`)
 	b.is(`twin.onmessage = ({data}) => { told = data }`)
 	b.is(`twin.postMessage({spent: kept}), twin.postMessage({spent: "next"}), true`)
@@ -132,13 +138,13 @@ func TestPageTwin(t *testing.T) {
 	b.until(`told.spent === kept && !told.next`)
 
 	b.login(s, phone)
-	b.is(`delete sessionStorage["otp.refresh_token"]`) // as a later page of the tab does, before the back button
+	b.is(`delete sessionStorage["otp.refresh_token"]`) // as a later page of the tab may do
 	b.is(`dispatchEvent(new PageTransitionEvent("pageshow", {persisted: true}))`)
 	b.says("logged_out")
 	b.is(`document.querySelector("#account-phone").textContent === ""`)
 }
 
-// TestPageOpens has a browser that remembers nonsense, forbids much and speaks no language.
+// TestPageOpens has a browser with a faulty memory, strict rules and an invalid language.
 func TestPageOpens(t *testing.T) {
 	t.Parallel()
 	s := servicetest.Start(t, nil, servicetest.Unlimited...)
@@ -152,13 +158,14 @@ func TestPageOpens(t *testing.T) {
 	b.says("logged_out")
 }
 
-// TestPageLanguages has words that do not come, and words that come too late.
+// TestPageLanguages changes the language while its words cannot be loaded, and while they are late.
 func TestPageLanguages(t *testing.T) {
 	t.Parallel()
 	s := servicetest.Start(t, nil, servicetest.Unlimited...)
 	b := openLogin(t, s, view{})
 	choose := func(language string) {
-		b.is(`document.querySelector("#language").value = "` + language + `", document.querySelector("#language").dispatchEvent(new Event("change"))`)
+		b.is(`list = document.querySelector("#language"), list.value = ` + quote(language))
+		b.is(`list.dispatchEvent(new Event("change"))`)
 	}
 	b.offline(true)
 	choose("fr")
@@ -171,8 +178,10 @@ func TestPageLanguages(t *testing.T) {
 	choose("de")
 	b.until(`document.documentElement.lang === "de"`)
 	b.release()
-	b.until(`performance.getEntriesByType("resource").some(e => e.name.endsWith("words.fr.json") && e.responseStatus === 200)`)
-	b.is(`document.documentElement.lang === "de" && document.querySelector("#language").value === "de" && localStorage["otp.language"] === "de"`)
+	b.untilAnswered("words.fr.json", 200)
+	b.is(`document.documentElement.lang === "de"`)
+	b.is(`document.querySelector("#language").value === "de"`)
+	b.is(`localStorage["otp.language"] === "de"`)
 }
 
 // TestPageComposes writes a number by an input method.
@@ -180,7 +189,9 @@ func TestPageComposes(t *testing.T) {
 	t.Parallel()
 	b := openLogin(t, servicetest.Start(t, nil, "DEFAULT_REGION=IR"), view{})
 	for _, text := range []string{"0", "0912", "0912123"} {
-		b.do(protocol(input.ImeSetComposition, input.ImeSetCompositionParams{Text: text, SelectionStart: int64(len(text)), SelectionEnd: int64(len(text))}))
+		end := int64(len(text))
+		params := input.ImeSetCompositionParams{Text: text, SelectionStart: end, SelectionEnd: end}
+		b.do(protocol(input.ImeSetComposition, params))
 	}
 	b.do(protocol(input.InsertText, input.InsertTextParams{Text: "09121234567"}))
 	b.until(field + ` === "0912 123 4567"`)
@@ -190,5 +201,6 @@ func TestPageLongName(t *testing.T) {
 	t.Parallel()
 	b := openLogin(t, servicetest.Start(t, nil, "APP_NAME="+strings.Repeat("W", 40)), view{width: 320, height: 640})
 	b.is(`document.documentElement.scrollWidth <= innerWidth`)
-	b.is(`["message", "delivery"].every(id => getComputedStyle(document.getElementById(id)).display !== "none")`) // or nobody would hear of their first words
+	// A screen reader announces the first text of an element only if the element was not hidden.
+	b.is(`["message", "delivery"].every(id => getComputedStyle(document.getElementById(id)).display !== "none")`)
 }

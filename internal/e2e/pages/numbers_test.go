@@ -12,7 +12,8 @@ import (
 	"dekamond-otp/internal/e2e/servicetest"
 )
 
-// TestNumbersOfPage has Node read and write numbers as the login page does, by the settings that the service gives.
+// TestNumbersOfPage has Node parse and format numbers as the login page does, with the settings that the service
+// serves.
 func TestNumbersOfPage(t *testing.T) {
 	s := servicetest.Start(t, nil)
 	s.Unvalidated = true
@@ -31,7 +32,9 @@ func TestNumbersOfPage(t *testing.T) {
 		code := region.(map[string]any)["code"].(string)
 		example := phonenumbers.GetExampleNumberForType(code, phonenumbers.MOBILE)
 		examples = append(examples, map[string]string{
-			"region": code, "digits": phonenumbers.GetNationalSignificantNumber(example), "national": phonenumbers.Format(example, phonenumbers.NATIONAL),
+			"region":   code,
+			"digits":   phonenumbers.GetNationalSignificantNumber(example),
+			"national": phonenumbers.Format(example, phonenumbers.NATIONAL),
 		})
 	}
 	text, err := json.Marshal(examples)

@@ -20,44 +20,47 @@ const pictures = servicetest.Root + "docs/pictures"
 // largestPicture keeps the repository small.
 const largestPicture = 150 << 10
 
-// TestPictures takes the pictures of the documents. It writes them to docs/pictures only with -pictures, because no two
-// machines draw letters alike.
+// take takes a picture of the window, once its fonts are there. It is written to docs/pictures only with -pictures.
+func (b *tab) take(name string) {
+	b.t.Helper()
+	b.do(chromedp.MouseEvent(chromedp.MouseMoved, 0, 0))
+	b.until(`document.fonts.status === "loaded"`)
+	picture := b.picture(page.CaptureScreenshotFormatWebp)
+	if len(picture) > largestPicture {
+		b.t.Errorf("%s has %d bytes; want at most %d", name, len(picture), largestPicture)
+	}
+	folder := b.t.TempDir()
+	if *writePictures {
+		folder = pictures
+	} else if _, err := os.Stat(filepath.Join(pictures, name)); err != nil {
+		b.t.Errorf("%v; make pictures takes it", err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, name), picture, 0o644); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// TestPictures takes the pictures of the documents. It writes them only with -pictures, because no two machines draw
+// letters alike.
 func TestPictures(t *testing.T) {
 	t.Parallel()
-	take := func(t *testing.T, b *tab, name string) {
-		t.Helper()
-		b.do(chromedp.MouseEvent(chromedp.MouseMoved, 0, 0))
-		b.until(`document.fonts.status === "loaded"`)
-		picture := b.picture(page.CaptureScreenshotFormatWebp)
-		if len(picture) > largestPicture {
-			t.Errorf("%s has %d bytes; want at most %d", name, len(picture), largestPicture)
-		}
-		folder := t.TempDir()
-		if *writePictures {
-			folder = pictures
-		} else if _, err := os.Stat(filepath.Join(pictures, name)); err != nil {
-			t.Errorf("%v; make pictures takes it", err)
-		}
-		if err := os.WriteFile(filepath.Join(folder, name), picture, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	window, handset := view{width: 1280, height: 720, scale: 2}, view{width: 360, height: 640, scale: 2, mobile: true, dark: true}
+	window := view{width: 1280, height: 720, scale: 2}
+	handset := view{width: 360, height: 640, scale: 2, mobile: true, dark: true}
 
 	t.Run("login", func(t *testing.T) {
 		s := servicetest.Start(t, nil, "DEFAULT_REGION=GB", "APP_NAME=Orders")
 		b := openLogin(t, s, window)
 		b.write("#phone", "7400 123456")
-		take(t, b, "login-phone.webp")
+		b.take("login-phone.webp")
 		b.click("#send")
 		b.step("code")
 		b.until(`document.querySelector("#messages li button")`)
 		b.press(s.ShownCode("+447400123456")[:3])
 		b.until(`document.querySelector("#delivery").textContent === ` + quote(said(t, "en", "delivery_sent")))
-		take(t, b, "login-code.webp")
+		b.take("login-code.webp")
 		b.click("#messages li button")
 		b.step("account")
-		take(t, b, "login-account.webp")
+		b.take("login-account.webp")
 	})
 	t.Run("persian", func(t *testing.T) {
 		s := servicetest.Start(t, nil, "DEFAULT_REGION=IR")
@@ -67,7 +70,7 @@ func TestPictures(t *testing.T) {
 		b.click("#send")
 		b.step("code")
 		b.press(digits["fa"].Replace(s.ShownCode("+989123456789")[:3]))
-		take(t, b, "login-persian.webp")
+		b.take("login-persian.webp")
 	})
 	t.Run("docs", func(t *testing.T) {
 		v := window
@@ -75,7 +78,7 @@ func TestPictures(t *testing.T) {
 		b := open(t, servicetest.Start(t, nil).URL+"/docs", v)
 		b.until(`document.querySelector(".opblock")`)
 		b.text(`document.querySelector("#operations-tag-login").scrollIntoView(), ""`)
-		take(t, b, "docs.webp")
+		b.take("docs.webp")
 	})
 	t.Run("operator", func(t *testing.T) {
 		s := servicetest.Start(t, nil, "INTERNAL_ADDR=127.0.0.1:0")
@@ -84,11 +87,11 @@ func TestPictures(t *testing.T) {
 		b := open(t, operatorPage(s), v)
 		b.click(`label:has([name=hours][value="24"])`)
 		b.until(`document.querySelectorAll(".chart canvas").length === 2`)
-		take(t, b, "operator.webp")
+		b.take("operator.webp")
 	})
 }
 
-// day has a day's numbers in place of those of a service that has just begun.
+// day replaces the numbers of a service that has just started by the numbers of a whole day.
 const day = `
 	const ask = fetch
 	fetch = async (...args) => {
@@ -102,8 +105,15 @@ const day = `
 		numbers.hours = [...Array(24).keys()].map(h => {
 			const people = Math.round(420 - 300 * Math.cos((h + 18) / 24 * 2 * Math.PI))
 			const counts = []
-			const many = (event, region, provider, reason, n) => n >= 1 && counts.push({event, region, provider, reason, n: Math.round(n)})
-			for (const [region, provider, part, good] of [["IR", "kavenegar", 0.6, 0.93], ["DE", "twilio", 0.25, 0.95], ["TR", "twilio", 0.15, h > 17 ? 0.35 : 0.9]]) {
+			const many = (event, region, provider, reason, n) => {
+				if (n >= 1) counts.push({event, region, provider, reason, n: Math.round(n)})
+			}
+			const regions = [
+				["IR", "kavenegar", 0.6, 0.93],
+				["DE", "twilio", 0.25, 0.95],
+				["TR", "twilio", 0.15, h > 17 ? 0.35 : 0.9],
+			]
+			for (const [region, provider, part, good] of regions) {
 				const n = people * part
 				many("requested", region, "", "", n)
 				many("sent", region, provider, "", n * 0.98)
@@ -114,7 +124,9 @@ const day = `
 				many("refused", region, "", "resend_too_soon", n * 0.03)
 				many("refused", region, "", "phone_limit", n * 0.01)
 			}
-			return {hour: new Date(Date.UTC(2026, 10, 22, 21 + h)).toISOString(), counts, delays: [0.01, 0.12, 0.35, 0.2, 0.12, 0.08, 0.05, 0.03, 0.02, 0.01, 0.01, 0].map(part => Math.round(part * people * 0.9))}
+			const hour = new Date(Date.UTC(2026, 10, 22, 21 + h)).toISOString()
+			const parts = [0.01, 0.12, 0.35, 0.2, 0.12, 0.08, 0.05, 0.03, 0.02, 0.01, 0.01, 0]
+			return {hour, counts, delays: parts.map(part => Math.round(part * people * 0.9))}
 		})
 		return Response.json(numbers)
 	}`
