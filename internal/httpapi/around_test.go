@@ -38,7 +38,7 @@ func TestRoutes(t *testing.T) {
 		r.Header.Set("Origin", "https://app.example.com")
 		r.Header.Set("Access-Control-Request-Method", "POST")
 		r.Header.Set("Access-Control-Request-Headers", "traceparent")
-		response, err := s.app.Test(r)
+		response, err := s.app.Test(r, -1)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -17,7 +17,7 @@ func TestDocuments(t *testing.T) {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		response, err := s.app.Test(httptest.NewRequest("GET", "/docs/"+name, nil))
+		response, err := s.app.Test(httptest.NewRequest("GET", "/docs/"+name, nil), -1)
 		if err != nil {
 			return err
 		}

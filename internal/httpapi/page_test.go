@@ -17,7 +17,7 @@ import (
 // get returns the body of a 200 of the given media type.
 func get(t *testing.T, s *Server, path, wantType string) []byte {
 	t.Helper()
-	response, err := s.app.Test(httptest.NewRequest("GET", path, nil))
+	response, err := s.app.Test(httptest.NewRequest("GET", path, nil), -1)
 	if err != nil {
 		t.Fatal(err)
 	}

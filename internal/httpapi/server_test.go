@@ -67,7 +67,7 @@ func TestPanic(t *testing.T) {
 		log.Reset()
 		r := httptest.NewRequest("POST", "/otp/request", strings.NewReader(`{"phone":"+989121234567"}`))
 		r.Header.Set("Content-Type", "application/json")
-		response, err := s.app.Test(r)
+		response, err := s.app.Test(r, -1)
 		if err != nil {
 			t.Fatal(err)
 		}

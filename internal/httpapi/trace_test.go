@@ -45,7 +45,7 @@ func TestSpans(t *testing.T) {
 		httptest.NewRequest("GET", "/readyz", nil),
 	} {
 		r.Header.Set("Content-Type", "application/json")
-		if _, err := s.app.Test(r); err != nil {
+		if _, err := s.app.Test(r, -1); err != nil {
 			t.Fatal(err)
 		}
 	}
