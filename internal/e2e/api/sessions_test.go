@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"dekamond-otp/internal/e2e/servicetest"
 )
@@ -120,40 +121,53 @@ func TestRefreshRaces(t *testing.T) {
 				servicetest.Start(t, stores, servicetest.Unlimited...),
 				servicetest.Start(t, stores, servicetest.Unlimited...),
 			}
-			token := copies[0].Login(phone).Text("refresh_token")
-			for range 5 {
-				token = fiftyUses(t, copies, token)
-			}
-			copies[0].Want(copies[0].Refresh(token), 200, "")
+			raceRefreshes(t, copies, 5)
 		})
 	}
 	t.Run("embedded", func(t *testing.T) {
 		s := servicetest.Start(t, nil, servicetest.Unlimited...)
-		fiftyUses(t, []*servicetest.Service{s}, s.Login(phone).Text("refresh_token"))
+		raceRefreshes(t, []*servicetest.Service{s}, 1)
 	})
 }
 
-// fiftyUses uses a refresh token fifty times at once, checks that all answers are the same, and returns the refresh
-// token in them.
-func fiftyUses(t *testing.T, copies []*servicetest.Service, token string) string {
+// raceRefreshes logs in and refreshes some times, each time with fifty simultaneous uses of one token. Where they take
+// longer than the service repeats an answer, it tries fewer.
+func raceRefreshes(t *testing.T, copies []*servicetest.Service, times int) {
 	t.Helper()
+	const repeatWithin = 10 * time.Second // of package account
+	token := copies[0].Login(phone).Text("refresh_token")
+	for uses := 50; times > 0; times-- {
+		began := time.Now()
+		bodies, statuses := useAtOnce(copies, token, uses)
+		if len(bodies) == 1 && statuses[200] == uses {
+			for body := range bodies {
+				token = servicetest.Answer{Body: body}.Text("refresh_token")
+			}
+			continue
+		}
+		if time.Since(began) < repeatWithin || uses < 4 {
+			t.Fatalf("%d uses of one token: %v, %d different answers; want equal ones", uses, statuses, len(bodies))
+		}
+		uses /= 2
+		times++
+		token = copies[0].Login(phone).Text("refresh_token")
+	}
+	copies[0].Want(copies[0].Refresh(token), 200, "")
+}
+
+// useAtOnce uses a refresh token n times at once, and returns the different answers and how many had each status.
+func useAtOnce(copies []*servicetest.Service, token string, n int) (bodies map[string]bool, statuses map[int]int) {
 	var mu sync.Mutex
-	bodies := make(map[string]string)
-	got := copies[0].AtOnce(50, func(i int) servicetest.Answer {
+	bodies = make(map[string]bool)
+	statuses = copies[0].AtOnce(n, func(i int) servicetest.Answer {
 		s := copies[i%len(copies)]
 		a := s.Insist(func() servicetest.Answer { return s.Refresh(token) })
 		mu.Lock()
 		defer mu.Unlock()
-		bodies[a.Body] = a.Text("refresh_token")
+		bodies[a.Body] = true
 		return a
 	})
-	if got[200] != 50 || len(bodies) != 1 {
-		t.Fatalf("50 uses of one token: %v, %d different answers; want 50 equal ones", got, len(bodies))
-	}
-	for _, next := range bodies {
-		token = next
-	}
-	return token
+	return bodies, statuses
 }
 
 // TestDatabaseHoldsNoToken reads all that the database holds, as a thief of its dump would.

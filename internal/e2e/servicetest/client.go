@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Phone is the phone that most tests log in with.
@@ -86,7 +87,7 @@ func (s *Service) Call(method, path, body string, headers ...string) Answer {
 			r.Host = value
 		}
 	}
-	response, err := Client.Do(r)
+	response, err := do(r)
 	if err != nil {
 		s.t.Errorf("%s %s: %v", method, path, err)
 		return Answer{}
@@ -100,6 +101,21 @@ func (s *Service) Call(method, path, body string, headers ...string) Answer {
 		validate(s.t, r, response, text)
 	}
 	return Answer{response.StatusCode, response.Header, string(text)}
+}
+
+// do makes a request. It repeats one that was not written, because the service had closed the new connection before:
+// among many calls at once on a slow machine, some come later than the service waits for them.
+func do(r *http.Request) (*http.Response, error) {
+	for began := time.Now(); ; {
+		response, err := Client.Do(r)
+		unwritten := err != nil && strings.Contains(err.Error(), "server closed idle connection")
+		if !unwritten || time.Since(began) > Patience {
+			return response, err
+		}
+		if r.Body, err = r.GetBody(); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // Want ends the test unless the answer has the status and the code of a problem, "" for none. It returns the answer.
@@ -204,14 +220,18 @@ func (s *Service) AtOnce(n int, call func(i int) Answer) map[int]int {
 	return got
 }
 
-// Insist makes a call again for as long as it is answered 503 because no connection to Postgres became free in the time
-// that the service allows. This happens to many calls at once on a slow machine; such a call has had no effect.
+// busyStore matches the log of a call that had to wait too long for its turn at a store.
+var busyStore = regexp.MustCompile(`(postgres: connect|redis): context deadline exceeded`)
+
+// Insist makes a call again for as long as it is answered 503 because its turn at a store did not come in the time that
+// the service allows. This happens to many calls at once on a slow machine, and the client may repeat such a call.
 func (s *Service) Insist(call func() Answer) Answer {
 	s.t.Helper()
-	for {
+	for began := time.Now(); ; {
 		a := call()
 		log := strings.Join(s.LogLines(a.Header.Get("X-Request-ID")), "")
-		if a.Status != http.StatusServiceUnavailable || !strings.Contains(log, "postgres: connect: ") {
+		busy := a.Status == http.StatusServiceUnavailable && busyStore.MatchString(log)
+		if !busy || time.Since(began) > Patience {
 			return a
 		}
 	}
