@@ -2,7 +2,7 @@
 // the spans that record where its time went.
 //
 // A trace that a caller began is passed on whether or not this service exports spans. Without export there are no
-// spans: the headers that are sent are those that were received, and Start costs one look into the context. The name
+// spans: the received headers are passed on unchanged, and Start costs one look into the context. The name
 // or an attribute of a span never holds text that a client wrote, nor anything that identifies a person.
 package trace
 
