@@ -1,5 +1,5 @@
-// Package address owns what a network address tells without a connection: whether strangers can reach it, whether they
-// can own its name, and how a client on this machine calls it. Which of that is allowed is decided by the callers.
+// Package address owns what can be told from a network address without a connection: whether strangers can reach it,
+// whether they can own its name, and how a client on this machine calls it. The callers decide what they allow.
 package address
 
 import (

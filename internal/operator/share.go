@@ -154,7 +154,7 @@ func (p *peers) read(s HistoryStore, own string, now time.Time) bool {
 	return true
 }
 
-// addUp adds up the values of an hour. Those that cannot be read, of another version of the service, are left out.
+// addUp adds up the values of an hour. It leaves out values that another version of the service wrote in another form.
 func addUp(values map[string][]byte) *peerHour {
 	sum := &peerHour{hour: newHour(), heartbeats: make(map[string]int64)}
 	for id, value := range values {

@@ -142,7 +142,7 @@ Dekamond OTP answers on http://%[1]s. Try it:
 
 `
 
-// Welcome tells a developer how to try the API, which listens on the address. It writes nothing in production.
+// Welcome prints how a developer can try the API, which listens on the address. It writes nothing in production.
 func Welcome(w io.Writer, c *config.Config, listening net.Addr) {
 	if c.Production {
 		return
