@@ -135,7 +135,7 @@ func NewLog(w io.Writer, c *config.Config) *slog.Logger {
 const welcome = `
 Dekamond OTP answers on http://%[1]s. Try it:
 
-%[2]s  http://%[1]s/docs  has the calls, and makes them
+%[2]s  http://%[1]s/docs  describes every endpoint and can call it
 %[3]s
   curl -i http://%[1]s/otp/request -H 'Content-Type: application/json' -d '{"phone":"+989121234567"}'
   curl -i http://%[1]s/otp/verify -H 'Content-Type: application/json' -d '{"phone":"+989121234567","code":"THE CODE"}'
@@ -149,7 +149,7 @@ func Welcome(w io.Writer, c *config.Config, listening net.Addr) {
 	}
 	own, page, operator := address.Reachable(listening.String()), "", ""
 	if c.LoginPage {
-		page = "  http://" + own + "/      is a page to log in on\n"
+		page = "  http://" + own + "/      is a login page\n"
 	}
 	if c.InternalAddr != "" {
 		operator = "  http://" + address.Reachable(c.InternalAddr) + "/      shows whether codes arrive\n"
