@@ -13,8 +13,8 @@ import (
 func TestSendLimits(t *testing.T) {
 	servicetest.OnBothStores(t, func(t *testing.T, stores []string) {
 		t.Parallel()
-		const resendAfter = 5
-		s := servicetest.Start(t, stores, "OTP_RESEND_AFTER=5s", "OTP_LIMIT_PHONE=3/20s")
+		const resendAfter = 6
+		s := servicetest.Start(t, stores, "OTP_RESEND_AFTER=6s", "OTP_LIMIT_PHONE=3/24s")
 		code := s.Code(phone)
 		awaitRetry(t, s, s.Want(s.Request(phone), 429, "resend_too_soon"), resendAfter)
 		if again := s.ShownCode(phone); again != code {
@@ -25,7 +25,7 @@ func TestSendLimits(t *testing.T) {
 		if third.Field("resend_in").(float64) <= resendAfter {
 			t.Errorf("the third message: %s; want resend_in by the phone's limit", third.Body)
 		}
-		awaitRetry(t, s, s.Want(s.Request(phone), 429, "too_many_requests"), 20)
+		awaitRetry(t, s, s.Want(s.Request(phone), 429, "too_many_requests"), 24)
 	})
 }
 

@@ -47,7 +47,8 @@ var Unlimited = []string{
 
 var binary string
 
-// Main builds the binary with the race detector, runs the tests of a package and exits. It calls atEnd after the tests.
+// Main builds the binary with the race detector, reads openapi.yaml, runs the tests of a package and exits. It calls
+// atEnd after the tests.
 func Main(m *testing.M, atEnd ...func()) {
 	os.Exit(func() int {
 		dir, remove, err := buildDirectory()
@@ -58,6 +59,10 @@ func Main(m *testing.M, atEnd ...func()) {
 		defer remove()
 		if err := build(dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		if _, err := document(); err != nil { // takes too long to be a part of a test that measures time
+			fmt.Fprintf(os.Stderr, "openapi.yaml: %v\n", err)
 			return 1
 		}
 		status := m.Run()
