@@ -48,13 +48,13 @@ var floors = [][]string{
 		"internal/sqlitestore",
 	},
 	{
-		"internal/doctor",
 		"internal/httpapi",
 		"internal/operator",
 		"internal/services",
 		"internal/stores",
 	},
 	{
+		"internal/doctor",
 		"internal/servers",
 	},
 	{""}, // main

@@ -13,6 +13,7 @@ import (
 	"dekamond-otp/internal/health"
 	"dekamond-otp/internal/pgstore"
 	"dekamond-otp/internal/redisstore"
+	"dekamond-otp/internal/services"
 	"dekamond-otp/internal/setting"
 	"dekamond-otp/internal/sms"
 	"dekamond-otp/internal/sqlitestore"
@@ -58,16 +59,9 @@ func Run(ctx context.Context, c *config.Config, misspelt []string, w io.Writer) 
 
 // openProviders opens the used providers, whatever is wrong with some of them.
 func openProviders(c *config.Config) (all []provider) {
-	o := sms.OpenOptions{
-		Settings:   c.Providers,
-		PublicURL:  c.PublicURL,
-		HookSecret: c.HookSecret,
-		Production: c.Production,
-		Stdout:     io.Discard,
-	}
 	for _, name := range c.UsedProviders() {
 		d, _ := sms.Describe(name)
-		opened, err := sms.Open(name, o)
+		opened, err := sms.Open(name, services.ProviderOptions(c, io.Discard))
 		p := provider{Description: d, fault: err, reports: opened.Reports}
 		if prober, ok := opened.Provider.(sms.Prober); ok {
 			p.probe = prober.Probe
@@ -92,14 +86,7 @@ func openKeys(c *config.Config) ([]token.Key, error) {
 
 // costlyTexts returns the messages that cost more than one message, by language and purpose.
 func costlyTexts(c *config.Config) (names []string, err error) {
-	texts, err := text.New(text.Options{
-		App:         c.AppName,
-		Digits:      c.OTPLength,
-		TTL:         c.OTPTTL,
-		Origin:      c.WebOTPOrigin,
-		AndroidHash: c.AndroidAppHash,
-		Folder:      c.SMSTexts,
-	})
+	texts, err := text.New(services.TextOptions(c))
 	if err != nil {
 		return nil, err
 	}

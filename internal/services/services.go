@@ -39,14 +39,7 @@ func NewTools(c *config.Config, stdout io.Writer, log *slog.Logger) (t Tools, er
 	if t.Texts, err = newTexts(c, log); err != nil {
 		return Tools{}, err
 	}
-	t.Providers, err = sms.OpenAll(c.UsedProviders(), sms.OpenOptions{
-		Settings:   c.Providers,
-		PublicURL:  c.PublicURL,
-		HookSecret: c.HookSecret,
-		Production: c.Production,
-		Stdout:     stdout,
-	})
-	if err != nil {
+	if t.Providers, err = sms.OpenAll(c.UsedProviders(), ProviderOptions(c, stdout)); err != nil {
 		return Tools{}, err
 	}
 	for _, p := range t.Providers {
@@ -76,14 +69,7 @@ func newTokens(c *config.Config, log *slog.Logger) (*token.Issuer, error) {
 }
 
 func newTexts(c *config.Config, log *slog.Logger) (*text.Texts, error) {
-	texts, err := text.New(text.Options{
-		App:         c.AppName,
-		Digits:      c.OTPLength,
-		TTL:         c.OTPTTL,
-		Origin:      c.WebOTPOrigin,
-		AndroidHash: c.AndroidAppHash,
-		Folder:      c.SMSTexts,
-	})
+	texts, err := text.New(TextOptions(c))
 	if err != nil {
 		return nil, setting.Faults{{Variable: "SMS_TEXTS", Problem: err.Error()}}
 	}
@@ -96,6 +82,29 @@ func newTexts(c *config.Config, log *slog.Logger) (*text.Texts, error) {
 			"bytes", cost.Bytes)
 	}
 	return texts, nil
+}
+
+// ProviderOptions returns what the providers are opened with. Messages of the console go to stdout.
+func ProviderOptions(c *config.Config, stdout io.Writer) sms.OpenOptions {
+	return sms.OpenOptions{
+		Settings:   c.Providers,
+		PublicURL:  c.PublicURL,
+		HookSecret: c.HookSecret,
+		Production: c.Production,
+		Stdout:     stdout,
+	}
+}
+
+// TextOptions returns what the texts of messages are made from.
+func TextOptions(c *config.Config) text.Options {
+	return text.Options{
+		App:         c.AppName,
+		Digits:      c.OTPLength,
+		TTL:         c.OTPTTL,
+		Origin:      c.WebOTPOrigin,
+		AndroidHash: c.AndroidAppHash,
+		Folder:      c.SMSTexts,
+	}
 }
 
 // Policy returns the limits of codes and messages.
