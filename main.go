@@ -157,10 +157,8 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger) (err error) 
 	}
 
 	// Servers.
-	s.servers, err = servers.New(servers.Options{
-		Version: version, History: s.history, Stores: s.stores, Services: s.services,
-	})
-	if err != nil {
+	o := servers.Options{Version: version, History: s.history, Stores: s.stores, Services: s.services}
+	if s.servers, err = servers.New(o); err != nil {
 		return err
 	}
 	return s.answer(ctx)

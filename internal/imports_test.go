@@ -1,4 +1,4 @@
-// Package internal has no code. Its test checks the imports of the packages below it.
+// Package internal has no code. Its tests check the imports of the packages below it, and how all code is laid out.
 package internal
 
 import (

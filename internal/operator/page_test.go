@@ -43,8 +43,13 @@ func ask(s *Server, method, path string, header ...string) *http.Response {
 func TestPage(t *testing.T) {
 	s := server(NewHistory(), nil)
 	for path, mediaType := range map[string]string{
-		"/": "text/html", "/page.css": "text/css", "/page.js": "text/javascript", "/icon.svg": "image/svg+xml",
-		"/uplot.css": "text/css", "/uplot.js": "text/javascript", "/numbers.json": "application/json",
+		"/":             "text/html",
+		"/page.css":     "text/css",
+		"/page.js":      "text/javascript",
+		"/icon.svg":     "image/svg+xml",
+		"/uplot.css":    "text/css",
+		"/uplot.js":     "text/javascript",
+		"/numbers.json": "application/json",
 	} {
 		for _, method := range []string{"GET", "HEAD"} {
 			r := ask(s, method, path)

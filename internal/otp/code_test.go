@@ -59,7 +59,9 @@ func TestCodeDependsOnEveryInput(t *testing.T) {
 		t.Errorf("the same challenge has the codes %s and %s", code, again)
 	}
 	for what, got := range map[string]string{
-		"challenge": k.code(uuid.Nil, p, 10), "phone": k.code(id, q, 10), "secret": other.code(id, p, 10),
+		"challenge": k.code(uuid.Nil, p, 10),
+		"phone":     k.code(id, q, 10),
+		"secret":    other.code(id, p, 10),
 	} {
 		if got == code {
 			t.Errorf("another %s has the same code", what)

@@ -437,7 +437,10 @@ func TestRecordsOnce(t *testing.T) {
 		insert into audit (id, at, action, actor, ip, user_agent, detail)
 		values ($1, now(), 'key_change', 'system', '', '', '{}')`
 	same := account.Event{
-		ID: uuid.Must(uuid.NewV7()), Action: account.KeysChanged, Actor: account.System, Detail: "{}",
+		ID:     uuid.Must(uuid.NewV7()),
+		Action: account.KeysChanged,
+		Actor:  account.System,
+		Detail: "{}",
 	}
 	var recorded bool
 	err := whileWaiting(t, a, lock, insert, uuid.Must(uuid.NewV7()), func() (err error) {

@@ -48,8 +48,11 @@ func TestParseRefuses(t *testing.T) {
 		}
 	}
 	for in, what := range map[string]string{
-		"+982188776655": "fixed line", "+18002345678": "toll-free", "+19002345678": "premium",
-		"+442079460958": "fixed line", "+80012345678": "universal toll-free",
+		"+982188776655": "fixed line",
+		"+18002345678":  "toll-free",
+		"+19002345678":  "premium",
+		"+442079460958": "fixed line",
+		"+80012345678":  "universal toll-free",
 	} {
 		if _, err := p.Parse(in); !errors.Is(err, ErrNoText) {
 			t.Errorf("Parse(%q), a %s number: %v; want ErrNoText", in, what, err)
@@ -60,8 +63,14 @@ func TestParseRefuses(t *testing.T) {
 func TestPrefix(t *testing.T) {
 	p := NewParser("IR")
 	for in, want := range map[string]string{
-		"+98912": "+98912", "98912": "+98912", " 98912": "+98912", "0098912": "+98912", "0912": "+98912",
-		"۰۹۱۲": "+98912", "+9": "+9", "+989121234567": "+989121234567",
+		"+98912":        "+98912",
+		"98912":         "+98912",
+		" 98912":        "+98912",
+		"0098912":       "+98912",
+		"0912":          "+98912",
+		"۰۹۱۲":          "+98912",
+		"+9":            "+9",
+		"+989121234567": "+989121234567",
 	} {
 		if got, err := p.Prefix(in); got != want || err != nil {
 			t.Errorf("Prefix(%q) = %q, %v; want %q", in, got, err, want)

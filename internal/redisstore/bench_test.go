@@ -15,7 +15,11 @@ func benchmark(b *testing.B) *Codes {
 	b.ReportAllocs()
 	limit := otp.Limit{Max: 3, Window: time.Minute}
 	return newCodes(b, connect(b, "single"), otp.Policy{
-		TTL: time.Minute, MaxAttempts: 5, DailyAttempts: 30, PerPhone: limit, PerAddress: limit,
+		TTL:           time.Minute,
+		MaxAttempts:   5,
+		DailyAttempts: 30,
+		PerPhone:      limit,
+		PerAddress:    limit,
 	}, 4)
 }
 

@@ -86,14 +86,20 @@ func (s *Codes) Open(ctx context.Context, o otp.Opening) (_ otp.Challenge, err e
 	if opened.entry == "" {
 		return c, nil
 	}
-	c.Lease = otp.Lease{ID: c.ID, Send: c.Send, Letter: o.Letter, Until: until, Ref: leaseRef{
-		outbox:    keys[3],
-		entry:     opened.entry,
-		number:    1,
-		challenge: keys[0],
-		time:      opened.time,
-		receipt:   opened.receipt,
-	}}
+	c.Lease = otp.Lease{
+		ID:     c.ID,
+		Send:   c.Send,
+		Letter: o.Letter,
+		Until:  until,
+		Ref: leaseRef{
+			outbox:    keys[3],
+			entry:     opened.entry,
+			number:    1,
+			challenge: keys[0],
+			time:      opened.time,
+			receipt:   opened.receipt,
+		},
+	}
 	return c, nil
 }
 

@@ -51,13 +51,20 @@ func TestObserver(t *testing.T) {
 	onEveryRedis(t, func(t *testing.T, c *Client) {
 		var o observed
 		s := newCodes(t, c, otp.Policy{
-			TTL: time.Minute, MaxAttempts: 5, DailyAttempts: 30, PerAddress: otp.Limit{Max: 5, Window: time.Minute},
+			TTL:           time.Minute,
+			MaxAttempts:   5,
+			DailyAttempts: 30,
+			PerAddress:    otp.Limit{Max: 5, Window: time.Minute},
 		}, 3)
 		s.observer = &o
 		phone := otp.Pseudonym(uuid.NewString())
 		all := func(ctx context.Context) {
 			opened, _ := s.Open(ctx, otp.Opening{
-				Phone: phone, Address: phone, ID: uuid.New(), Digest: "digest", Letter: []byte("letter"),
+				Phone:   phone,
+				Address: phone,
+				ID:      uuid.New(),
+				Digest:  "digest",
+				Letter:  []byte("letter"),
 			})
 			_, _ = s.Renew(ctx, opened.Lease)
 			_, _ = s.Claim(ctx, 1)

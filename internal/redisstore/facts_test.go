@@ -86,8 +86,17 @@ func TestInspect(t *testing.T) {
 		t.Fatalf("Inspect: %+v, %v; want one node", got, err)
 	}
 	want := Node{
-		Product: "valkey", Version: "8.1.0", Policy: "allkeys-lru", Used: 95, Memory: 100,
-		AppendOnly: true, Unsaved: true, Replica: true, Loading: true, Cluster: true, Uncovered: true,
+		Product:    "valkey",
+		Version:    "8.1.0",
+		Policy:     "allkeys-lru",
+		Used:       95,
+		Memory:     100,
+		AppendOnly: true,
+		Unsaved:    true,
+		Replica:    true,
+		Loading:    true,
+		Cluster:    true,
+		Uncovered:  true,
 	}
 	if got.Nodes[0] != want {
 		t.Errorf("the node is %+v; want %+v", got.Nodes[0], want)

@@ -59,7 +59,10 @@ func TestFullOutbox(t *testing.T) {
 		own := rand.Text()
 		open := func(phone string) (otp.Challenge, error) {
 			return codes.Open(t.Context(), otp.Opening{
-				Phone: otp.Pseudonym(own + phone), ID: uuid.New(), Digest: "digest", Letter: []byte("letter"),
+				Phone:  otp.Pseudonym(own + phone),
+				ID:     uuid.New(),
+				Digest: "digest",
+				Letter: []byte("letter"),
 			})
 		}
 		var first otp.Challenge
@@ -90,7 +93,10 @@ func TestUnreadableMessage(t *testing.T) {
 		s := newCodes(t, c, otp.Policy{TTL: time.Minute, MaxAttempts: 5}, 1)
 		open := func() otp.Challenge {
 			opened, err := s.Open(t.Context(), otp.Opening{
-				Phone: otp.Pseudonym(rand.Text()), ID: uuid.New(), Digest: "digest", Letter: []byte("letter"),
+				Phone:  otp.Pseudonym(rand.Text()),
+				ID:     uuid.New(),
+				Digest: "digest",
+				Letter: []byte("letter"),
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -99,9 +105,12 @@ func TestUnreadableMessage(t *testing.T) {
 		}
 		first := open()
 		outbox := s.partitions[0].outbox()
-		entry, err := c.redis.XAdd(t.Context(), &redis.XAddArgs{Stream: outbox, Values: []string{
-			"key", outbox + "-none", "id", "no UUID", "send", "one", "time", "0", "receipt", "", "letter", "",
-		}}).Result()
+		entry, err := c.redis.XAdd(t.Context(), &redis.XAddArgs{
+			Stream: outbox,
+			Values: []string{
+				"key", outbox + "-none", "id", "no UUID", "send", "one", "time", "0", "receipt", "", "letter", "",
+			},
+		}).Result()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -109,7 +109,11 @@ func ageKey(ctx context.Context, c *Client, key string, d time.Duration) error {
 
 func ageOutbox(ctx context.Context, c *Client, key string, d time.Duration) error {
 	pending, err := c.redis.XPendingExt(ctx, &redis.XPendingExtArgs{
-		Stream: key, Group: "couriers", Start: "-", End: "+", Count: 1000,
+		Stream: key,
+		Group:  "couriers",
+		Start:  "-",
+		End:    "+",
+		Count:  1000,
 	}).Result()
 	if err != nil {
 		return err

@@ -33,9 +33,16 @@ func readerOf[R any](s script[R]) reader {
 func readers() map[string]reader {
 	s := newScripts(new(Client))
 	return map[string]reader{
-		"open": readerOf(s.open), "take": readerOf(s.take), "check": readerOf(s.check), "close": readerOf(s.close),
-		"claim": readerOf(s.claim), "renew": readerOf(s.renew), "settle": readerOf(s.settle),
-		"status": readerOf(s.status), "report": readerOf(s.report), "batch": unwrap,
+		"open":   readerOf(s.open),
+		"take":   readerOf(s.take),
+		"check":  readerOf(s.check),
+		"close":  readerOf(s.close),
+		"claim":  readerOf(s.claim),
+		"renew":  readerOf(s.renew),
+		"settle": readerOf(s.settle),
+		"status": readerOf(s.status),
+		"report": readerOf(s.report),
+		"batch":  unwrap,
 	}
 }
 
@@ -53,7 +60,8 @@ var replies = []struct {
 		entry:     "1-0",
 	}, nil},
 	{"open", list{int64(1), anID.String(), int64(1), "0", int64(0), "", ""}, opened{
-		challenge: otp.Challenge{ID: anID, Send: 1}, time: "0",
+		challenge: otp.Challenge{ID: anID, Send: 1},
+		time:      "0",
 	}, nil},
 	{"open", list{int64(0), "resend", int64(1000)}, opened{}, otp.ErrResendTooSoon},
 	{"open", list{int64(0), "phone", int64(1000)}, opened{}, otp.ErrPhoneLimit},
@@ -63,7 +71,9 @@ var replies = []struct {
 	{"take", list{int64(1), "1700"}, "1700", nil},
 	{"take", list{int64(0), int64(1000)}, "", otp.ErrAddressLimit},
 	{"check", list{int64(1), anID.String(), "a 1\nb 2", "pigeon"}, otp.Match{
-		ID: anID, Receipts: []otp.Receipt{"a 1", "b 2"}, Provider: "pigeon",
+		ID:       anID,
+		Receipts: []otp.Receipt{"a 1", "b 2"},
+		Provider: "pigeon",
 	}, nil},
 	{"check", list{int64(1), anID.String(), "", ""}, otp.Match{ID: anID}, nil},
 	{"check", list{int64(0), "none"}, otp.Match{}, otp.ErrNotLive},

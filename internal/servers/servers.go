@@ -51,14 +51,17 @@ func New(o Options) (*Servers, error) {
 		Outbox:       outbox,
 		Resting:      resting,
 	})
-	return &Servers{API: api, Operator: operator.New(operator.Options{
-		Version: o.Version,
-		Metrics: o.Services.Metrics.Handler(),
-		History: o.History,
-		Outbox:  outbox,
-		Resting: resting,
-		Log:     o.Services.Log,
-	})}, nil
+	return &Servers{
+		API: api,
+		Operator: operator.New(operator.Options{
+			Version: o.Version,
+			Metrics: o.Services.Metrics.Handler(),
+			History: o.History,
+			Outbox:  outbox,
+			Resting: resting,
+			Log:     o.Services.Log,
+		}),
+	}, nil
 }
 
 func newAPI(o Options) (*httpapi.Server, error) {

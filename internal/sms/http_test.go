@@ -20,8 +20,14 @@ import (
 )
 
 var message = otp.Message{
-	ID: "0199d2c4-8b1e-7c3a-9f00-5a1b2c3d4e5f-1", Send: 1, To: phone.Stored("+989121234567"), Channel: otp.SMS,
-	Code: "042137", Text: "042137\nکد ورود شما", Locale: "fa-IR", TTL: 2 * time.Minute,
+	ID:      "0199d2c4-8b1e-7c3a-9f00-5a1b2c3d4e5f-1",
+	Send:    1,
+	To:      phone.Stored("+989121234567"),
+	Channel: otp.SMS,
+	Code:    "042137",
+	Text:    "042137\nکد ورود شما",
+	Locale:  "fa-IR",
+	TTL:     2 * time.Minute,
 }
 
 // serve runs a server that reads each request before the handler answers it, and returns its URL.

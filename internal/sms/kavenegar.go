@@ -22,25 +22,28 @@ import (
 const kavenegarURL = "https://api.kavenegar.com"
 
 var kavenegar = Description{
-	Provider: setting.Provider{Name: "kavenegar", Variables: []setting.Variable{
-		{
-			Name:     "KAVENEGAR_API_KEY",
-			Example:  "3541373867344b3635526d327a394c3871577854",
-			Required: true,
-			Secret:   true,
-			Shape:    regexp.MustCompile(`^[0-9A-Fa-f]{40,}={0,2}$`),
-			Like:     "hexadecimal digits, 40 or more",
+	Provider: setting.Provider{
+		Name: "kavenegar",
+		Variables: []setting.Variable{
+			{
+				Name:     "KAVENEGAR_API_KEY",
+				Example:  "3541373867344b3635526d327a394c3871577854",
+				Required: true,
+				Secret:   true,
+				Shape:    regexp.MustCompile(`^[0-9A-Fa-f]{40,}={0,2}$`),
+				Like:     "hexadecimal digits, 40 or more",
+			},
+			{Name: "KAVENEGAR_TEMPLATE", Example: "login"},
+			{Name: "KAVENEGAR_CHANGE_TEMPLATE", Example: "change"},
+			{
+				Name:    "KAVENEGAR_SENDER",
+				Example: "10004346",
+				Shape:   regexp.MustCompile(`^\+?[0-9]{4,20}$`),
+				Like:    "the digits of a line",
+			},
+			baseURLVariable("KAVENEGAR_BASE_URL", kavenegarURL),
 		},
-		{Name: "KAVENEGAR_TEMPLATE", Example: "login"},
-		{Name: "KAVENEGAR_CHANGE_TEMPLATE", Example: "change"},
-		{
-			Name:    "KAVENEGAR_SENDER",
-			Example: "10004346",
-			Shape:   regexp.MustCompile(`^\+?[0-9]{4,20}$`),
-			Like:    "the digits of a line",
-		},
-		baseURLVariable("KAVENEGAR_BASE_URL", kavenegarURL),
-	}},
+	},
 	Channels: []string{otp.SMS, otp.Voice}, // Voice needs KAVENEGAR_TEMPLATE.
 	BaseURL:  kavenegarURL,
 	Reports:  []string{"HOOK_SECRET"},

@@ -88,7 +88,9 @@ func TestSMSIRAsks(t *testing.T) {
 					t.Errorf("asked %s; want %s", got, tc.want)
 				}
 				for name, want := range map[string]string{
-					"X-API-KEY": smsIRKey, "Content-Type": "application/json", "Accept": "application/json",
+					"X-API-KEY":    smsIRKey,
+					"Content-Type": "application/json",
+					"Accept":       "application/json",
 				} {
 					if got := r.Header.Get(name); got != want {
 						t.Errorf("%s: %q; want %q", name, got, want)
@@ -218,9 +220,12 @@ func TestSMSIRFaults(t *testing.T) {
 // TestSMSIRKnowsItsLimits checks that SMS.ir is not asked for what it cannot send, which another provider may be able
 // to.
 func TestSMSIRKnowsItsLimits(t *testing.T) {
-	s := openSMSIR(t, SMSIROptions{TemplateID: 123456, BaseURL: serve(t, func(_ http.ResponseWriter, r *http.Request) {
-		t.Errorf("asked %s", r.RequestURI)
-	})})
+	s := openSMSIR(t, SMSIROptions{
+		TemplateID: 123456,
+		BaseURL: serve(t, func(_ http.ResponseWriter, r *http.Request) {
+			t.Errorf("asked %s", r.RequestURI)
+		}),
+	})
 	for _, tc := range []struct {
 		message otp.Message
 		want    error

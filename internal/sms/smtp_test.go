@@ -108,9 +108,13 @@ func TestSMTPMails(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, want := range map[string]string{
-			"From": "<" + want + ">", "To": "<989121234567@sms.invalid>", "Subject": "042137 for +989121234567",
-			"Message-ID": "<" + m.ID + "@sms.invalid>", "MIME-Version": "1.0",
-			"Content-Type": "text/plain; charset=utf-8", "Content-Transfer-Encoding": "quoted-printable",
+			"From":                      "<" + want + ">",
+			"To":                        "<989121234567@sms.invalid>",
+			"Subject":                   "042137 for +989121234567",
+			"Message-ID":                "<" + m.ID + "@sms.invalid>",
+			"MIME-Version":              "1.0",
+			"Content-Type":              "text/plain; charset=utf-8",
+			"Content-Transfer-Encoding": "quoted-printable",
 		} {
 			if got := got.Header.Get(name); got != want {
 				t.Errorf("%s: %q; want %q", name, got, want)

@@ -30,22 +30,25 @@ import (
 const snsURL = "https://sns.REGION.amazonaws.com"
 
 var snsProvider = Description{
-	Provider: setting.Provider{Name: "sns", Variables: []setting.Variable{
-		{
-			Name:     "SNS_REGION",
-			Example:  "eu-central-1",
-			Required: true,
-			Shape:    regexp.MustCompile(`^[a-z]{2}(-[a-z]+){1,2}-[0-9]$`),
-			Like:     "a region such as eu-central-1",
+	Provider: setting.Provider{
+		Name: "sns",
+		Variables: []setting.Variable{
+			{
+				Name:     "SNS_REGION",
+				Example:  "eu-central-1",
+				Required: true,
+				Shape:    regexp.MustCompile(`^[a-z]{2}(-[a-z]+){1,2}-[0-9]$`),
+				Like:     "a region such as eu-central-1",
+			},
+			{
+				Name:    "SNS_SENDER_ID",
+				Example: "Dekamond",
+				Shape:   regexp.MustCompile(`^[A-Za-z0-9-]{3,11}$`),
+				Like:    "3 to 11 letters and digits",
+			},
+			baseURLVariable("SNS_BASE_URL", snsURL),
 		},
-		{
-			Name:    "SNS_SENDER_ID",
-			Example: "Dekamond",
-			Shape:   regexp.MustCompile(`^[A-Za-z0-9-]{3,11}$`),
-			Like:    "3 to 11 letters and digits",
-		},
-		baseURLVariable("SNS_BASE_URL", snsURL),
-	}},
+	},
 	Channels: []string{otp.SMS},
 	BaseURL:  snsURL,
 	New: func(in Inputs) (Provider, error) {
@@ -128,7 +131,9 @@ func (s *SNS) Send(ctx context.Context, m otp.Message) (id string, err error) {
 		return "", errNoCredentials // Without the cause, because some causes quote the credentials.
 	}
 	out, err := s.client.Publish(ctx, &sns.PublishInput{
-		PhoneNumber: new(m.To.E164()), Message: &m.Text, MessageAttributes: s.attributes,
+		PhoneNumber:       new(m.To.E164()),
+		Message:           &m.Text,
+		MessageAttributes: s.attributes,
 	})
 	if err != nil {
 		return "", snsError(ctx, err)

@@ -24,32 +24,35 @@ import (
 const twilioURL = "https://api.twilio.com"
 
 var twilio = Description{
-	Provider: setting.Provider{Name: "twilio", Variables: []setting.Variable{
-		{
-			Name:     "TWILIO_ACCOUNT_SID",
-			Example:  "AC00112233445566778899aabbccddeeff",
-			Required: true,
-			Shape:    regexp.MustCompile(`^AC[0-9a-f]{32}$`),
-			Like:     "AC and 32 hexadecimal digits",
+	Provider: setting.Provider{
+		Name: "twilio",
+		Variables: []setting.Variable{
+			{
+				Name:     "TWILIO_ACCOUNT_SID",
+				Example:  "AC00112233445566778899aabbccddeeff",
+				Required: true,
+				Shape:    regexp.MustCompile(`^AC[0-9a-f]{32}$`),
+				Like:     "AC and 32 hexadecimal digits",
+			},
+			{
+				Name:     "TWILIO_AUTH_TOKEN",
+				Example:  "00112233445566778899aabbccddeeff",
+				Required: true,
+				Secret:   true,
+				Shape:    regexp.MustCompile(`^[0-9a-f]{32}$`),
+				Like:     "32 hexadecimal digits",
+			},
+			{
+				Name:     "TWILIO_FROM",
+				Example:  "+15005550006",
+				Required: true,
+				Shape: regexp.MustCompile(`^(\+[1-9][0-9]{6,14}|[0-9]{3,8}|MG[0-9a-f]{32}|` +
+					`[A-Za-z0-9 ]{0,10}[A-Za-z][A-Za-z0-9 ]{0,10})$`),
+				Like: "a number with +, a short code, MG… or a name of at most 11 letters and digits",
+			},
+			baseURLVariable("TWILIO_BASE_URL", twilioURL),
 		},
-		{
-			Name:     "TWILIO_AUTH_TOKEN",
-			Example:  "00112233445566778899aabbccddeeff",
-			Required: true,
-			Secret:   true,
-			Shape:    regexp.MustCompile(`^[0-9a-f]{32}$`),
-			Like:     "32 hexadecimal digits",
-		},
-		{
-			Name:     "TWILIO_FROM",
-			Example:  "+15005550006",
-			Required: true,
-			Shape: regexp.MustCompile(`^(\+[1-9][0-9]{6,14}|[0-9]{3,8}|MG[0-9a-f]{32}|` +
-				`[A-Za-z0-9 ]{0,10}[A-Za-z][A-Za-z0-9 ]{0,10})$`),
-			Like: "a number with +, a short code, MG… or a name of at most 11 letters and digits",
-		},
-		baseURLVariable("TWILIO_BASE_URL", twilioURL),
-	}},
+	},
 	Channels: []string{otp.SMS},
 	BaseURL:  twilioURL,
 	Reports:  []string{"PUBLIC_URL"}, // Reports are requested with each message, and signed with the auth token.

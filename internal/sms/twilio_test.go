@@ -25,7 +25,11 @@ const (
 
 func openTwilio(t *testing.T, base string) Provider {
 	p := NewTwilio(TwilioOptions{
-		AccountSID: twilioSID, AuthToken: twilioToken, From: "+15005550006", BaseURL: base, StatusCallback: twilioHook,
+		AccountSID:     twilioSID,
+		AuthToken:      twilioToken,
+		From:           "+15005550006",
+		BaseURL:        base,
+		StatusCallback: twilioHook,
 	})
 	t.Cleanup(p.transport.CloseIdleConnections)
 	return p
@@ -223,8 +227,11 @@ func TestTwilioSignature(t *testing.T) {
 	p := NewTwilio(TwilioOptions{AuthToken: "12345"})
 	for want, form := range map[string]url.Values{
 		"RSOYDt4T1cUTdK1PDd93/VVr8B8=": {
-			"CallSid": {"CA1234567890ABCDE"}, "Caller": {"+14158675309"}, "Digits": {"1234"},
-			"From": {"+14158675309"}, "To": {"+18005551212"},
+			"CallSid": {"CA1234567890ABCDE"},
+			"Caller":  {"+14158675309"},
+			"Digits":  {"1234"},
+			"From":    {"+14158675309"},
+			"To":      {"+18005551212"},
 		},
 		"IK+Dwps556ElfBT0I3Rgjkr1wJU=": {"Sid": {"CA123"}, "SidAccount": {"AC123"}, "Digits": {"5678", "1234", "1234"}},
 	} {

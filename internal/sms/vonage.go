@@ -33,31 +33,34 @@ const (
 )
 
 var vonage = Description{
-	Provider: setting.Provider{Name: "vonage", Variables: []setting.Variable{
-		{
-			Name:     "VONAGE_API_KEY",
-			Example:  "abcd1234",
-			Required: true,
-			Shape:    regexp.MustCompile(`^[0-9a-z]{8}$`),
-			Like:     "8 letters and digits",
+	Provider: setting.Provider{
+		Name: "vonage",
+		Variables: []setting.Variable{
+			{
+				Name:     "VONAGE_API_KEY",
+				Example:  "abcd1234",
+				Required: true,
+				Shape:    regexp.MustCompile(`^[0-9a-z]{8}$`),
+				Like:     "8 letters and digits",
+			},
+			{Name: "VONAGE_API_SECRET", Example: "qB4fjK9sWn2RtY7x", Required: true, Secret: true},
+			{
+				Name:     "VONAGE_FROM",
+				Example:  "447700900000",
+				Required: true,
+				Shape:    regexp.MustCompile(`^([0-9]{3,15}|[A-Za-z0-9 ]{0,10}[A-Za-z][A-Za-z0-9 ]{0,10})$`),
+				Like:     "a number without + or a name of at most 11 letters and digits",
+			},
+			{Name: "VONAGE_SIGNATURE_SECRET", Example: "gR6mTz8qLx2VbN5k", Secret: true},
+			{
+				Name:    "VONAGE_SIGNATURE_METHOD",
+				Default: "md5hash",
+				Example: "sha256",
+				Check:   setting.Checked(setting.OneOf("md5hash", "md5", "sha1", "sha256", "sha512")),
+			},
+			baseURLVariable("VONAGE_BASE_URL", vonageURL),
 		},
-		{Name: "VONAGE_API_SECRET", Example: "qB4fjK9sWn2RtY7x", Required: true, Secret: true},
-		{
-			Name:     "VONAGE_FROM",
-			Example:  "447700900000",
-			Required: true,
-			Shape:    regexp.MustCompile(`^([0-9]{3,15}|[A-Za-z0-9 ]{0,10}[A-Za-z][A-Za-z0-9 ]{0,10})$`),
-			Like:     "a number without + or a name of at most 11 letters and digits",
-		},
-		{Name: "VONAGE_SIGNATURE_SECRET", Example: "gR6mTz8qLx2VbN5k", Secret: true},
-		{
-			Name:    "VONAGE_SIGNATURE_METHOD",
-			Default: "md5hash",
-			Example: "sha256",
-			Check:   setting.Checked(setting.OneOf("md5hash", "md5", "sha1", "sha256", "sha512")),
-		},
-		baseURLVariable("VONAGE_BASE_URL", vonageURL),
-	}},
+	},
 	Channels: []string{otp.SMS},
 	BaseURL:  vonageURL,
 	Reports:  []string{"VONAGE_SIGNATURE_SECRET", "HOOK_SECRET"},
@@ -89,7 +92,10 @@ const vonageDeactivated = "33" // The status that blames the number itself (deve
 var vonageMessageCodes = []string{"6", "7", "29"}
 
 var vonageHashes = map[string]func() hash.Hash{
-	"md5": md5.New, "sha1": sha1.New, "sha256": sha256.New, "sha512": sha512.New,
+	"md5":    md5.New,
+	"sha1":   sha1.New,
+	"sha256": sha256.New,
+	"sha512": sha512.New,
 }
 
 // VonageOptions are the inputs of NewVonage.

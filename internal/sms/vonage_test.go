@@ -32,8 +32,13 @@ const (
 
 func openVonage(t *testing.T, base string) Provider {
 	p := NewVonage(VonageOptions{
-		APIKey: vonageKey, APISecret: vonageSecret, From: "Dekamond", BaseURL: base, Callback: vonageReceiptTo,
-		SignatureSecret: vonageSigning, HookSecret: vonageHook,
+		APIKey:          vonageKey,
+		APISecret:       vonageSecret,
+		From:            "Dekamond",
+		BaseURL:         base,
+		Callback:        vonageReceiptTo,
+		SignatureSecret: vonageSigning,
+		HookSecret:      vonageHook,
 	})
 	t.Cleanup(p.transport.CloseIdleConnections)
 	return p
@@ -56,8 +61,14 @@ func TestVonageSends(t *testing.T) {
 	} {
 		for _, slash := range []string{"", "/", "/prefix/"} {
 			want := url.Values{
-				"api_key": {vonageKey}, "api_secret": {vonageSecret}, "from": {"Dekamond"}, "to": {"989121234567"},
-				"text": {tc.text}, "client-ref": {message.ID}, "status-report-req": {"true"}, "ttl": {tc.wantTTL},
+				"api_key":           {vonageKey},
+				"api_secret":        {vonageSecret},
+				"from":              {"Dekamond"},
+				"to":                {"989121234567"},
+				"text":              {tc.text},
+				"client-ref":        {message.ID},
+				"status-report-req": {"true"},
+				"ttl":               {tc.wantTTL},
 			}
 			if tc.wantType != "" {
 				want.Set("type", tc.wantType)

@@ -30,30 +30,33 @@ const (
 )
 
 var webhook = Description{
-	Provider: setting.Provider{Name: "webhook", Variables: []setting.Variable{
-		{
-			Name:     "SMS_WEBHOOK_URL",
-			Example:  "https://sms.example.com/send",
-			Required: true,
-			Secret:   true, // It may contain a password.
-			Endpoint: true,
-			Check:    setting.Checked(setting.URL),
+	Provider: setting.Provider{
+		Name: "webhook",
+		Variables: []setting.Variable{
+			{
+				Name:     "SMS_WEBHOOK_URL",
+				Example:  "https://sms.example.com/send",
+				Required: true,
+				Secret:   true, // It may contain a password.
+				Endpoint: true,
+				Check:    setting.Checked(setting.URL),
+			},
+			{
+				Name:       "SMS_WEBHOOK_SECRET",
+				Example:    "whsec_J8mVtq2XbR5yKzN7wLpG4sHdF9cQaT1e",
+				Production: true,
+				Secret:     true,
+				OwnSecret:  true,
+				Check:      setting.Checked(webhookKey),
+			},
+			{
+				Name:    "SMS_WEBHOOK_CHANNELS",
+				Default: otp.SMS,
+				Example: otp.Voice,
+				Check:   setting.Checked(setting.List(setting.OneOf(webhookChannels...))),
+			},
 		},
-		{
-			Name:       "SMS_WEBHOOK_SECRET",
-			Example:    "whsec_J8mVtq2XbR5yKzN7wLpG4sHdF9cQaT1e",
-			Production: true,
-			Secret:     true,
-			OwnSecret:  true,
-			Check:      setting.Checked(webhookKey),
-		},
-		{
-			Name:    "SMS_WEBHOOK_CHANNELS",
-			Default: otp.SMS,
-			Example: otp.Voice,
-			Check:   setting.Checked(setting.List(setting.OneOf(webhookChannels...))),
-		},
-	}},
+	},
 	Channels: webhookChannels,
 	New: func(in Inputs) (Provider, error) {
 		return NewWebhook(WebhookOptions{

@@ -114,7 +114,9 @@ func TestWebhookSpeaksStandardWebhooks(t *testing.T) {
 					t.Errorf("posted %s; want %s", &got, &want)
 				}
 				for name, want := range map[string]string{
-					"webhook-id": message.ID, "Content-Type": "application/json", "User-Agent": "dekamond-otp",
+					"webhook-id":    message.ID,
+					"Content-Type":  "application/json",
+					"User-Agent":    "dekamond-otp",
 					"Authorization": "Basic " + base64.StdEncoding.EncodeToString([]byte(login)),
 				} {
 					if got := r.Header.Get(name); got != want {

@@ -22,25 +22,28 @@ const (
 )
 
 var whatsApp = Description{
-	Provider: setting.Provider{Name: "whatsapp", Variables: []setting.Variable{
-		{Name: "WHATSAPP_TOKEN", Example: "EAAGm0PX4ZCpsBAKZCqR", Required: true, Secret: true},
-		{
-			Name:     "WHATSAPP_PHONE_ID",
-			Example:  "106540352242922",
-			Required: true,
-			Shape:    regexp.MustCompile(`^[1-9][0-9]{9,19}$`),
-			Like:     "the digits of the sender's id, which is not its number",
+	Provider: setting.Provider{
+		Name: "whatsapp",
+		Variables: []setting.Variable{
+			{Name: "WHATSAPP_TOKEN", Example: "EAAGm0PX4ZCpsBAKZCqR", Required: true, Secret: true},
+			{
+				Name:     "WHATSAPP_PHONE_ID",
+				Example:  "106540352242922",
+				Required: true,
+				Shape:    regexp.MustCompile(`^[1-9][0-9]{9,19}$`),
+				Like:     "the digits of the sender's id, which is not its number",
+			},
+			{Name: "WHATSAPP_TEMPLATE", Example: "login", Required: true},
+			{
+				Name:    "WHATSAPP_LANGUAGE",
+				Default: "en_US",
+				Example: "fa",
+				Shape:   regexp.MustCompile(`^[a-z]{2,3}(_[A-Z]{2})?$`),
+				Like:    "a language such as en or en_US",
+			},
+			baseURLVariable("WHATSAPP_BASE_URL", whatsAppURL),
 		},
-		{Name: "WHATSAPP_TEMPLATE", Example: "login", Required: true},
-		{
-			Name:    "WHATSAPP_LANGUAGE",
-			Default: "en_US",
-			Example: "fa",
-			Shape:   regexp.MustCompile(`^[a-z]{2,3}(_[A-Z]{2})?$`),
-			Like:    "a language such as en or en_US",
-		},
-		baseURLVariable("WHATSAPP_BASE_URL", whatsAppURL),
-	}},
+	},
 	Channels: []string{otp.WhatsApp},
 	BaseURL:  whatsAppURL,
 	New: func(in Inputs) (Provider, error) {

@@ -54,15 +54,18 @@ type Issuer struct {
 // NewIssuer returns an Issuer. It fails if the secret is too short, or if the folder cannot be read, holds a faulty
 // file or holds no key.
 func NewIssuer(o Options) (*Issuer, error) {
-	i := &Issuer{options: o, parser: jwt.NewParser(
-		jwt.WithValidMethods([]string{"HS256", "EdDSA", "ES256", "RS256"}),
-		jwt.WithLeeway(leeway),
-		jwt.WithStrictDecoding(),
-		jwt.WithIssuer(o.Issuer),
-		jwt.WithAudience(o.Audience),
-		jwt.WithExpirationRequired(),
-		jwt.WithIssuedAt(),
-	)}
+	i := &Issuer{
+		options: o,
+		parser: jwt.NewParser(
+			jwt.WithValidMethods([]string{"HS256", "EdDSA", "ES256", "RS256"}),
+			jwt.WithLeeway(leeway),
+			jwt.WithStrictDecoding(),
+			jwt.WithIssuer(o.Issuer),
+			jwt.WithAudience(o.Audience),
+			jwt.WithExpirationRequired(),
+			jwt.WithIssuedAt(),
+		),
+	}
 	switch {
 	case len(o.Secret) >= minSecret:
 		i.secret = &key{method: jwt.SigningMethodHS256, private: o.Secret, public: o.Secret}

@@ -88,19 +88,22 @@ func TestVerifyRefuses(t *testing.T) {
 		ids[algorithm] = id
 	}
 	i := newIssuer(t, func(o *Options) { o.Folder = folder })
-	f := &forger{T: t, tokens: map[string]string{
-		"empty":            "",
-		"no token":         "a.b.c",
-		"a byte":           "\x00",
-		"dots":             strings.Repeat(".", 1<<20),
-		"a long part":      strings.Repeat("e", 1<<20) + ".e.e",
-		"nested":           b64(strings.Repeat(`{"a":`, 500)) + ".e.e",
-		"header no object": b64(`[]`) + "." + b64(`{}`) + ".",
-		"alg null":         b64(`{"alg":null}`) + "." + b64(`{}`) + ".",
-		"alg unknown":      b64(`{"alg":"HS257"}`) + "." + b64(`{}`) + ".",
-		"of another":       sign(t, newIssuer(t, func(o *Options) { o.Issuer = "other" })),
-		"of other secret":  sign(t, newIssuer(t, func(o *Options) { o.Secret = []byte(strings.Repeat("x", 32)) })),
-	}}
+	f := &forger{
+		T: t,
+		tokens: map[string]string{
+			"empty":            "",
+			"no token":         "a.b.c",
+			"a byte":           "\x00",
+			"dots":             strings.Repeat(".", 1<<20),
+			"a long part":      strings.Repeat("e", 1<<20) + ".e.e",
+			"nested":           b64(strings.Repeat(`{"a":`, 500)) + ".e.e",
+			"header no object": b64(`[]`) + "." + b64(`{}`) + ".",
+			"alg null":         b64(`{"alg":null}`) + "." + b64(`{}`) + ".",
+			"alg unknown":      b64(`{"alg":"HS257"}`) + "." + b64(`{}`) + ".",
+			"of another":       sign(t, newIssuer(t, func(o *Options) { o.Issuer = "other" })),
+			"of other secret":  sign(t, newIssuer(t, func(o *Options) { o.Secret = []byte(strings.Repeat("x", 32)) })),
+		},
+	}
 	for algorithm, id := range ids {
 		k := i.keys.Load().byID(id)
 		f.confuseAlgorithms(algorithm, k)

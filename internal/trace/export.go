@@ -112,17 +112,23 @@ type exporter struct {
 }
 
 func newExporter(closing context.Context, d *destination, log *slog.Logger) *exporter {
-	e := &exporter{destination: *d, closing: closing, log: log, room: queueSize(), client: &http.Client{
-		Transport: &http.Transport{
-			Proxy:             http.ProxyFromEnvironment,
-			TLSClientConfig:   d.tls,
-			ForceAttemptHTTP2: true,
-			IdleConnTimeout:   idleTimeout,
+	e := &exporter{
+		destination: *d,
+		closing:     closing,
+		log:         log,
+		room:        queueSize(),
+		client: &http.Client{
+			Transport: &http.Transport{
+				Proxy:             http.ProxyFromEnvironment,
+				TLSClientConfig:   d.tls,
+				ForceAttemptHTTP2: true,
+				IdleConnTimeout:   idleTimeout,
+			},
+			CheckRedirect: func(*http.Request, []*http.Request) error {
+				return http.ErrUseLastResponse // the headers may hold a key, which is for the collector alone
+			},
 		},
-		CheckRedirect: func(*http.Request, []*http.Request) error {
-			return http.ErrUseLastResponse // the headers may hold a key, which is for the collector alone
-		},
-	}}
+	}
 	e.SpanProcessor = sdktrace.NewBatchSpanProcessor(otlptrace.NewUnstarted(e))
 	return e
 }

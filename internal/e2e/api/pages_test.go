@@ -46,7 +46,10 @@ func served(t *testing.T, s *servicetest.Service, path, mediaType string) string
 		t.Errorf("GET %s: Referrer-Policy = %q", path, got)
 	}
 	for accepted, want := range map[string]string{
-		"identity": "", "br": "", "gzip;q=0": "", "br, gzip;q=0.5": "gzip",
+		"identity":       "",
+		"br":             "",
+		"gzip;q=0":       "",
+		"br, gzip;q=0.5": "gzip",
 	} {
 		got := s.Call("GET", path, "", "Accept-Encoding: "+accepted)
 		if got.Header.Get("Content-Encoding") != want || want == "" && got.Body != a.Body {

@@ -148,11 +148,14 @@ func TestPageTwin(t *testing.T) {
 func TestPageOpens(t *testing.T) {
 	t.Parallel()
 	s := servicetest.Start(t, nil, servicetest.Unlimited...)
-	b := openLogin(t, s, view{zone: "UTC", script: `
-		sessionStorage["otp.pending"] = "{"
-		sessionStorage["otp.number"] = '{"region":"IR"}'
-		BroadcastChannel = class { constructor() { throw new DOMException("no", "SecurityError") } }
-		Object.defineProperty(Navigator.prototype, "languages", {get: () => ["en-US@posix"]})`})
+	b := openLogin(t, s, view{
+		zone: "UTC",
+		script: `
+			sessionStorage["otp.pending"] = "{"
+			sessionStorage["otp.number"] = '{"region":"IR"}'
+			BroadcastChannel = class { constructor() { throw new DOMException("no", "SecurityError") } }
+			Object.defineProperty(Navigator.prototype, "languages", {get: () => ["en-US@posix"]})`,
+	})
 	b.login(s, phone)
 	b.click("#logout")
 	b.says("logged_out")

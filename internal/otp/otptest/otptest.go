@@ -25,8 +25,12 @@ type Store struct {
 
 // policy holds the defaults of the service.
 var policy = otp.Policy{
-	Length: 6, TTL: 2 * time.Minute, MaxAttempts: 5, ResendAfter: 30 * time.Second,
-	PerPhone: otp.Limit{Max: 3, Window: 10 * time.Minute}, PerAddress: otp.Limit{Max: 30, Window: 10 * time.Minute},
+	Length:        6,
+	TTL:           2 * time.Minute,
+	MaxAttempts:   5,
+	ResendAfter:   30 * time.Second,
+	PerPhone:      otp.Limit{Max: 3, Window: 10 * time.Minute},
+	PerAddress:    otp.Limit{Max: 30, Window: 10 * time.Minute},
 	DailyAttempts: 30,
 }
 
