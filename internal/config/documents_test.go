@@ -112,3 +112,38 @@ func TestProvidersPage(t *testing.T) {
 		}
 	}
 }
+
+// TestListsOfProviders checks that the row of SMS_PROVIDERS lists every provider and no other, and that openapi.yaml
+// has a path for the delivery reports of every provider that sends some.
+func TestListsOfProviders(t *testing.T) {
+	var names, reporters []string
+	for _, d := range sms.Catalogue {
+		names = append(names, d.Name)
+		if len(d.Reports) > 0 {
+			reporters = append(reporters, d.Name)
+		}
+	}
+	row := table(readFile(t, "docs/settings.md"), "Messages")["SMS_PROVIDERS"]
+	_, list, _ := strings.Cut(row, "in order of preference")
+	var listed []string
+	for _, m := range quoted.FindAllStringSubmatch(list, -1) {
+		listed = append(listed, m[1])
+	}
+	if !sameNames(listed, names) {
+		t.Errorf("docs/settings.md lists the providers %v; want %v", listed, names)
+	}
+	paths := regexp.MustCompile(`(?m)^  /hooks/\{provider\}.*:\n(?:^   .*\n)*?.*enum: \[(.*?)\]`)
+	var described []string
+	for _, m := range paths.FindAllStringSubmatch(readFile(t, "internal/httpapi/openapi.yaml"), -1) {
+		described = append(described, strings.Split(m[1], ", ")...)
+	}
+	if !sameNames(described, reporters) {
+		t.Errorf("openapi.yaml has delivery reports of %v; want %v", described, reporters)
+	}
+}
+
+// sameNames reports whether both lists have the same names, in any order and any number.
+func sameNames(a, b []string) bool {
+	unique := func(names []string) []string { return slices.Compact(slices.Sorted(slices.Values(names))) }
+	return slices.Equal(unique(a), unique(b))
+}
