@@ -641,9 +641,14 @@ func TestPageSessions(t *testing.T) {
 	s.Want(s.Call("PATCH", "/users/"+user, `{"banned":true}`, servicetest.Admin), 200, "")
 	b.click("#logout")
 	b.step("phone")
+	b.hold("/otp/status*")
 	b.ask(phone)
+	b.holding(1)
 	b.press(s.ShownCode(phone))
 	b.says("banned")
+	b.release()
+	b.untilAnswered("/otp/status", 404)
+	b.is(message + ` === ` + quote(said(t, "en", "banned")))
 }
 
 // TestPageRefreshes moves the clock of the browser past the life of the access token.

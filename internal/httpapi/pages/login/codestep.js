@@ -105,11 +105,14 @@ export class CodeStep {
    * @param {string} word
    */
   #over(word) {
-    const { notice, state } = this.#page
     if (this.#challenge.over) return
-    state.challenge = { ...this.#challenge, over: true }
+    this.#end()
+    this.#page.notice.show(word, { isBad: true })
+  }
+
+  #end() {
+    this.#page.state.challenge = { ...this.#challenge, over: true }
     this.#field.set('')
-    notice.show(word, { isBad: true })
     this.#delivery.render()
   }
 
@@ -144,8 +147,9 @@ export class CodeStep {
     } catch (caught) {
       if (!isAwaited()) return
       const problem = Problem.from(caught)
-      if (problem.code === 'invalid_code') this.#wrong(problem, code)
-      else notice.fault(problem, this.focus)
+      if (problem.code === 'invalid_code') return void this.#wrong(problem, code)
+      if (problem.code === 'banned') this.#end() // the code was right, and is used up
+      notice.fault(problem, this.focus)
     }
   }
 
