@@ -68,8 +68,17 @@ func WrongCode(code string) string {
 }
 
 // Call makes a request and checks the answer against openapi.yaml. Each header has the form "Name: value". A request
-// that is not answered fails the test and returns an empty Answer.
+// that is not answered fails the test and returns an empty Answer. Call repeats a request for which the service had no
+// connection to the database in time: this happens on a slow machine, and such a request has changed nothing.
 func (s *Service) Call(method, path, body string, headers ...string) Answer {
+	s.t.Helper()
+	return s.repeat(crowdedDatabase, func() Answer {
+		s.t.Helper()
+		return s.callOnce(method, path, body, headers...)
+	})
+}
+
+func (s *Service) callOnce(method, path, body string, headers ...string) Answer {
 	s.t.Helper()
 	r, err := http.NewRequestWithContext(context.Background(), method, s.URL+path, strings.NewReader(body))
 	if err != nil {
@@ -103,8 +112,8 @@ func (s *Service) Call(method, path, body string, headers ...string) Answer {
 	return Answer{response.StatusCode, response.Header, string(text)}
 }
 
-// do makes a request. It repeats one that was not written, because the service had closed the new connection before:
-// among many calls at once on a slow machine, some come later than the service waits for them.
+// do makes a request. If the service has closed the new connection before the request was written, do repeats it. That
+// happens to some of many simultaneous requests on a slow machine, which come later than the service waits for them.
 func do(r *http.Request) (*http.Response, error) {
 	for began := time.Now(); ; {
 		response, err := Client.Do(r)
@@ -220,18 +229,28 @@ func (s *Service) AtOnce(n int, call func(i int) Answer) map[int]int {
 	return got
 }
 
-// busyStore matches the log of a call that had to wait too long for its turn at a store.
-var busyStore = regexp.MustCompile(`(postgres: connect|redis): context deadline exceeded`)
+// These match the log of a request that had to wait too long for its turn at a store.
+var (
+	crowdedDatabase = regexp.MustCompile(`postgres: connect: context deadline exceeded`)
+	crowdedRedis    = regexp.MustCompile(`redis: context deadline exceeded`)
+)
 
-// Insist makes a call again for as long as it is answered 503 because its turn at a store did not come in the time that
-// the service allows. This happens to many calls at once on a slow machine, and the client may repeat such a call.
+// Insist makes a call again for as long as it is answered 503 because its turn at Redis did not come in the time that
+// the service allows. This happens to many calls at once on a slow machine. Redis may have done its part all the same,
+// so the call must be one that can be repeated.
 func (s *Service) Insist(call func() Answer) Answer {
+	s.t.Helper()
+	return s.repeat(crowdedRedis, call)
+}
+
+// repeat makes a call again for as long as it is answered 503 and the log has the cause.
+func (s *Service) repeat(cause *regexp.Regexp, call func() Answer) Answer {
 	s.t.Helper()
 	for began := time.Now(); ; {
 		a := call()
-		log := strings.Join(s.LogLines(a.Header.Get("X-Request-ID")), "")
-		busy := a.Status == http.StatusServiceUnavailable && busyStore.MatchString(log)
-		if !busy || time.Since(began) > Patience {
+		isCause := a.Status == http.StatusServiceUnavailable &&
+			cause.MatchString(strings.Join(s.LogLines(a.Header.Get("X-Request-ID")), ""))
+		if !isCause || time.Since(began) > Patience {
 			return a
 		}
 	}
