@@ -38,7 +38,7 @@ type problem struct {
 var (
 	invalidCode = problem{
 		401, "invalid_code", "The code is not valid.",
-		"It is wrong, expired, used, or was never sent. Ask for a new one after some wrong tries.",
+		"It is wrong, expired or used, or was never sent. Ask for a new one after several wrong attempts.",
 	}
 	notFound = problem{
 		404, "not_found", "There is nothing here.",
@@ -46,11 +46,11 @@ var (
 	}
 	badRequest = problem{
 		400, "bad_request", "The request is not valid.",
-		"It is not HTTP/1.1 (RFC 9112), or not what the call takes.",
+		"It is not HTTP/1.1 (RFC 9112), or not what the endpoint accepts.",
 	}
 	unavailable = problem{
 		503, "unavailable", "The service is not available.",
-		"Nothing was used up. Try again in a moment.",
+		"Usually nothing was used up. Try again in a moment.",
 	}
 	internal = problem{
 		500, "internal_error", "Something went wrong.",
@@ -73,7 +73,7 @@ var problems = []struct {
 	}},
 	{otp.ErrCodeFormat, problem{
 		422, "invalid_code_format", "This is not a code.",
-		"A code is a string of digits, as long as the message showed it.",
+		"A code is a string with as many digits as the code in the message.",
 	}},
 	{errField, problem{
 		422, "invalid_field", "A field is not valid.",
@@ -127,7 +127,7 @@ var problems = []struct {
 	}},
 	{otp.ErrChannel, problem{
 		422, "invalid_field", "The channel is not available.",
-		"Leave it out, and the code comes by one that is.",
+		"Leave it out, and the service chooses a channel that is available.",
 	}},
 	{otp.ErrUnknown, problem{
 		404, "not_found", "The code is no longer live.",
@@ -155,11 +155,11 @@ var httpProblems = map[int]problem{
 	},
 	413: {
 		413, "body_too_large", "The body is too large.",
-		"It may have 2 KiB.",
+		"It must not exceed 2 KiB.",
 	},
 	431: {
 		431, "headers_too_large", "The headers are too large.",
-		"They may have 4 KiB.",
+		"They must not exceed 4 KiB.",
 	},
 }
 
