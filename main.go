@@ -112,7 +112,7 @@ func run(ctx context.Context, command string) (err error) {
 
 // A service is what serve has opened.
 type service struct {
-	hangups  chan os.Signal // of which each makes the signing keys be read again
+	hangups  chan os.Signal // SIGHUP; each signal makes the service read the signing keys again
 	history  *operator.History
 	stores   *stores.Stores
 	services *services.Services
@@ -125,7 +125,7 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger) (err error) 
 	s := service{hangups: make(chan os.Signal, 1), history: operator.NewHistory()}
 	signal.Notify(s.hangups, syscall.SIGHUP)
 	if names := misspelt(); len(names) > 0 {
-		log.WarnContext(ctx, "no such settings in .env", "names", strings.Join(names, " "))
+		log.WarnContext(ctx, "unknown settings in .env", "names", strings.Join(names, " "))
 	}
 	tools, err := services.NewTools(c, os.Stdout, log)
 	if err != nil {

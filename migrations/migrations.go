@@ -1,8 +1,8 @@
 // Package migrations owns the schema: files named NNNNN_name.sql, each applied once, in the order of their names.
 //
-// The files are written for Postgres. The few words that SQLite does not know are removed when it reads them; the rest
-// is SQL that both understand, and the stores choose the values of a column. Where the two need different statements,
-// each has a file of its own: NNNNN_name.postgres.sql and NNNNN_name.sqlite.sql.
+// The files are written for Postgres. Apply removes the few words that SQLite does not know. Both understand the rest,
+// and each store decides how it encodes the values of a column. Where the two need different statements, each has a
+// file of its own: NNNNN_name.postgres.sql and NNNNN_name.sqlite.sql.
 //
 // It uses no library: goose v3.30 keeps its lock either in a session, which a pooler in transaction mode hands on to
 // another client, or in a table, and even its status creates the table that Pending only reads. It would replace the
@@ -27,7 +27,7 @@ var files embed.FS
 // A Dialect is a kind of database.
 type Dialect struct {
 	name     string            // in the names of the files that only this dialect applies
-	lock     string            // waits for other runs, until the end of the transaction
+	lock     string            // takes a lock that other runs wait for; the end of the transaction releases it
 	patience string            // limits how long a migration waits for locks
 	adjust   *strings.Replacer // removes what the dialect does not know
 }

@@ -72,7 +72,7 @@ type Store interface {
 	// has no live session.
 	EndSessions(ctx context.Context, e Event) error
 	// SetBanned bans the event's user and ends all sessions, or lifts the ban. It returns ErrNotFound if the user does
-	// not exist. It records the event only if the user was not banned, or was banned, before.
+	// not exist. It records the event only if this changes whether the user is banned.
 	SetBanned(ctx context.Context, banned bool, e Event) (User, error)
 	// ChangePhone gives the event's user the phone and ends all sessions except the event's. The recorded
 	// detail names both phones, masked. Nothing changes if the phone is the user's already. ChangePhone returns

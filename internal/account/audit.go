@@ -92,7 +92,7 @@ func (a Actor) event(action Action, user uuid.UUID, detail map[string]any) (Even
 	}, nil
 }
 
-// An Event is one entry of the audit log. It never holds a phone in clear.
+// An Event is one entry of the audit log. It never holds a phone in the clear.
 type Event struct {
 	ID            uuid.UUID // Version 7. Its time is that of the event.
 	Action        Action

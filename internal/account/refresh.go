@@ -49,7 +49,8 @@ type Rotated struct {
 	TTL  time.Duration // From the first use to the latest end of the session.
 }
 
-// A refreshToken refreshes a session once. All tokens of a session share the family, which is never stored in clear.
+// A refreshToken refreshes a session once. All tokens of a session share the family, which is never stored in the
+// clear.
 // Only a client that has held a token of the session can therefore present a spent one. The session's identifier alone,
 // which is no secret, does not suffice to end it.
 type refreshToken struct {

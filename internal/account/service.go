@@ -19,7 +19,7 @@ type Options struct {
 	Log          *slog.Logger
 	RefreshTTL   time.Duration // Life of a session, however often it is refreshed.
 	SignupLogsIn bool          // Whether a new user gets tokens.
-	DormantAfter time.Duration // A user who was not seen for so long loses the phone to a new user. 0 means never.
+	DormantAfter time.Duration // A user not seen for this long can lose the phone to another user. 0 means never.
 	AuditTTL     time.Duration // Life of an event.
 }
 

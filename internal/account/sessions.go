@@ -51,8 +51,8 @@ type Login struct {
 }
 
 // Login logs in the phone's user, which it creates if the phone has none, for a challenge that was answered correctly.
-// Its errors are ErrSpent and ErrUnavailable, after which nothing is recorded, and ErrBanned, after which the challenge
-// is spent.
+// Its errors are ErrSpent, after which nothing is recorded, ErrBanned, after which the challenge is spent, and
+// ErrUnavailable, after which the login may have been recorded.
 func (s *Service) Login(ctx context.Context, p phone.Number, challenge uuid.UUID, c Client) (Login, error) {
 	claim, err := s.newClaim(p)
 	if err != nil {

@@ -19,10 +19,10 @@ type User struct {
 	BannedAt    time.Time // The zero Time if the user is not banned.
 }
 
-// A Claim is a phone that a person has proved to hold.
+// A Claim is a phone that a person has proved to be theirs.
 type Claim struct {
 	Phone        phone.Number
-	DormantAfter time.Duration // Another user who was not seen for so long loses the phone. 0 means never.
+	DormantAfter time.Duration // Another user who was not seen for this long loses the phone. 0 means never.
 	LossEvent    uuid.UUID     // The identifier of the event of such a loss.
 }
 
@@ -80,8 +80,8 @@ func (s *Service) SetBanned(ctx context.Context, user uuid.UUID, banned bool, ac
 	return s.store.SetBanned(ctx, banned, e)
 }
 
-// ChangePhone changes a user's phone to one that the user has proved to hold, and ends all sessions except the actor's.
-// Its errors are ErrTaken, ErrNotFound if the actor's session is not live, and ErrUnavailable.
+// ChangePhone changes a user's phone to one that the user has proved to be theirs, and ends all sessions except the
+// actor's. Its errors are ErrTaken, ErrNotFound if the actor's session is not live, and ErrUnavailable.
 func (s *Service) ChangePhone(ctx context.Context, user uuid.UUID, p phone.Number, actor Actor) (User, error) {
 	claim, err := s.newClaim(p)
 	if err != nil {

@@ -1,6 +1,6 @@
 // Package config owns the list of the service's settings: their names, defaults and ranges, and the rules between them.
-// It turns environment variables into typed values. How one setting is read is left to package setting, what the
-// settings of a provider are to the provider, and opening what the settings name to the caller.
+// It turns environment variables into typed values. Package setting reads a single setting, each provider describes its
+// own settings, and the caller opens what the settings name.
 //
 // Load reports every fault at once, so that a deployment is mended in one round. Production has no default for a
 // setting whose development default would be unsafe or would lose data there: such a setting must be set by name.
@@ -68,7 +68,7 @@ type Config struct {
 	AndroidAppHash string              // 11 characters, or empty.
 	Providers      setting.Values      // The settings of all providers, whether they are used or not.
 
-	AdminAPIKey    []secret.Secret // At least 32 bytes each; without any the admin calls are off.
+	AdminAPIKey    []secret.Secret // At least 32 bytes each; without any the admin endpoints are off.
 	AuditTTL       time.Duration   // 1h to 87600h.
 	TrustedProxies []netip.Prefix  // Masked; a single address is a prefix of full length.
 	CORSOrigins    []string        // scheme://host[:port] in lower case, or "*" alone for all.

@@ -485,12 +485,12 @@ var faultTests = []struct {
 	{
 		nil,
 		"SMS_ROUTES=IR",
-		"SMS_ROUTES: after each = " + anyProvider,
+		"SMS_ROUTES: " + anyProvider + ", in the list after each =",
 	},
 	{
 		nil,
 		"SMS_ROUTES=IR=pigeon",
-		"SMS_ROUTES: after each = " + anyProvider,
+		"SMS_ROUTES: " + anyProvider + ", in the list after each =",
 	},
 	{nil, "SMS_WEBHOOK_CHANNELS=sms,pigeon", "SMS_WEBHOOK_CHANNELS: each must be sms, whatsapp, telegram or voice"},
 	{nil, "INTERNAL_ADDR=1629", "INTERNAL_ADDR: must be host:port, or off"},

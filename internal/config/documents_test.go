@@ -89,7 +89,7 @@ func TestProvidersPage(t *testing.T) {
 				t.Errorf("docs/providers.md does not have the channel %s of %s", channel, d.Name)
 			}
 		}
-		for _, setting := range d.Reports {
+		for _, setting := range d.ReportSettings {
 			if !strings.Contains(reports[d.Name], "`"+setting+"`") {
 				t.Errorf("docs/providers.md does not say that the delivery reports of %s need %s", d.Name, setting)
 			}
@@ -107,7 +107,7 @@ func TestProvidersPage(t *testing.T) {
 		}
 	}
 	for name := range reports {
-		if d, _ := sms.Describe(name); len(d.Reports) == 0 {
+		if d, _ := sms.Describe(name); len(d.ReportSettings) == 0 {
 			t.Errorf("docs/providers.md has delivery reports of %s, which sends none", name)
 		}
 	}
@@ -119,7 +119,7 @@ func TestListsOfProviders(t *testing.T) {
 	var names, reporters []string
 	for _, d := range sms.Catalogue {
 		names = append(names, d.Name)
-		if len(d.Reports) > 0 {
+		if len(d.ReportSettings) > 0 {
 			reporters = append(reporters, d.Name)
 		}
 	}

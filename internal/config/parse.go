@@ -78,7 +78,7 @@ func (r *reader) routes(s string) (map[string][]string, error) {
 			return nil, setting.ErrorUnless(false, be)
 		}
 		if routes[code], err = r.providerNames(strings.TrimSpace(list)); err != nil {
-			return nil, fmt.Errorf("after each = %w", err)
+			return nil, fmt.Errorf("%w, in the list after each =", err)
 		}
 	}
 	return routes, nil

@@ -65,7 +65,8 @@ func (f *findings) addPostgresTLS(p pgstore.Facts) {
 	)
 	if p.TLS && p.Unverified {
 		f.add(
-			Weak, "database", "may show any certificate, or none: an attacker on the way can pose as your database; %s",
+			Weak, "database", "is accepted with any certificate, or without TLS: "+
+				"an attacker on the network can pose as your database; %s",
 			advice,
 		)
 	}

@@ -74,7 +74,7 @@ var postgresTests = []struct {
 		"public, unverified",
 		"",
 		func(p *pgstore.Facts) { p.Public, p.TLS, p.Unverified = true, true, true },
-		"weak database may show any certificate",
+		"weak database is accepted with any certificate",
 	},
 	{"public, verified", "", func(p *pgstore.Facts) { p.Public, p.TLS = true, true }, ""},
 	{"private, unverified", "", func(p *pgstore.Facts) { p.TLS, p.Unverified = true, true }, ""},

@@ -155,8 +155,8 @@ func TestPlain(t *testing.T) {
 		{context.DeadlineExceeded, "does not answer in time"},
 		{&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, "does not answer in time"},
 		{io.ErrUnexpectedEOF, "hangs up"},
-		{&os.PathError{Op: "open", Path: "x", Err: syscall.EACCES}, "is not for this user to open"},
-		{&os.PathError{Op: "open", Path: "x", Err: syscall.EROFS}, "is where nothing can be written"},
+		{&os.PathError{Op: "open", Path: "x", Err: syscall.EACCES}, "cannot be opened by this user"},
+		{&os.PathError{Op: "open", Path: "x", Err: syscall.EROFS}, "is on a file system that accepts no writes"},
 		{errors.New("hunter2"), "does not answer as it should"},
 	} {
 		if got := plain(tc.err); got != tc.want {

@@ -22,7 +22,7 @@ var sqlStates = map[string]string{
 	"28000": "refuses the user",
 	"28P01": "refuses user or password",
 	"3D000": "has no such database",
-	"42501": "lets the user not do that",
+	"42501": "does not let the user do that",
 	"53300": "has no connection left",
 	"57P03": "is starting or stopping",
 }
@@ -88,9 +88,9 @@ func plainConnection(err error) string {
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return "cannot be reached from this network"
 	case errors.Is(err, syscall.EROFS):
-		return "is where nothing can be written"
+		return "is on a file system that accepts no writes"
 	case errors.Is(err, os.ErrPermission):
-		return "is not for this user to open"
+		return "cannot be opened by this user"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return "does not answer in time"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):

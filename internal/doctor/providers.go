@@ -18,7 +18,7 @@ type provider struct {
 }
 
 // canReport reports whether its delivery reports reach the service, or would with more settings.
-func (p provider) canReport() bool { return len(p.Reports) > 0 }
+func (p provider) canReport() bool { return len(p.ReportSettings) > 0 }
 
 func (p provider) examine(ctx context.Context, c *config.Config, now time.Time) (f findings) {
 	if p.fault != nil {

@@ -55,7 +55,7 @@ func examineRedis(r redisstore.Facts, err error, c *config.Config, now time.Time
 		}
 	}
 	if r.NoScripts != nil {
-		f.add(Wrong, "redis", "runs no scripts, by which everything is decided: it %s", plain(r.NoScripts))
+		f.add(Wrong, "redis", "cannot run the scripts that make every decision: it %s", plain(r.NoScripts))
 	}
 	if r.Latency > slow {
 		const bad = "is %s away, and every request waits for that; put it near the service"
@@ -63,13 +63,14 @@ func examineRedis(r redisstore.Facts, err error, c *config.Config, now time.Time
 	}
 	if r.Public {
 		f.addEither(r.TLS, "redis", "is reached with TLS", Wrong, "is reached over a public address without TLS: "+
-			"its password and all its data can be read on the way; use rediss://")
+			"its password and all its data can be read in transit; use rediss://")
 		if !r.Password {
 			f.add(Wrong, "redis", "has a public address and asks for no password")
 		}
 	}
 	if r.Unverified {
-		f.add(Weak, "redis", "may show any certificate (skip_verify): an attacker on the way can pose as your Redis")
+		f.add(Weak, "redis", "is accepted with any certificate (skip_verify): "+
+			"an attacker on the network can pose as your Redis")
 	}
 	f.addCertificate("redis", r.Certificate, now)
 	return f
@@ -140,7 +141,7 @@ func (f *findings) addMemory(n redisstore.Node) {
 	const vanish = "limits and codes may vanish; set it to noeviction"
 	switch {
 	case n.Policy == "":
-		f.add(Note, "redis", "does not tell its maxmemory-policy, which has to be noeviction")
+		f.add(Note, "redis", "does not report its maxmemory-policy, which has to be noeviction")
 	case !slices.Contains(policies, n.Policy):
 		f.add(Wrong, "redis", "maxmemory-policy is not noeviction: %s", vanish)
 	case n.Policy != "noeviction":

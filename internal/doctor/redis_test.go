@@ -46,7 +46,7 @@ var redisTests = []struct {
 		"no policy",
 		"",
 		func(_ *redisstore.Facts, n *redisstore.Node) { n.Policy = "" },
-		"note redis does not tell its maxmemory-policy",
+		"note redis does not report its maxmemory-policy",
 	},
 	{
 		"old",
@@ -148,7 +148,7 @@ var redisTests = []struct {
 		"any certificate",
 		"",
 		func(r *redisstore.Facts, _ *redisstore.Node) { r.TLS, r.Unverified = true, true },
-		"weak redis may show any certificate",
+		"weak redis is accepted with any certificate",
 	},
 	{
 		"certificate",
@@ -159,8 +159,8 @@ var redisTests = []struct {
 	{
 		"no scripts",
 		"",
-		func(r *redisstore.Facts, _ *redisstore.Node) { r.NoScripts = probe.Error("lets this user not") },
-		"wrong redis runs no scripts, by which everything is decided: it lets this user not",
+		func(r *redisstore.Facts, _ *redisstore.Node) { r.NoScripts = probe.Error("does not let this user") },
+		"wrong redis cannot run the scripts that make every decision: it does not let this user",
 	},
 }
 

@@ -21,8 +21,9 @@ import (
 	"dekamond-otp/internal/token"
 )
 
-// Run examines the deployment that the settings describe, and writes the report. Misspelt are names in .env that are no
-// settings. The error is a setting.Faults if a store's URL cannot be used, and any other error if something is wrong.
+// Run examines the deployment that the settings describe, and writes the report. misspelt has the names in .env that
+// are no settings. The error is a setting.Faults if a store's URL cannot be used, and any other error if something is
+// wrong.
 func Run(ctx context.Context, c *config.Config, misspelt []string, w io.Writer) error {
 	d := deployment{config: c, misspelt: misspelt, providers: openProviders(c)}
 	d.alive = func(ctx context.Context) error { return health.Check(ctx, address.Reachable(c.HTTPAddr)) }
@@ -84,7 +85,7 @@ func openKeys(c *config.Config) ([]token.Key, error) {
 	return issuer.Keys(), nil
 }
 
-// costlyTexts returns the messages that cost more than one message, by language and purpose.
+// costlyTexts returns the texts that are billed as more than one message, by language and purpose.
 func costlyTexts(c *config.Config) (names []string, err error) {
 	texts, err := text.New(services.TextOptions(c))
 	if err != nil {

@@ -62,7 +62,7 @@ func examineSecrets(c *config.Config) (f findings) {
 		f.add(Note, "JWT_SECRET", "is made at the first start and kept in data/")
 	}
 	if len(c.AdminAPIKey) == 0 {
-		f.add(Note, "ADMIN_API_KEY", "is not set: the admin calls answer 404")
+		f.add(Note, "ADMIN_API_KEY", "is not set: the admin endpoints answer 404")
 	}
 	return f
 }

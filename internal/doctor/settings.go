@@ -195,15 +195,15 @@ func (f *findings) addWeb(c *config.Config) {
 		f.add(Weak, "CORS_ORIGINS", "is *: any page on the web can request messages from its visitors' addresses; "+
 			"name your own origins")
 	} else if slices.ContainsFunc(c.CORSOrigins, isExposed) {
-		f.add(Weak, "CORS_ORIGINS", "has a page of http://, which can be changed on its way")
+		f.add(Weak, "CORS_ORIGINS", "has an http:// origin, whose pages can be altered in transit")
 	}
 	if isExposed(c.PublicURL) {
-		f.add(Weak, "PUBLIC_URL", "is http://: delivery reports, and the secret in their path, can be read on the way")
+		f.add(Weak, "PUBLIC_URL", "is http://: delivery reports, and the secret in their path, can be read in transit")
 	}
 	for _, d := range sms.Catalogue {
 		for _, v := range d.Variables {
 			if v.Endpoint && isExposed(c.Providers.Text(v.Name)) {
-				f.add(Weak, v.Name, "is http://: numbers and codes can be read on the way")
+				f.add(Weak, v.Name, "is http://: numbers and codes can be read in transit")
 			}
 		}
 	}

@@ -73,8 +73,8 @@ func methodOf(c *fiber.Ctx) string {
 	return fiber.DefaultMethods[max(0, slices.Index(fiber.DefaultMethods, c.Method()))]
 }
 
-// routeOf returns the pattern of the request's route. It is "none" if the request was answered without one, which are
-// requests that match no route or cannot be read, and CORS preflights.
+// routeOf returns the pattern of the request's route. It returns "none" for a request that matches no route or cannot
+// be read, and for a CORS preflight.
 func routeOf(c *fiber.Ctx, err error) string {
 	if _, unrouted := errors.AsType[*fiber.Error](err); unrouted || c.Method() == fiber.MethodOptions {
 		return "none"

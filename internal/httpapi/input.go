@@ -86,8 +86,8 @@ const (
 	maxLimit     = 100
 )
 
-// queryCursor reads the parameters of a page: at most limit rows, which come after the row with the identifier before
-// in the order from the newest to the oldest. A before of uuid.Nil starts at the newest. Its error is errField.
+// queryCursor reads the query of a page: the page has at most limit rows, the newest first, all of them older than the
+// row whose identifier is before. If before is uuid.Nil, the page starts at the newest row. Its error is errField.
 func queryCursor(c *fiber.Ctx) (limit int, before uuid.UUID, err error) {
 	limit = defaultLimit
 	if text := c.Query("limit"); text != "" {

@@ -50,11 +50,11 @@ func (s *Server) readRequest(c *fiber.Ctx) (otp.Request, error) {
 		return otp.Request{}, errField
 	}
 	return otp.Request{
-		Phone:    number,
-		Address:  s.address(c),
-		Channel:  in.Channel.text,
-		Locale:   tag,
-		Accepted: strings.Clone(c.Get(fiber.HeaderAcceptLanguage)),
+		Phone:          number,
+		Address:        s.address(c),
+		Channel:        in.Channel.text,
+		Locale:         tag,
+		AcceptLanguage: strings.Clone(c.Get(fiber.HeaderAcceptLanguage)),
 	}, nil
 }
 

@@ -116,8 +116,8 @@ func (s *Server) endMySession(c *fiber.Ctx) error {
 	return c.SendStatus(fiber.StatusNoContent)
 }
 
-// requestPhone sends a code for a change of the bearer's phone.
-func (s *Server) requestPhone(c *fiber.Ctx) error {
+// requestPhoneChange sends a code for a change of the bearer's phone.
+func (s *Server) requestPhoneChange(c *fiber.Ctx) error {
 	b, err := s.bearer(c)
 	if err != nil {
 		return err
@@ -126,15 +126,15 @@ func (s *Server) requestPhone(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	accepted, err := s.login.RequestPhone(c.UserContext(), b.ID, r)
+	accepted, err := s.login.RequestPhoneChange(c.UserContext(), b.ID, r)
 	if err != nil {
 		return err
 	}
 	return writeAccepted(c, r.Phone, accepted)
 }
 
-// verifyPhone changes the bearer's phone with a code.
-func (s *Server) verifyPhone(c *fiber.Ctx) error {
+// verifyPhoneChange changes the bearer's phone with a code.
+func (s *Server) verifyPhoneChange(c *fiber.Ctx) error {
 	b, err := s.bearer(c)
 	if err != nil {
 		return err

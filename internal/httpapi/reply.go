@@ -112,7 +112,7 @@ func idOrNull(id uuid.UUID) *uuid.UUID {
 // seconds rounds down, so that nothing is promised for longer than it lasts.
 func seconds(d time.Duration) int { return int(d / time.Second) }
 
-// secondsToWait rounds up, so that it is enough to wait for so long. It returns at least 1.
+// secondsToWait rounds up, so that a client that waits this long has waited long enough. It returns at least 1.
 func secondsToWait(d time.Duration) int { return max(1, int(math.Ceil(d.Seconds()))) }
 
 // resendIn is secondsToWait, or 0 if the next message may be requested at once.

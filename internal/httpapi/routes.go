@@ -23,8 +23,8 @@ func (s *Server) mount() {
 	app.Delete("/me", s.deleteMe)
 	app.Get("/me/sessions", s.mySessions)
 	app.Delete("/me/sessions/:id", s.endMySession)
-	app.Post("/me/phone/request", s.requestPhone)
-	app.Post("/me/phone/verify", s.verifyPhone)
+	app.Post("/me/phone/request", s.requestPhoneChange)
+	app.Post("/me/phone/verify", s.verifyPhoneChange)
 
 	// With an admin key. See admin.go and audit.go.
 	if len(s.adminKeys) > 0 {

@@ -1,9 +1,10 @@
 // Package httpapi owns the HTTP interface: routes, what a request may hold, and the form of every answer. It knows
 // Fiber and the services; it knows neither Redis nor SQL.
 //
-// A handler reads, calls a service and writes, and returns its error. Only the error handler turns errors into answers,
-// by the table in problem.go, and only it logs failures. The text of a request is parsed into values before it is
-// passed on: no text of a stranger reaches a log, another person's answer, a key or a statement as it is.
+// A handler reads the request, calls a service, and writes the answer or returns an error. Only the error handler turns
+// errors into answers, by the table in problem.go, and it logs every failure of the service. The text of a request is
+// parsed into values before it is passed on: no text of a stranger reaches a log, another person's answer, a key or a
+// statement unparsed.
 package httpapi
 
 import (
@@ -80,7 +81,7 @@ type Options struct {
 	Checks         []Check         // Defaults to a service that is ready as long as it runs.
 	Hooks          map[string]Hook // By the name of the provider.
 	PublicURL      string          // The base of the hooks' URLs as providers call them, without a slash at the end.
-	AdminKeys      []string        // Defaults to none, which turns the admin calls off.
+	AdminKeys      []string        // Defaults to none, which turns the admin endpoints off.
 	TrustedProxies []netip.Prefix  // Proxies whose X-Forwarded-For is believed.
 	CORSOrigins    []string        // scheme://host[:port], or "*". Defaults to none.
 	LoginPage      *LoginPage      // Defaults to no login page.

@@ -1,14 +1,14 @@
 // Package login owns the use cases that need both a code and an account: login by code, change of phone, and removal
 // of a person. It leaves codes to package otp and users to package account, which do not know each other. Two rules
-// say in which order they are asked.
+// determine the order in which this package calls them.
 //
 // The code store proposes, the database decides. A right answer does not use up its code in Redis: two copies may check
 // the same code at once, a reply may be lost, and a failover may bring a used challenge back. The database, however,
 // records each challenge at most once. The challenge is therefore spent when the database has decided, whether for or
 // against the person. As long as it has not, the same code goes on working, so that no failure costs anyone a code.
 //
-// Redis first, then the database. A removal forgets the phone in Redis before it deletes the user. If Redis does not
-// answer, nothing has changed and the call can be repeated. In the other order the user and the session would be gone,
+// Redis comes first, then the database. A removal forgets the phone in Redis before it deletes the user. If Redis does
+// not answer, the user and the session still exist and the call can be repeated. In the other order both would be gone,
 // and with them the only way to ask for the rest of the removal.
 package login
 
@@ -72,20 +72,20 @@ func (s *Service) Login(
 	return login, err
 }
 
-// RequestPhone sends a code for a change of the user's phone to the phone of the request. It ignores r.Purpose. Its
-// errors are those of otp.Service.Request.
-func (s *Service) RequestPhone(ctx context.Context, user uuid.UUID, r otp.Request) (otp.Accepted, error) {
-	r.Purpose = otp.ForPhone(user)
+// RequestPhoneChange sends a code for a change of the user's phone to the phone of the request. It ignores r.Purpose.
+// Its errors are those of otp.Service.Request.
+func (s *Service) RequestPhoneChange(ctx context.Context, user uuid.UUID, r otp.Request) (otp.Accepted, error) {
+	r.Purpose = otp.ForPhoneChange(user)
 	return s.codes.Request(ctx, r)
 }
 
-// ChangePhone makes the phone the user's own if the code is right, which only RequestPhone for the same user sends. Its
-// errors are those of otp.Service.Verify and of account.Service.ChangePhone. Only a change spends the code. ErrTaken
-// leaves it as it is, so that the caller cannot tell another user's phone from a wrong code.
+// ChangePhone makes the phone the user's own if the code is right. The right code is one that RequestPhoneChange sent
+// for the same user. The errors are those of otp.Service.Verify and of account.Service.ChangePhone. Only success spends
+// the code. ErrTaken does not, so that the caller cannot tell another user's phone from a wrong code.
 func (s *Service) ChangePhone(
 	ctx context.Context, user uuid.UUID, p phone.Number, code otp.Code, actor account.Actor,
 ) (u account.User, err error) {
-	answer := otp.Answer{Phone: p, Code: code, Purpose: otp.ForPhone(user)}
+	answer := otp.Answer{Phone: p, Code: code, Purpose: otp.ForPhoneChange(user)}
 	err = s.codes.Verify(ctx, answer, func(ctx context.Context, _ otp.ChallengeID) (spent bool, err error) {
 		u, err = s.accounts.ChangePhone(ctx, user, p, actor)
 		return err == nil, err
@@ -93,9 +93,9 @@ func (s *Service) ChangePhone(
 	return u, err
 }
 
-// Remove removes a user, all sessions of the user and what is kept of the user's phone. Its errors are
-// otp.ErrUnavailable, after which nothing has changed, and those of account.Service.Delete. It can be repeated after
-// any of them.
+// Remove removes a user, all sessions of the user, and what otp.Service.Forget removes for the user's phone. Its errors
+// are otp.ErrUnavailable, after which the user still exists, and those of account.Service.Delete. It can be repeated
+// after any of them.
 func (s *Service) Remove(ctx context.Context, u account.User, actor account.Actor) error {
 	if err := s.codes.Forget(ctx, u.Phone); err != nil {
 		return err

@@ -103,11 +103,12 @@ func TestRequestNamesPurpose(t *testing.T) {
 	if want := (otp.Request{Phone: number, Purpose: otp.ForLogin, Channel: otp.SMS}); f.requested != want {
 		t.Errorf("Request asked for %+v; want %+v", f.requested, want)
 	}
-	if got, err := New(&f, &f).RequestPhone(t.Context(), user.ID, r); got.Ticket != "ticket" || err != nil {
-		t.Errorf("RequestPhone: %+v, %v; want the answer of the codes", got, err)
+	if got, err := New(&f, &f).RequestPhoneChange(t.Context(), user.ID, r); got.Ticket != "ticket" || err != nil {
+		t.Errorf("RequestPhoneChange: %+v, %v; want the answer of the codes", got, err)
 	}
-	if want := (otp.Request{Phone: number, Purpose: otp.ForPhone(user.ID), Channel: otp.SMS}); f.requested != want {
-		t.Errorf("RequestPhone asked for %+v; want %+v", f.requested, want)
+	want := otp.Request{Phone: number, Purpose: otp.ForPhoneChange(user.ID), Channel: otp.SMS}
+	if f.requested != want {
+		t.Errorf("RequestPhoneChange asked for %+v; want %+v", f.requested, want)
 	}
 }
 
@@ -163,7 +164,7 @@ func TestDatabaseDecidesPhone(t *testing.T) {
 		if changed := got == user; changed != (tc.err == nil) {
 			t.Errorf("ChangePhone, with the database's %v: %+v; want a user only without an error", tc.err, got)
 		}
-		if f.answered != (otp.Answer{Phone: number, Purpose: otp.ForPhone(user.ID)}) {
+		if f.answered != (otp.Answer{Phone: number, Purpose: otp.ForPhoneChange(user.ID)}) {
 			t.Errorf("ChangePhone checked %+v; want the code that this user asked for", f.answered)
 		}
 		if f.gotUser != user.ID || f.gotPhone != number || f.gotActor != actor {

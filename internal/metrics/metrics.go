@@ -1,6 +1,6 @@
-// Package metrics owns the metrics that the service has for Prometheus: their names, labels and buckets. What is
-// counted, and when, is left to the packages that do it, through interfaces of their own. The alerts and the dashboard
-// in observe/ use the names.
+// Package metrics owns the metrics that the service has for Prometheus: their names, labels and buckets. The packages
+// that do the work decide what is counted, and when, through interfaces of their own. The alerts and the dashboard in
+// observe/ use the names.
 //
 // No label has a value that a stranger chooses: never a phone, an address or a code.
 package metrics
@@ -17,7 +17,7 @@ import (
 	"dekamond-otp/internal/otp"
 )
 
-// DelayBounds are the bounds, in seconds, by which the time is counted that a person takes to answer with a code.
+// DelayBounds are the bounds, in seconds, of the buckets for the time that a person takes to answer with a code.
 var DelayBounds = [...]float64{2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 300}
 
 var (
@@ -27,7 +27,7 @@ var (
 	providerBuckets = []float64{.05, .1, .25, .5, 1, 1.5, 2, 2.5, 5}
 )
 
-// Metrics are those of this process. It is safe for concurrent use.
+// Metrics holds the metrics of this process. It is safe for concurrent use.
 type Metrics struct {
 	registry      *prometheus.Registry
 	http          *prometheus.HistogramVec
@@ -39,11 +39,11 @@ type Metrics struct {
 	calls         *prometheus.HistogramVec
 	redis         *prometheus.HistogramVec
 	database      *prometheus.HistogramVec
-	also          []otp.Metrics
+	others        []otp.Metrics
 }
 
-// New returns metrics that are zero. What is counted about codes and messages is passed on to each of also.
-func New(version string, also ...otp.Metrics) *Metrics {
+// New returns metrics that are zero. They pass every count of codes and messages on to others.
+func New(version string, others ...otp.Metrics) *Metrics {
 	r := registry{prometheus.NewRegistry()}
 	info := prometheus.GaugeOpts{Name: "otp_build_info", Help: "The running version."}
 	build := prometheus.NewGaugeVec(info, []string{"version"})
@@ -52,7 +52,7 @@ func New(version string, also ...otp.Metrics) *Metrics {
 	r.MustRegister(build, collectors.NewGoCollector(), process)
 	return &Metrics{
 		registry: r.Registry,
-		also:     also,
+		others:   others,
 		http: r.histogram("otp_http_request_duration_seconds",
 			"HTTP requests by the class of their status.", callBuckets, "method", "route", "class"),
 		problems: r.counter("otp_problems_total",
@@ -60,8 +60,9 @@ func New(version string, also ...otp.Metrics) *Metrics {
 		requests: r.counter("otp_requests_total",
 			"Requests for a code: accepted, for a test number, or why they were refused.", "outcome", "region"),
 		messages: r.counter("otp_messages_total",
-			"Messages that were sent, failed, delivered or verified, by the provider (none: no provider took it) and "+
-				"the region of the number. A provider that fails a message counts one failure for each call.",
+			"Messages by event: sent, failed, delivered or verified. A failed call counts one failure of its "+
+				"provider. The provider is none if the message failed for good, or if that of a verified code is not "+
+				"known.",
 			"event", "provider", "region"),
 		verifications: r.counter("otp_verifications_total",
 			"Answers with a code: verified, or why they were refused.", "outcome", "region"),
@@ -127,7 +128,7 @@ func (m *Metrics) CountProblem(route, code string) { m.problems.WithLabelValues(
 // CountRequest implements otp.Metrics.
 func (m *Metrics) CountRequest(outcome, region string) {
 	m.requests.WithLabelValues(outcome, region).Inc()
-	for _, also := range m.also {
+	for _, also := range m.others {
 		also.CountRequest(outcome, region)
 	}
 }
@@ -135,7 +136,7 @@ func (m *Metrics) CountRequest(outcome, region string) {
 // CountMessage implements otp.Metrics and sms.Metrics.
 func (m *Metrics) CountMessage(event, provider, region string) {
 	m.messages.WithLabelValues(event, provider, region).Inc()
-	for _, also := range m.also {
+	for _, also := range m.others {
 		also.CountMessage(event, provider, region)
 	}
 }
@@ -143,7 +144,7 @@ func (m *Metrics) CountMessage(event, provider, region string) {
 // CountAttempt implements otp.Metrics.
 func (m *Metrics) CountAttempt(outcome, region string) {
 	m.verifications.WithLabelValues(outcome, region).Inc()
-	for _, also := range m.also {
+	for _, also := range m.others {
 		also.CountAttempt(outcome, region)
 	}
 }
@@ -151,7 +152,7 @@ func (m *Metrics) CountAttempt(outcome, region string) {
 // ObserveDelay implements otp.Metrics.
 func (m *Metrics) ObserveDelay(provider string, d time.Duration) {
 	m.delays.WithLabelValues(provider).Observe(d.Seconds())
-	for _, also := range m.also {
+	for _, also := range m.others {
 		also.ObserveDelay(provider, d)
 	}
 }

@@ -42,13 +42,13 @@ var (
 	databaseWaits = desc("otp_database_pool_waits_total",
 		"Calls that had to wait for a connection to the database.")
 	databaseWaited = desc("otp_database_pool_wait_seconds_total",
-		"Time that these calls have waited in all.")
+		"Time that calls have waited for a connection to the database, in total.")
 	outboxMessages = desc("otp_outbox_messages",
 		"Messages of all copies that are queued or being delivered.")
 	outboxOldest = desc("otp_outbox_oldest_seconds",
-		"Age of the oldest of these messages; 0 if there is none.")
+		"Age of the oldest message that is queued or being delivered; 0 if there is none.")
 	providerResting = desc("otp_provider_resting",
-		"1 while the provider is not asked, because it fails or wants a pause.", "provider")
+		"1 while the provider is not called, because it fails or asked for a pause.", "provider")
 )
 
 // A collector implements prometheus.Collector. It asks each source once for all metrics that come from it.

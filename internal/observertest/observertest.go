@@ -41,20 +41,16 @@ func (c *Calls) take() []call {
 }
 
 // TestEveryMethod checks that each method of the interface S reports exactly one call, when it succeeds or refuses its
-// zero arguments, and when its context has ended. A call has the name of its method in snake case, unless names has
-// another one for the method. An error is reported as unavailable if the method returns it as unavailable. The store is
-// not used afterwards.
-func TestEveryMethod[S any](t *testing.T, store S, calls *Calls, unavailable error, names map[string]string) {
+// zero arguments, and when its context has ended. A call has the name of its method in snake case. An error is reported
+// as unavailable if the method returns it as unavailable. The store is not used afterwards.
+func TestEveryMethod[S any](t *testing.T, store S, calls *Calls, unavailable error) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	calls.take()
 	methods := reflect.TypeFor[S]()
 	for i := range methods.NumMethod() {
 		method := methods.Method(i).Name
-		want, named := names[method]
-		if !named {
-			want = snake(method)
-		}
+		want := snake(method)
 		for _, ctx := range []context.Context{ended, t.Context()} {
 			began := time.Now()
 			returned := invoke(ctx, reflect.ValueOf(&store).Elem().Method(i))

@@ -45,16 +45,16 @@ func NewHistory() *History {
 func (h *History) CountRequest(outcome, region string) {
 	switch outcome {
 	case "accepted":
-		h.add(event{Name: "requested", Region: region})
+		h.add(counterKey{Name: "requested", Region: region})
 	case "test_number": // no message is sent for it
 	default:
-		h.add(event{Name: "refused", Region: region, Reason: outcome})
+		h.add(counterKey{Name: "refused", Region: region, Reason: outcome})
 	}
 }
 
 // CountMessage implements otp.Metrics.
 func (h *History) CountMessage(name, provider, region string) {
-	h.add(event{Name: name, Region: region, Provider: provider})
+	h.add(counterKey{Name: name, Region: region, Provider: provider})
 }
 
 // CountAttempt implements otp.Metrics.
@@ -62,9 +62,9 @@ func (h *History) CountAttempt(outcome, region string) {
 	switch outcome {
 	case "verified": // is counted by CountMessage; a test number has no message
 	case "refused", "unavailable":
-		h.add(event{Name: "not_redeemed", Region: region, Reason: outcome})
+		h.add(counterKey{Name: "not_redeemed", Region: region, Reason: outcome})
 	default:
-		h.add(event{Name: outcome, Region: region})
+		h.add(counterKey{Name: outcome, Region: region})
 	}
 }
 
@@ -78,15 +78,15 @@ func (h *History) ObserveDelay(_ string, d time.Duration) {
 	now.changes++
 }
 
-// An event is a kind of thing that happens. Fields that do not apply are empty.
-type event struct {
+// A counterKey names what a counter counts. Fields that do not apply are empty.
+type counterKey struct {
 	Name     string `json:"event"`
 	Region   string `json:"region,omitempty"`
 	Provider string `json:"provider,omitempty"`
 	Reason   string `json:"reason,omitempty"`
 }
 
-func (e event) compare(f event) int {
+func (e counterKey) compare(f counterKey) int {
 	return cmp.Or(
 		cmp.Compare(e.Name, f.Name),
 		cmp.Compare(e.Region, f.Region),
@@ -107,11 +107,11 @@ func startOf(n hourNumber) time.Time { return time.Unix(int64(n)*3600, 0).UTC() 
 
 // An hour is what was counted in it.
 type hour struct {
-	counts map[event]uint64
+	counts map[counterKey]uint64
 	delays delays
 }
 
-func newHour() hour { return hour{counts: make(map[event]uint64)} }
+func newHour() hour { return hour{counts: make(map[counterKey]uint64)} }
 
 func (h *hour) add(o hour) {
 	for e, n := range o.counts {
@@ -130,13 +130,13 @@ type ownHour struct {
 	writtenAt time.Time
 }
 
-// add counts one event. Once an hour has maxCounters of them, a new one is counted by its name alone.
-func (h *History) add(e event) {
+// add counts once. If the hour has maxCounters already, a key that is new to it is counted by its name alone.
+func (h *History) add(e counterKey) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := h.currentHour()
 	if _, known := now.counts[e]; !known && len(now.counts) >= maxCounters {
-		e = event{Name: e.Name}
+		e = counterKey{Name: e.Name}
 	}
 	now.counts[e]++
 	now.changes++
@@ -198,17 +198,17 @@ func (h *History) addOwn(n hourNumber, sum *hour) {
 	}
 }
 
-// A count is how often an event happened.
+// A count is how often what its key names happened.
 type count struct {
-	event
+	counterKey
 	N uint64 `json:"n"`
 }
 
-func sorted(counts map[event]uint64) []count {
+func sorted(counts map[counterKey]uint64) []count {
 	list := make([]count, 0, len(counts))
 	for e, n := range counts {
 		list = append(list, count{e, n})
 	}
-	slices.SortFunc(list, func(a, b count) int { return a.compare(b.event) })
+	slices.SortFunc(list, func(a, b count) int { return a.compare(b.counterKey) })
 	return list
 }

@@ -105,17 +105,17 @@ func started(t *testing.T, s HistoryStore) (h *History, stop func()) {
 }
 
 var (
-	sentIR = event{Name: "sent", Region: "IR", Provider: "twilio"}
-	sentDE = event{Name: "sent", Region: "DE", Provider: "vonage"}
+	sentIR = counterKey{Name: "sent", Region: "IR", Provider: "twilio"}
+	sentDE = counterKey{Name: "sent", Region: "DE", Provider: "vonage"}
 )
 
 // story runs a test on a clock that begins at a full hour.
 func story(t *testing.T, test func(*testing.T)) { t.Helper(); synctest.Test(t, test) }
 
-func expect(t *testing.T, h *History, shared bool, copies int, want map[int]map[event]uint64) {
+func expect(t *testing.T, h *History, shared bool, copies int, want map[int]map[counterKey]uint64) {
 	t.Helper()
 	v := h.view()
-	got, now := make(map[int]map[event]uint64), hourOf(time.Now())
+	got, now := make(map[int]map[counterKey]uint64), hourOf(time.Now())
 	for n, sum := range v.hours {
 		got[int(n-now)] = sum.counts
 	}
@@ -134,9 +134,9 @@ func TestHistoryOfCopies(t *testing.T) {
 			counting.Go(func() { a.add(sentIR); b.add(sentIR); b.add(sentDE) })
 		}
 		counting.Wait()
-		expect(t, a, true, 1, map[int]map[event]uint64{0: {sentIR: 100}}) // a copy's own counts are shown at once
+		expect(t, a, true, 1, map[int]map[counterKey]uint64{0: {sentIR: 100}}) // a copy's own counts are shown at once
 		time.Sleep(writeEvery + readEvery)
-		both := map[int]map[event]uint64{0: {sentIR: 200, sentDE: 100}}
+		both := map[int]map[counterKey]uint64{0: {sentIR: 200, sentDE: 100}}
 		expect(t, a, true, 2, both)
 		expect(t, b, true, 2, both)
 
@@ -163,12 +163,12 @@ func TestHistoryForgetsAfterTwoDays(t *testing.T) {
 		a.add(sentDE)
 		b.add(sentDE)
 		time.Sleep(46*time.Hour + 59*time.Minute)
-		expect(t, b, true, 2, map[int]map[event]uint64{-47: {sentIR: 1}, -46: {sentDE: 2}})
+		expect(t, b, true, 2, map[int]map[counterKey]uint64{-47: {sentIR: 1}, -46: {sentDE: 2}})
 		time.Sleep(time.Minute)
-		expect(t, b, true, 2, map[int]map[event]uint64{-47: {sentDE: 2}})
-		expect(t, a, true, 2, map[int]map[event]uint64{-47: {sentDE: 2}})
+		expect(t, b, true, 2, map[int]map[counterKey]uint64{-47: {sentDE: 2}})
+		expect(t, a, true, 2, map[int]map[counterKey]uint64{-47: {sentDE: 2}})
 		time.Sleep(5 * time.Hour)
-		expect(t, a, true, 2, map[int]map[event]uint64{})
+		expect(t, a, true, 2, map[int]map[counterKey]uint64{})
 		stop()
 		if len(a.own) > hoursKept || len(a.peers.hours) > hoursKept {
 			t.Errorf("%d own hours and %d of peers are kept; want %d", len(a.own), len(a.peers.hours), hoursKept)
@@ -184,22 +184,22 @@ func TestHistoryWithoutStore(t *testing.T) {
 		b, _ := started(t, store)
 		b.add(sentDE)
 		time.Sleep(writeEvery + readEvery)
-		expect(t, a, true, 2, map[int]map[event]uint64{0: {sentDE: 1}})
+		expect(t, a, true, 2, map[int]map[counterKey]uint64{0: {sentDE: 1}})
 		store.set(errDown, nil)
 		answered := time.Now()
 		time.Sleep(writeEvery)
 		a.add(sentIR)
 		b.add(sentDE)
 		time.Sleep(writeEvery)
-		expect(t, a, false, 2, map[int]map[event]uint64{0: {sentIR: 1, sentDE: 1}})
-		expect(t, b, false, 1, map[int]map[event]uint64{0: {sentDE: 2}}) // its view was never read before
+		expect(t, a, false, 2, map[int]map[counterKey]uint64{0: {sentIR: 1, sentDE: 1}})
+		expect(t, b, false, 1, map[int]map[counterKey]uint64{0: {sentDE: 2}}) // its view was never read before
 		if at := a.view().sharedAt; !at.Equal(answered) {
 			t.Errorf("the store answered at %v; want %v", at, answered)
 		}
 		time.Sleep(2 * time.Hour)
 		store.set(nil, nil)
 		time.Sleep(readAllEvery)
-		expect(t, a, true, 2, map[int]map[event]uint64{-2: {sentIR: 1, sentDE: 2}})
+		expect(t, a, true, 2, map[int]map[counterKey]uint64{-2: {sentIR: 1, sentDE: 2}})
 	})
 }
 
@@ -211,10 +211,10 @@ func TestHistoryOfFullStore(t *testing.T) {
 		a.add(sentIR)
 		store.set(nil, errDown)
 		time.Sleep(writeEvery + readEvery)
-		expect(t, a, false, 1, map[int]map[event]uint64{0: {sentIR: 1}})
+		expect(t, a, false, 1, map[int]map[counterKey]uint64{0: {sentIR: 1}})
 		store.set(nil, nil)
 		time.Sleep(writeEvery)
-		expect(t, a, true, 1, map[int]map[event]uint64{0: {sentIR: 1}})
+		expect(t, a, true, 1, map[int]map[counterKey]uint64{0: {sentIR: 1}})
 	})
 }
 
@@ -225,16 +225,16 @@ func TestHistoryAtTheEdge(t *testing.T) {
 		a, _ := started(t, store)
 		b, _ := started(t, store)
 		time.Sleep(time.Hour - time.Second)
-		expect(t, a, true, 2, map[int]map[event]uint64{})
+		expect(t, a, true, 2, map[int]map[counterKey]uint64{})
 		b.add(sentIR)
 		store.during(func() { b.add(sentIR) })
 		time.Sleep(3 * writeEvery)
-		expect(t, a, true, 2, map[int]map[event]uint64{-1: {sentIR: 1}, 0: {sentIR: 1}})
+		expect(t, a, true, 2, map[int]map[counterKey]uint64{-1: {sentIR: 1}, 0: {sentIR: 1}})
 		time.Sleep(time.Minute)
 		store.during(func() { b.add(sentDE) })
 		b.add(sentIR)
 		time.Sleep(3 * writeEvery)
-		expect(t, a, true, 2, map[int]map[event]uint64{-1: {sentIR: 1}, 0: {sentIR: 2, sentDE: 1}})
+		expect(t, a, true, 2, map[int]map[counterKey]uint64{-1: {sentIR: 1}, 0: {sentIR: 2, sentDE: 1}})
 	})
 }
 
@@ -251,7 +251,7 @@ func TestHistoryOfAnotherVersion(t *testing.T) {
 		} {
 			_ = store.Put(t.Context(), startOf(hourOf(time.Now())), id, []byte(value))
 		}
-		expect(t, a, true, 1, map[int]map[event]uint64{0: {sentIR: 1, {Name: "new"}: 3}})
+		expect(t, a, true, 1, map[int]map[counterKey]uint64{0: {sentIR: 1, {Name: "new"}: 3}})
 	})
 }
 
@@ -310,17 +310,17 @@ func TestHistoryIsBounded(t *testing.T) {
 	story(t, func(t *testing.T) {
 		h := NewHistory()
 		for i := range 2 * maxCounters {
-			h.add(event{Name: "sent", Region: strconv.Itoa(i)})
+			h.add(counterKey{Name: "sent", Region: strconv.Itoa(i)})
 		}
-		h.add(event{Name: "sent", Region: "0"}) // has a counter already
+		h.add(counterKey{Name: "sent", Region: "0"}) // has a counter already
 		counts := h.own[hourOf(time.Now())].counts
 		if n := len(counts); n > maxCounters+1 {
 			t.Errorf("%d counters; want at most %d", n, maxCounters+1)
 		}
-		if n := counts[event{Name: "sent"}]; n != maxCounters {
+		if n := counts[counterKey{Name: "sent"}]; n != maxCounters {
 			t.Errorf("%d events are counted without their region; want %d", n, maxCounters)
 		}
-		if n := counts[event{Name: "sent", Region: "0"}]; n != 2 {
+		if n := counts[counterKey{Name: "sent", Region: "0"}]; n != 2 {
 			t.Errorf("%d events are counted with the first region; want 2", n)
 		}
 	})

@@ -96,8 +96,9 @@ func serveProfiles(mux *http.ServeMux) {
 	}
 }
 
-// guard refuses the web pages of strangers, also those whose name was made to resolve to this machine. On other
-// addresses than loopback any name is accepted, because the operator chooses it.
+// guard keeps the web pages of strangers from reading the answers. On a loopback address it also refuses a page whose
+// name was made to resolve to this machine (DNS rebinding). On other addresses it accepts any host name, because the
+// operator chooses the name.
 func guard(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")

@@ -35,8 +35,8 @@ type record struct {
 	Delays delays  `json:"delays"`
 }
 
-// Share writes the counts of this copy to the store until ctx is done, and then once more, and reads those of the other
-// copies there when the page is read. It is called once.
+// Share writes the counts of this copy to the store until ctx is done, and then once more. From its call on, the page
+// also shows the counts of the other copies, which view reads from the store. Share is called once.
 func (h *History) Share(ctx context.Context, s HistoryStore) {
 	h.mu.Lock()
 	h.store = s
@@ -74,7 +74,7 @@ func (h *History) write(ctx context.Context, s HistoryStore, ending bool) {
 	}
 }
 
-// A draft is a record to write, which holds the first changes of its hour.
+// A draft is a record that is to be written. It includes the first changes of its hour, as many as changes says.
 type draft struct {
 	hour    hourNumber
 	own     *ownHour
@@ -164,7 +164,7 @@ func addUp(values map[string][]byte) *peerHour {
 		}
 		sum.heartbeats[id] = r.At
 		for _, c := range r.Counts {
-			sum.counts[c.event] += c.N
+			sum.counts[c.counterKey] += c.N
 		}
 		sum.add(hour{delays: r.Delays})
 	}

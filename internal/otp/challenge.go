@@ -13,7 +13,7 @@ type Limit struct {
 	Window time.Duration
 }
 
-// A Policy holds the limits. Their ranges and defaults are those of the settings with the same names.
+// A Policy holds the length and the lifetime of a code, and the limits. The settings OTP_… determine it.
 type Policy struct {
 	Length        int           // digits of a code, 6 to 10
 	TTL           time.Duration // lifetime of a code, renewed by a resend
@@ -34,8 +34,8 @@ type Purpose string
 // ForLogin is the purpose of a login.
 const ForLogin Purpose = ""
 
-// ForPhone returns the purpose of a user who is logged in and changes the account's phone.
-func ForPhone(user uuid.UUID) Purpose { return Purpose(user.String()) }
+// ForPhoneChange returns the purpose of a change of the user's phone.
+func ForPhoneChange(user uuid.UUID) Purpose { return Purpose(user.String()) }
 
 // Name returns login or phone_change.
 func (p Purpose) Name() string {
@@ -95,8 +95,9 @@ type CodeStore interface {
 	// accepted as the limits allow. A refused call changes nothing and returns a *ThrottledError, or ErrUnavailable if
 	// the queue is full.
 	Open(ctx context.Context, o Opening) (Challenge, error)
-	// Check compares a code with the live challenge's. Of any number of simultaneous wrong codes, exactly
-	// Policy.MaxAttempts are counted. A right code is not used up. The errors wrap ErrInvalidCode.
+	// Check compares a code with the live challenge's. However many wrong codes arrive at once, no more than
+	// Policy.MaxAttempts are counted for one challenge. A right code is not used up. The errors are ErrUnavailable and
+	// those that wrap ErrInvalidCode.
 	Check(ctx context.Context, phone Pseudonym, p Purpose, d Digest) (Match, error)
 	// Close removes the challenge if it is still the phone's live one, and refunds its messages to the addresses.
 	Close(ctx context.Context, phone Pseudonym, p Purpose, m Match) error

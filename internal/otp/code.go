@@ -74,7 +74,8 @@ func (k *keys) phone(p phone.Number) Pseudonym {
 	return Pseudonym(encode(k.phones.of([]byte(p.E164()))[:16]))
 }
 
-// address returns one pseudonym for a whole /64 of IPv6 addresses, which one subscriber is assigned (RFC 6177).
+// address returns the pseudonym of an address. The IPv6 addresses of a /64 share one pseudonym, because a subscriber is
+// assigned at least a /64 (RFC 6177).
 func (k *keys) address(a netip.Addr) Pseudonym {
 	a = a.Unmap().WithZone("")
 	if a.Is6() {

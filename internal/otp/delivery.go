@@ -15,7 +15,7 @@ import (
 const (
 	deliverFor    = 15 * time.Second        // time to find a provider for a message
 	renewInterval = 1500 * time.Millisecond // between two calls of Outbox.Renew; well below the length of a lease
-	freshFor      = 100 * time.Millisecond  // a code may be used up while its message waits longer than this
+	freshFor      = 100 * time.Millisecond  // a message that waited longer is checked by Renew before it is sent
 	settleTries   = 3
 	settlePause   = 500 * time.Millisecond // before the second try; doubled before the third
 )

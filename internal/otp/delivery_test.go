@@ -14,7 +14,7 @@ import (
 
 func TestDelivery(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
-		a := w.request(otp.Request{Phone: iranian, Locale: "fa-IR", Accepted: "de"})
+		a := w.request(otp.Request{Phone: iranian, Locale: "fa-IR", AcceptLanguage: "de"})
 		w.want(a, otp.Sent)
 		m := w.router.taken()[0]
 		want := otp.Message{

@@ -25,8 +25,8 @@ var (
 	ErrChannel = errors.New("otp: channel not available")
 )
 
-// Errors of Verify. All but the first wrap ErrInvalidCode. The reason is for the log, the metrics and tests: a client
-// must not be able to tell one from another.
+// Errors of ReadCode and Verify. ReadCode returns ErrCodeFormat. The others come from Verify and wrap ErrInvalidCode.
+// They differ for the log, the metrics and tests only: a client must not be able to tell one from another.
 var (
 	// ErrCodeFormat means that a text does not have the shape of a code. It costs no attempt.
 	ErrCodeFormat = errors.New("otp: not a code")
@@ -38,19 +38,21 @@ var (
 	ErrWrong = fmt.Errorf("%w: wrong", ErrInvalidCode)
 	// ErrBurnt means that the challenge has had Policy.MaxAttempts wrong attempts.
 	ErrBurnt = fmt.Errorf("%w: burnt by wrong attempts", ErrInvalidCode)
-	// ErrClosed means that the phone has had Policy.DailyAttempts wrong attempts in 24 hours.
-	ErrClosed = fmt.Errorf("%w: too many wrong attempts in a day", ErrInvalidCode)
+	// ErrPhoneClosed means that the phone has had Policy.DailyAttempts wrong attempts in 24 hours. It is what
+	// ErrDailyLimit is for a Request.
+	ErrPhoneClosed = fmt.Errorf("%w: too many wrong attempts in a day", ErrInvalidCode)
 )
 
 // Errors of a Store, a Router and of callbacks.
 var (
-	// ErrUnavailable means that the store cannot be used now: it does not answer, or its reply is unexpected. No
-	// message was sent.
+	// ErrUnavailable means that the store cannot be used now: it does not answer, or its reply is unexpected. The call
+	// may have taken effect all the same.
 	ErrUnavailable = errors.New("otp: store unavailable")
 	// ErrUnknown means that the store does not know the message: its code is dead, or there was no such message.
 	ErrUnknown = errors.New("otp: unknown")
-	// ErrLost means that another courier has taken over the lease.
-	ErrLost = errors.New("otp: lease lost to another courier")
+	// ErrLost means that the lease no longer holds: another courier has taken the message over, or the message was
+	// settled or dropped.
+	ErrLost = errors.New("otp: lease lost")
 	// ErrExpired means that the code of a message expired before the message was delivered.
 	ErrExpired = errors.New("otp: the code has expired")
 	// ErrUndeliverable means that no provider can deliver a message to this number.

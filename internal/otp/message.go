@@ -49,7 +49,7 @@ type Router interface {
 type Texts interface {
 	// Locale chooses a language: the one that the client asked for, one that it accepts (RFC 9110 §12.5.4), or that of
 	// the phone's region.
-	Locale(asked, accepted, region string) string
+	Locale(asked, acceptLanguage, region string) string
 	// Compose returns the text of a message in a language that Locale returned.
 	Compose(locale, purpose, code string) string
 }

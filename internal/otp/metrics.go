@@ -33,7 +33,7 @@ var outcomes = []struct {
 	{ErrNotLive, "not_live"},
 	{ErrWrong, "wrong"},
 	{ErrBurnt, "burnt"},
-	{ErrClosed, "closed"},
+	{ErrPhoneClosed, "closed"},
 }
 
 func outcome(err error) string {

@@ -45,9 +45,9 @@ type Handoff struct {
 type Outbox interface {
 	// Claim returns leases on up to n messages whose earlier leases have run out.
 	Claim(ctx context.Context, n int) ([]Lease, error)
-	// Renew extends the lease and returns its new end. It fails with ErrLost if another courier has the message by now,
-	// with ErrExpired if the code has expired, and with ErrNotLive if the code was used or burnt, in which case the
-	// message has been dropped.
+	// Renew extends the lease and returns its new end. It fails with ErrLost if the lease no longer holds, with
+	// ErrExpired if the code has expired, and with ErrNotLive if the code was used or burnt, in which case Renew has
+	// dropped the message.
 	Renew(ctx context.Context, l Lease) (until time.Time, err error)
 	// Settle records the outcome. Only the current holder may report Failed; anyone else gets ErrLost. Sent is accepted
 	// from anyone, because the message is already out. Settle is idempotent.

@@ -18,12 +18,12 @@ import (
 
 // A Request asks for a message with a code.
 type Request struct {
-	Phone    phone.Number
-	Purpose  Purpose
-	Address  netip.Addr // the client's
-	Channel  string     // empty: sms if available, or else the preferred channel
-	Locale   string     // a BCP 47 tag, or empty
-	Accepted string     // the client's Accept-Language
+	Phone          phone.Number
+	Purpose        Purpose
+	Address        netip.Addr // the client's
+	Channel        string     // empty: sms if available, or else the preferred channel
+	Locale         string     // a BCP 47 tag, or empty
+	AcceptLanguage string     // the header of that name
 }
 
 // An Accepted is the answer to a Request whose message has been queued.
@@ -65,7 +65,7 @@ func (s *Service) request(ctx context.Context, r Request) (Accepted, error) {
 	c, err := s.store.Open(ctx, opening)
 	if err != nil {
 		if errors.Is(err, ErrThrottled) {
-			s.log.InfoContext(ctx, "code refused to the phone",
+			s.log.InfoContext(ctx, "request for a code refused",
 				"phone", r.Phone, "purpose", r.Purpose.Name(), "reason", outcome(err))
 		}
 		return Accepted{}, err
@@ -100,7 +100,7 @@ func (s *Service) opening(ctx context.Context, r Request, channel string) (Openi
 		Channel:   channel,
 		Purpose:   r.Purpose,
 		Asked:     r.Locale,
-		Locale:    s.texts.Locale(r.Locale, r.Accepted, r.Phone.Region()),
+		Locale:    s.texts.Locale(r.Locale, r.AcceptLanguage, r.Phone.Region()),
 		RequestID: requestid.From(ctx),
 	}
 	l.Parent, l.State = trace.Headers(ctx)

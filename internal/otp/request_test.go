@@ -135,7 +135,7 @@ func TestTickets(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		user := uuid.Must(uuid.NewV7())
 		first := w.request(otp.Request{Phone: iranian})
-		second := w.request(otp.Request{Phone: iranian, Purpose: otp.ForPhone(user)})
+		second := w.request(otp.Request{Phone: iranian, Purpose: otp.ForPhoneChange(user)})
 		w.want(first, otp.Sent)
 		w.want(second, otp.Sent)
 		if first.Ticket == w.request(otp.Request{Phone: iranian}).Ticket {

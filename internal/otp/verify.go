@@ -47,7 +47,7 @@ func (s *Service) Verify(
 	match, err := s.store.Check(ctx, pseudonym, a.Purpose, s.keys.digest(a.Phone, a.Code.digits))
 	if err != nil {
 		if errors.Is(err, ErrInvalidCode) {
-			s.log.InfoContext(ctx, "code refused",
+			s.log.InfoContext(ctx, "attempt refused",
 				"phone", a.Phone, "purpose", a.Purpose.Name(), "reason", outcome(err))
 		}
 		s.metrics.CountAttempt(outcome(err), a.Phone.Region())
@@ -86,9 +86,9 @@ func (s *Service) countVerified(p phone.Number, m Match) {
 	s.metrics.ObserveDelay(provider, time.Since(opened))
 }
 
-// Forget removes what the store keeps of a phone, apart from the times of its messages. The limits count those under a
-// pseudonym of the phone until their windows end; otherwise a person who creates and deletes an account again and again
-// could have any number of messages sent. The only error is ErrUnavailable.
+// Forget removes what CodeStore.Forget removes. The limits go on counting the messages that were sent to the phone;
+// otherwise a person who creates and deletes an account again and again could have any number of messages sent. The
+// only error is ErrUnavailable.
 func (s *Service) Forget(ctx context.Context, p phone.Number) error {
 	return s.store.Forget(ctx, s.keys.phone(p))
 }

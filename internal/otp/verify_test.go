@@ -37,7 +37,7 @@ func TestPurposes(t *testing.T) {
 		user := uuid.Must(uuid.NewV7())
 		w.request(otp.Request{Phone: iranian})
 		synctest.Wait()
-		w.request(otp.Request{Phone: iranian, Purpose: otp.ForPhone(user)})
+		w.request(otp.Request{Phone: iranian, Purpose: otp.ForPhoneChange(user)})
 		sent := w.router.taken()
 		login, change := sent[0], sent[1]
 		if login.Purpose.Name() != "login" || change.Purpose.Name() != "phone_change" {
@@ -50,16 +50,16 @@ func TestPurposes(t *testing.T) {
 			return w.verify(otp.Answer{Phone: iranian, Purpose: p}, m.Code, true, nil)
 		}
 		for name, err := range map[string]error{
-			"the code of a login for a change":        verify(login, otp.ForPhone(user)),
+			"the code of a login for a change":        verify(login, otp.ForPhoneChange(user)),
 			"the code of a change for a login":        verify(change, otp.ForLogin),
-			"the code of a change for another's":      verify(change, otp.ForPhone(uuid.Must(uuid.NewV7()))),
-			"the code of a login for another's phone": verify(login, otp.ForPhone(uuid.Must(uuid.NewV7()))),
+			"the code of a change for another's":      verify(change, otp.ForPhoneChange(uuid.Must(uuid.NewV7()))),
+			"the code of a login for another's phone": verify(login, otp.ForPhoneChange(uuid.Must(uuid.NewV7()))),
 		} {
 			if !errors.Is(err, otp.ErrInvalidCode) {
 				t.Errorf("%s: %v; want ErrInvalidCode", name, err)
 			}
 		}
-		if err := verify(change, otp.ForPhone(user)); err != nil {
+		if err := verify(change, otp.ForPhoneChange(user)); err != nil {
 			t.Errorf("the code of a change for that change: %v", err)
 		}
 		if err := w.Forget(w.t.Context(), iranian); err != nil {

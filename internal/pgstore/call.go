@@ -15,8 +15,8 @@ import (
 
 // An Observer receives every call of account.Store. It is safe for concurrent use.
 type Observer interface {
-	// ObserveCall receives a call that has just ended: its name, when it began, and its error, which is nil or one of
-	// package account's. ctx is that of the call.
+	// ObserveCall receives a call that has just ended: its name, when it began, and its error, or nil. ctx is that of
+	// the call.
 	ObserveCall(ctx context.Context, call string, began time.Time, err error)
 }
 
@@ -32,7 +32,7 @@ func (a *Accounts) call(
 	return err
 }
 
-// within runs f on a connection, within the timeout once there is one. Its errors are package account's.
+// within waits for a connection, and then runs f on it within the timeout. translate explains its errors.
 func (a *Accounts) within(
 	ctx context.Context, timeout time.Duration, f func(context.Context, *pgxpool.Conn) error,
 ) error {
@@ -93,7 +93,7 @@ func execOne(ctx context.Context, c *pgxpool.Conn, sql string, args ...any) erro
 	return err
 }
 
-// translate turns an error of the driver into one of package account's.
+// translate returns the error of package account that the driver's error stands for, or else the driver's error.
 func translate(err error) error {
 	var pg *pgconn.PgError
 	switch {

@@ -23,11 +23,11 @@ type Facts struct {
 	TLS               bool
 	Unverified        bool      // TLS accepts any certificate, or the connection falls back to none.
 	Certificate       time.Time // When the server's certificate expires; zero if none was seen.
-	KnownPassword     bool      // It is one that attackers try first.
+	KnownPassword     bool      // The password is one that attackers try first, or the user's name.
 	Latency           time.Duration
 	Skew              time.Duration // How far the server's clock is ahead of the clock here.
 	Replica, ReadOnly bool
-	Unsafe            bool // It confirms what a crash can undo.
+	Unsafe            bool // The server confirms what a crash can undo.
 	Superuser         bool
 	MayMigrate        bool
 	Pending           []string // Migrations.
@@ -36,16 +36,17 @@ type Facts struct {
 	Used              int      // Of Connections.
 }
 
-// known are passwords that are tried first, that of docker-compose.yml among them.
+// known are passwords that attackers try first. The password of docker-compose.yml is one of them.
 var known = []string{"otp", "postgres", "password", "secret", "admin", "test", "changeme", "example"}
 
 const (
-	errNoTLS  = probe.Error("takes no TLS, and sslmode= in DATABASE_URL asks for it")
+	errNoTLS  = probe.Error("does not accept TLS, which sslmode= in DATABASE_URL requires")
 	errRights = probe.Error("has tables that the user may not read and write: " +
-		"grant them, or name their owner in DATABASE_URL")
+		"grant these rights, or name the owner of the tables in DATABASE_URL")
 )
 
-// selectFacts takes a fact for false that a database which only resembles Postgres does not know.
+// selectFacts also runs on a database that only resembles Postgres. A setting or a role that such a database lacks
+// counts as false or 0.
 const selectFacts = `
 	select current_setting('server_version_num')::int,
 		pg_is_in_recovery(),

@@ -1,9 +1,9 @@
 // Package pgstore keeps users, sessions and their audit log in Postgres. It owns the connection pool, its timeouts and
 // the translation of the driver's errors; what a user is belongs to package account.
 //
-// A login is one statement: it creates or touches the user, records the session and the event, and changes nothing if
-// the session's challenge was spent before. The first use of a refresh token is one statement, too. No lock outlives a
-// call, and no copy of the service needs a lock of another one. A call that ends all sessions of a user is a
+// A login is one statement, or a transaction if it may take the phone from a dormant user. It creates or touches the
+// user, records the session and the event, and changes nothing if the session's challenge was spent before. The first
+// use of a refresh token is one statement, too. No lock outlives its call. A call that ends all sessions of a user is a
 // transaction that locks the user's row before it looks for sessions, so that a simultaneous login comes wholly before
 // or wholly after it.
 package pgstore

@@ -26,7 +26,8 @@ const (
 	maxDigits = 15 // ITU-T E.164 §6: a number has at most 15 digits
 )
 
-// A Number is a phone. Numbers are comparable with ==. The zero Number is no phone.
+// A Number is a phone. The zero Number stands for no phone. Compare E164, not Numbers: a Number from Stored has no
+// region, and therefore is not == to the Number that Parse returns for the same phone.
 type Number struct {
 	e164, region string
 }
@@ -34,8 +35,8 @@ type Number struct {
 // E164 returns the number as + and 7 to 15 digits.
 func (n Number) E164() string { return n.e164 }
 
-// Region returns the ISO 3166 code of the number's region, "001" for a number of no single country, and "" for a test
-// number.
+// Region returns the ISO 3166 code of the number's region, or "001" for a number of no single country. It returns ""
+// for a test number and for a Number from Stored.
 func (n Number) Region() string { return n.region }
 
 // String returns the number with its middle masked: +98912•••67. Only E164 returns the whole number.

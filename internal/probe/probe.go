@@ -1,6 +1,6 @@
 // Package probe owns what all packages have in common that ask a server about itself: errors in words that may be
-// shown to anyone, and the measuring of a server's clock. Which questions are asked is left to the package that knows
-// the server, and what the answers mean for a deployment to package doctor.
+// shown to anyone, and the measuring of a server's clock. The package that knows the server decides what to ask, and
+// package doctor what the answers mean for a deployment.
 package probe
 
 import (

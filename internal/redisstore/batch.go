@@ -169,7 +169,7 @@ func unwrap(value any) (any, error) {
 		return list[0], nil
 	}
 	r := newReply(value)
-	r.skip() // false
+	r.next() // false
 	text := r.text()
 	if err := r.end(); err != nil {
 		return nil, fmt.Errorf("script batch: %w", err)

@@ -78,7 +78,7 @@ func TestObserver(t *testing.T) {
 		}
 		all(t.Context())
 		want := []string{
-			"open false", "hold false", "claim false", "status false", "settle false", "report false", "check false",
+			"open false", "renew false", "claim false", "status false", "settle false", "report false", "check false",
 			"close false", "forget false",
 		}
 		if !slices.Equal(o.calls, want) {

@@ -30,7 +30,7 @@ type Facts struct {
 
 // A Node is what one server reports about itself.
 type Node struct {
-	Silent           bool   // The user may not ask; all other fields are unknown then.
+	Silent           bool   // The user has no right to INFO, so all other fields are unknown.
 	Product, Version string // Such as redis or valkey.
 	Policy           string // maxmemory-policy; empty if it could not be read.
 	Used, Memory     int64  // Bytes in use, and the most that may be used; 0 = no limit.
@@ -43,8 +43,8 @@ type Node struct {
 }
 
 const (
-	firstAttempts = 3 // At a first answer.
-	firstPause    = 200 * time.Millisecond
+	maxPings   = 3 // Until the first answer.
+	firstPause = 200 * time.Millisecond
 )
 
 // Inspect asks Redis about itself and changes nothing. It must not be called for an embedded Redis.
@@ -61,7 +61,7 @@ func (c *Client) Inspect(ctx context.Context) (facts Facts, err error) {
 		if err = c.redis.Ping(ctx).Err(); err == nil {
 			break
 		}
-		if n == firstAttempts || ctx.Err() != nil || meaning(err) != "" {
+		if n == maxPings || ctx.Err() != nil || meaning(err) != "" {
 			return facts, plainError(err)
 		}
 		time.Sleep(firstPause)
@@ -150,12 +150,12 @@ func parseInfo(text string) Node {
 	return n
 }
 
-// meanings are what those errors of Redis mean that a setting mends, by how they begin after ERR. Each is the rest of a
-// sentence about the Redis.
+// meanings has the errors of Redis that an operator can act on, by the words with which they begin, after ERR if it is
+// there. Each meaning completes a sentence whose subject is the Redis.
 var meanings = map[string]string{
 	"NOAUTH":                        "asks for a password",
 	"WRONGPASS":                     "refuses user or password",
-	"NOPERM":                        "lets this user not do what the service needs",
+	"NOPERM":                        "does not let this user do what the service needs",
 	"LOADING":                       "is reading its data from disk",
 	"CLUSTERDOWN":                   "is a cluster that is down",
 	"MASTERDOWN":                    "is a replica without its master",
@@ -166,11 +166,11 @@ var meanings = map[string]string{
 	"OOM":                           "is full",
 	"max number of clients":         "has no connection left",
 	"invalid password":              "refuses the password",
-	"AUTH":                          "takes no password, and REDIS_URL has one",
-	"Client sent AUTH":              "takes no password, and REDIS_URL has one",
+	"AUTH":                          "has no password, but REDIS_URL has one",
+	"Client sent AUTH":              "has no password, but REDIS_URL has one",
 	"DB index":                      "has no database of that number",
-	"The user executing the script": "lets this user not do what the service needs",
-	"unknown command":               "is a sentinel, which REDIS_MODE=sentinel is for, or no whole Redis",
+	"The user executing the script": "does not let this user do what the service needs",
+	"unknown command":               "is a sentinel, which needs REDIS_MODE=sentinel, or lacks commands of Redis",
 }
 
 // meaning returns what an error of Redis means, or "" if it is not one of these.

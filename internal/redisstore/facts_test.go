@@ -127,7 +127,8 @@ func TestInspectErrors(t *testing.T) {
 		"-LOADING hunter2":                   "is reading its data from disk",
 		"-MOVED 1 127.0.0.1:1":               "is a cluster; set REDIS_MODE=cluster",
 		"-ERR max number of clients reached": "has no connection left",
-		"-ERR unknown command 'PING'":        "is a sentinel, which REDIS_MODE=sentinel is for, or no whole Redis",
+		"-ERR unknown command 'PING'": "is a sentinel, which needs REDIS_MODE=sentinel, or lacks commands of " +
+			"Redis",
 	} {
 		_, err := inspect(t, Options{URL: "redis://" + scripted{ping: answer}.serve(t, nil), Mode: Single})
 		if said, ok := errors.AsType[probe.Error](err); !ok || string(said) != want {
@@ -162,7 +163,7 @@ func TestInspectAsReader(t *testing.T) {
 	u.User = url.UserPassword("otp-reader", "hunter2")
 	got, err := inspect(t, Options{URL: u.String(), Mode: Single})
 	said, ok := errors.AsType[probe.Error](got.NoScripts)
-	if err != nil || !ok || !strings.Contains(string(said), "lets this user not") {
+	if err != nil || !ok || !strings.Contains(string(said), "does not let this user") {
 		t.Errorf("Inspect: %+v, %v; want that the user may not do what the service needs", got, err)
 	}
 }

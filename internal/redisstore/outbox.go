@@ -72,7 +72,7 @@ func (s *Codes) Claim(ctx context.Context, n int) (leases []otp.Lease, err error
 
 // Renew implements otp.Outbox.
 func (s *Codes) Renew(ctx context.Context, l otp.Lease) (until time.Time, err error) {
-	defer s.observe(ctx, "hold", time.Now(), &err)
+	defer s.observe(ctx, "renew", time.Now(), &err)
 	ref, ok := l.Ref.(leaseRef)
 	if !ok {
 		return time.Time{}, otp.ErrLost
@@ -91,7 +91,7 @@ func (s *Codes) Settle(ctx context.Context, l otp.Lease, o otp.Outcome) (err err
 		return otp.ErrLost
 	}
 	if o.ID != "" {
-		s.awaitReport(ctx, l, ref, o)
+		s.expectReport(ctx, l, ref, o)
 	}
 	keys, refund := []string{ref.outbox, ref.challenge, sendsOf(ref.challenge)}, ""
 	if o.Refund {
@@ -110,9 +110,9 @@ func (s *Codes) Settle(ctx context.Context, l otp.Lease, o otp.Outcome) (err err
 	return nil
 }
 
-// awaitReport keeps where a provider's report on the message belongs. If that fails, the report is lost; the message
-// must be settled nevertheless, or it would be sent again.
-func (s *Codes) awaitReport(ctx context.Context, l otp.Lease, ref leaseRef, o otp.Outcome) {
+// expectReport stores for which message the provider's report will be. If that fails, the report will be lost; the
+// message must be settled nevertheless, or it would be sent again.
+func (s *Codes) expectReport(ctx context.Context, l otp.Lease, ref leaseRef, o otp.Outcome) {
 	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
 	defer cancel()
 	where := fmt.Sprintf("%s %s %d %s", ref.challenge, l.ID, l.Send, o.Region)
@@ -131,7 +131,7 @@ func (s *Codes) Report(ctx context.Context, h otp.Handoff, delivered bool) (mess
 	if err != nil {
 		return "", "", unavailable(err)
 	}
-	f := strings.Split(where, " ") // as awaitReport wrote it
+	f := strings.Split(where, " ") // as expectReport wrote it
 	if len(f) != 4 {
 		return "", "", otp.ErrUnknown
 	}

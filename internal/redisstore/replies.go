@@ -63,7 +63,7 @@ var checkReasons = map[string]error{
 	"none":   otp.ErrNotLive,
 	"wrong":  otp.ErrWrong,
 	"burnt":  otp.ErrBurnt,
-	"closed": otp.ErrClosed,
+	"closed": otp.ErrPhoneClosed,
 }
 
 // {1, id, receipts, provider} | {0, reason}

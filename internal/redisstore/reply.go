@@ -46,7 +46,8 @@ func (r *reply) end() error {
 	return r.err
 }
 
-func (r *reply) skip() any {
+// next returns the next element, of any type.
+func (r *reply) next() any {
 	if r.err != nil {
 		return nil
 	}
@@ -60,7 +61,7 @@ func (r *reply) skip() any {
 }
 
 func (r *reply) integer() int64 {
-	value := r.skip()
+	value := r.next()
 	n, ok := value.(int64)
 	if !ok {
 		r.fail("%T in place of an integer", value)
@@ -69,7 +70,7 @@ func (r *reply) integer() int64 {
 }
 
 func (r *reply) text() string {
-	value := r.skip()
+	value := r.next()
 	s, ok := value.(string)
 	if !ok {
 		r.fail("%T in place of a string", value)
@@ -78,7 +79,7 @@ func (r *reply) text() string {
 }
 
 // list reads an element that is a list itself.
-func (r *reply) list() *reply { return newReply(r.skip()) }
+func (r *reply) list() *reply { return newReply(r.next()) }
 
 // accepted reads 1 or 0.
 func (r *reply) accepted() bool {

@@ -79,7 +79,7 @@ var replies = []struct {
 	{"check", list{int64(0), "none"}, otp.Match{}, otp.ErrNotLive},
 	{"check", list{int64(0), "wrong"}, otp.Match{}, otp.ErrWrong},
 	{"check", list{int64(0), "burnt"}, otp.Match{}, otp.ErrBurnt},
-	{"check", list{int64(0), "closed"}, otp.Match{}, otp.ErrClosed},
+	{"check", list{int64(0), "closed"}, otp.Match{}, otp.ErrPhoneClosed},
 	{"close", list{}, nothing{}, nil},
 	{"claim", list{}, []otp.Lease(nil), nil},
 	{"claim", list{aMessage}, []otp.Lease{{ID: anID, Send: 3, Letter: []byte("letter"), Ref: aRef}}, nil},

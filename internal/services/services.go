@@ -74,7 +74,7 @@ func newTexts(c *config.Config, log *slog.Logger) (*text.Texts, error) {
 		return nil, setting.Faults{{Variable: "SMS_TEXTS", Problem: err.Error()}}
 	}
 	for _, cost := range texts.Costs() {
-		log.Warn("text costs more than one message",
+		log.Warn("message costs more than one segment",
 			"locale", cost.Locale,
 			"purpose", cost.Purpose,
 			"segments", cost.Segments,

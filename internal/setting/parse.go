@@ -16,12 +16,12 @@ import (
 // A Parser reads a value that is not empty. Its error says what the value must be, not what it is.
 type Parser[T any] = func(s string) (T, error)
 
-// ErrorUnless returns nil if ok, and otherwise the error "must be …".
-func ErrorUnless(ok bool, be string) error {
+// ErrorUnless returns nil if ok, and otherwise an error that reads "must " followed by what.
+func ErrorUnless(ok bool, what string) error {
 	if ok {
 		return nil
 	}
-	return errors.New("must " + be)
+	return errors.New("must " + what)
 }
 
 // Any takes every text.

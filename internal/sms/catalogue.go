@@ -9,18 +9,16 @@ import (
 	"dekamond-otp/internal/setting"
 )
 
-// A Description is all that the service knows about a provider before it opens it. The settings, the doctor and the
-// documents are held to it: a new provider needs a file with its Description, a line in Catalogue, its test and its
-// documents.
+// A Description is all that the service knows about a provider before it opens it.
 type Description struct {
 	setting.Provider          // Its name and its settings.
 	Channels         []string // That it can offer, the preferred one first; its settings may leave some of them out.
 	BaseURL          string   // Where its API is published; empty if the operator names the endpoint.
 	Regions          []string // ISO 3166 codes of the only regions that it delivers to; empty = all.
 
-	// Reports are settings of which any one lets delivery reports reach the service and prove that they are genuine.
-	// It is empty for a provider that reports nothing.
-	Reports []string
+	// Reports are the settings that enable delivery reports: if any one of them is set, reports reach the service
+	// and can be verified. It is empty for a provider that reports nothing.
+	ReportSettings []string
 
 	New func(Inputs) (Provider, error)
 }
@@ -95,7 +93,7 @@ func Open(name string, o OpenOptions) (Opened, error) {
 	if err != nil {
 		return Opened{}, fmt.Errorf("sms: %s: %w", name, err)
 	}
-	return Opened{Name: name, Reports: slices.ContainsFunc(d.Reports, o.isSet), Provider: p}, nil
+	return Opened{Name: name, Reports: slices.ContainsFunc(d.ReportSettings, o.isSet), Provider: p}, nil
 }
 
 // OpenAll opens the named providers.

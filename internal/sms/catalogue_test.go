@@ -83,8 +83,8 @@ func TestCatalogue(t *testing.T) {
 				t.Errorf("%s offers %s; its description has %v", d.Name, channel, d.Channels)
 			}
 		}
-		if _, ok := p.Provider.(Reporter); ok != (len(d.Reports) > 0) {
-			t.Errorf("%s is a Reporter: %t; its reports need %v", d.Name, ok, d.Reports)
+		if _, ok := p.Provider.(Reporter); ok != (len(d.ReportSettings) > 0) {
+			t.Errorf("%s is a Reporter: %t; its reports need %v", d.Name, ok, d.ReportSettings)
 		}
 		if _, ok := p.Provider.(Prober); ok == (d.Name == "console") {
 			t.Errorf("%s is a Prober: %t; want true for all but the console", d.Name, ok)

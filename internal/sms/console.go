@@ -28,7 +28,7 @@ var console = Description{
 	},
 }
 
-// Console writes messages to the developer's terminal, with number and code in clear.
+// Console writes messages to the developer's terminal, with number and code in the clear.
 type Console struct {
 	w      io.Writer
 	keeps  int

@@ -44,9 +44,9 @@ var kavenegar = Description{
 			baseURLVariable("KAVENEGAR_BASE_URL", kavenegarURL),
 		},
 	},
-	Channels: []string{otp.SMS, otp.Voice}, // Voice needs KAVENEGAR_TEMPLATE.
-	BaseURL:  kavenegarURL,
-	Reports:  []string{"HOOK_SECRET"},
+	Channels:       []string{otp.SMS, otp.Voice}, // Voice needs KAVENEGAR_TEMPLATE.
+	BaseURL:        kavenegarURL,
+	ReportSettings: []string{"HOOK_SECRET"},
 	New: func(in Inputs) (Provider, error) {
 		return NewKavenegar(KavenegarOptions{
 			APIKey:         in.Text("KAVENEGAR_API_KEY"),
@@ -59,10 +59,10 @@ var kavenegar = Description{
 	},
 }
 
-var errNoCallTemplate = &Failure{Text: "no template for a call of this purpose", Scope: ScopeMessage}
+var errNoVoiceTemplate = &Failure{Text: "no template for a voice message of this purpose", Scope: ScopeMessage}
 
 // KavenegarOptions are the inputs of NewKavenegar. A text message whose purpose has no template is sent as plain text;
-// a call needs a template.
+// a voice message needs a template.
 type KavenegarOptions struct {
 	APIKey         string // Of the account.
 	Template       string // Name of the template for logins, with %token for the code; voice is offered with it alone.
@@ -72,8 +72,8 @@ type KavenegarOptions struct {
 	BaseURL        string // Defaults to Kavenegar's.
 }
 
-// Kavenegar sends messages and calls by the REST API of Kavenegar (https://kavenegar.com/rest.html), whose URLs contain
-// the API key.
+// Kavenegar sends text and voice messages by the REST API of Kavenegar (https://kavenegar.com/rest.html), whose URLs
+// contain the API key.
 type Kavenegar struct {
 	opaque
 	options   KavenegarOptions
@@ -102,7 +102,7 @@ func (k *Kavenegar) Channels() []string {
 
 // Send implements Provider. It uses verify/lookup with the template of the message's purpose, or else sms/send.
 func (k *Kavenegar) Send(ctx context.Context, m otp.Message) (id string, err error) {
-	method, form, err := k.call(m)
+	method, form, err := k.request(m)
 	if err != nil {
 		return "", err
 	}
@@ -113,8 +113,8 @@ func (k *Kavenegar) Send(ctx context.Context, m otp.Message) (id string, err err
 	return readKavenegar(a, m.To)
 }
 
-// call returns the method that delivers the message, and its parameters.
-func (k *Kavenegar) call(m otp.Message) (method string, form url.Values, err error) {
+// request returns the method of the API that delivers the message, and its parameters.
+func (k *Kavenegar) request(m otp.Message) (method string, form url.Values, err error) {
 	receptor, ok := iranian(m.To)
 	if !ok {
 		receptor = "00" + strings.TrimPrefix(m.To.E164(), "+")
@@ -131,7 +131,7 @@ func (k *Kavenegar) call(m otp.Message) (method string, form url.Values, err err
 		return "verify/lookup.json", form, nil
 	}
 	if m.Channel != otp.SMS {
-		return "", nil, errNoCallTemplate
+		return "", nil, errNoVoiceTemplate
 	}
 	form = url.Values{"receptor": {receptor}, "message": {m.Text}, "localid": {localID(m.ID)}}
 	if k.options.Sender != "" {

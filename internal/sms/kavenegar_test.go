@@ -49,7 +49,7 @@ const (
 )
 
 var (
-	forChange       = otp.ForPhone(uuid.MustParse("0199d2c4-0000-7000-8000-000000000001"))
+	forChange       = otp.ForPhoneChange(uuid.MustParse("0199d2c4-0000-7000-8000-000000000001"))
 	kavenegarLogin  = KavenegarOptions{Template: "login"}
 	kavenegarChange = KavenegarOptions{Template: "login", ChangeTemplate: "change"}
 	kavenegarPlain  = KavenegarOptions{Sender: "10004346"}
@@ -256,9 +256,9 @@ func TestKavenegarFaults(t *testing.T) {
 func TestKavenegarDoesNotCallWithoutATemplate(t *testing.T) {
 	base := serve(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("asked %s", r.RequestURI) })
 	k := openKavenegar(t, KavenegarOptions{Template: "login", BaseURL: base})
-	err := send(t, k, changed("+989121234567", otp.Voice, otp.ForPhone(uuid.New())), time.Minute)
-	if !errors.Is(err, errNoCallTemplate) || errors.Is(err, otp.ErrUndeliverable) {
-		t.Errorf("Send of a call without a template = %v; want %v", err, errNoCallTemplate)
+	err := send(t, k, changed("+989121234567", otp.Voice, otp.ForPhoneChange(uuid.New())), time.Minute)
+	if !errors.Is(err, errNoVoiceTemplate) || errors.Is(err, otp.ErrUndeliverable) {
+		t.Errorf("Send of a voice message without a template = %v; want %v", err, errNoVoiceTemplate)
 	}
 }
 

@@ -1,6 +1,5 @@
 // Package sms owns the delivery of a message: each provider, described once in a file of its own, and the Router that
-// chooses between them. What a message contains, who is sent one, and what a failed delivery means is left to package
-// otp.
+// chooses between them. Package otp decides what a message contains, who receives it, and what a failed delivery means.
 //
 // To add a provider, write a file with its Description, add it to Catalogue, and add its test and its documents. The
 // settings, the doctor and the test of the documents follow the Description.

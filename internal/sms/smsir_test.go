@@ -231,7 +231,7 @@ func TestSMSIRKnowsItsLimits(t *testing.T) {
 		want    error
 	}{
 		{changed("+4915112345678", otp.SMS, otp.ForLogin), errNotIranian},
-		{changed("+989121234567", otp.SMS, otp.ForPhone(uuid.New())), errNoLine},
+		{changed("+989121234567", otp.SMS, otp.ForPhoneChange(uuid.New())), errNoLine},
 	} {
 		err := send(t, s, tc.message, time.Minute)
 		if !errors.Is(err, tc.want) || errors.Is(err, otp.ErrUndeliverable) {

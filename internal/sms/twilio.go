@@ -53,9 +53,9 @@ var twilio = Description{
 			baseURLVariable("TWILIO_BASE_URL", twilioURL),
 		},
 	},
-	Channels: []string{otp.SMS},
-	BaseURL:  twilioURL,
-	Reports:  []string{"PUBLIC_URL"}, // Reports are requested with each message, and signed with the auth token.
+	Channels:       []string{otp.SMS},
+	BaseURL:        twilioURL,
+	ReportSettings: []string{"PUBLIC_URL"}, // Reports are requested with each message, and signed with the auth token.
 	New: func(in Inputs) (Provider, error) {
 		return NewTwilio(TwilioOptions{
 			AccountSID:     in.Text("TWILIO_ACCOUNT_SID"),

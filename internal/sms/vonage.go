@@ -28,7 +28,7 @@ import (
 const (
 	vonageURL = "https://rest.nexmo.com"
 
-	// vonageSkew is how far a receipt's timestamp may differ from the clock here, as in Vonage's own libraries.
+	// vonageSkew is how far a report's timestamp may differ from the clock here, as in Vonage's own libraries.
 	vonageSkew = 5 * time.Minute
 )
 
@@ -61,9 +61,9 @@ var vonage = Description{
 			baseURLVariable("VONAGE_BASE_URL", vonageURL),
 		},
 	},
-	Channels: []string{otp.SMS},
-	BaseURL:  vonageURL,
-	Reports:  []string{"VONAGE_SIGNATURE_SECRET", "HOOK_SECRET"},
+	Channels:       []string{otp.SMS},
+	BaseURL:        vonageURL,
+	ReportSettings: []string{"VONAGE_SIGNATURE_SECRET", "HOOK_SECRET"},
 	New: func(in Inputs) (Provider, error) {
 		o := VonageOptions{
 			APIKey:          in.Text("VONAGE_API_KEY"),
@@ -104,10 +104,13 @@ type VonageOptions struct {
 	APISecret string
 	From      string // A number without +, or a name of at most 11 letters and digits.
 	BaseURL   string // Defaults to Vonage's.
-	Callback  string // URL for receipts, with the HookSecret in it; defaults to the URL in the account.
 
-	// A receipt is genuine if it has the account's signature, or the HookSecret in its path. Without either setting
-	// every receipt counts as forged.
+	// Callback is the URL for reports, which ends in the HookSecret if there is no SignatureSecret. It defaults to the
+	// account's.
+	Callback string
+
+	// A report is genuine if it has the account's signature, or the HookSecret in its path. Without either setting
+	// every report counts as forged.
 	SignatureSecret string // Empty = the account does not sign.
 	SignatureMethod string // The account's: md5hash, md5, sha1, sha256 or sha512. Defaults to md5hash.
 	HookSecret      string
@@ -196,7 +199,7 @@ func readVonage(a answer) (id string, err error) {
 	return body.Parts[0].ID, nil
 }
 
-// Read implements Reporter. A delivery receipt is a query, a form or JSON, depending on the account.
+// Read implements Reporter. A delivery report is a query, a form or JSON, depending on the account.
 func (v *Vonage) Read(c otp.Callback) ([]otp.Report, error) {
 	fields := vonageFields(c)
 	if !provesSecret(c, v.o.HookSecret) && !v.signed(fields) {
@@ -215,7 +218,7 @@ func (v *Vonage) Read(c otp.Callback) ([]otp.Report, error) {
 	return nil, nil
 }
 
-// vonageFields returns the fields of a receipt, or none if it cannot be read.
+// vonageFields returns the fields of a report, or none if it cannot be read.
 func vonageFields(c otp.Callback) map[string]string {
 	fields := map[string]string{}
 	if strings.HasPrefix(c.ContentType, "application/json") {

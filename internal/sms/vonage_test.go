@@ -103,6 +103,9 @@ func TestVonageSends(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestVonageDefaults(t *testing.T) {
 	if got := NewVonage(VonageOptions{}).o.BaseURL; got != "https://rest.nexmo.com" {
 		t.Errorf("the base URL without one is %q; want Vonage's", got)
 	}

@@ -15,8 +15,8 @@ import (
 
 // An Observer receives every call of account.Store. It is safe for concurrent use.
 type Observer interface {
-	// ObserveCall receives a call that has just ended: its name, when it began, and its error, which is nil or one of
-	// package account's. ctx is that of the call.
+	// ObserveCall receives a call that has just ended: its name, when it began, and its error, or nil. ctx is that of
+	// the call.
 	ObserveCall(ctx context.Context, call string, began time.Time, err error)
 }
 
@@ -30,7 +30,7 @@ func (a *Accounts) call(ctx context.Context, name string, f func(context.Context
 	return err
 }
 
-// within runs f within the timeout. Its errors are package account's.
+// within runs f within the timeout. translate explains its errors.
 func (a *Accounts) within(ctx context.Context, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
@@ -114,7 +114,7 @@ func execOne(ctx context.Context, tx *sql.Tx, statement string, args ...any) err
 
 func fromMicro(us int64) time.Time { return time.UnixMicro(us).UTC() }
 
-// translate turns an error of the driver into one of package account's.
+// translate returns the error of package account that the driver's error stands for, or else the driver's error.
 func translate(err error) error {
 	var lite *sqlite.Error
 	switch {

@@ -69,7 +69,8 @@ func (a *Accounts) Login(ctx context.Context, s account.NewSession) (u account.U
 	return u, nil
 }
 
-// release takes the claimed phone from its user, unless that is the winner or was seen within c.DormantAfter.
+// release takes the claimed phone from the user who has it, unless that user is the winner, is banned, or was seen
+// within c.DormantAfter. A DormantAfter of 0 releases nothing.
 func release(ctx context.Context, tx *sql.Tx, now time.Time, c account.Claim, winner uuid.UUID) error {
 	if c.DormantAfter == 0 {
 		return nil

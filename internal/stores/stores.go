@@ -156,7 +156,7 @@ func await(ctx context.Context, log *slog.Logger, store string, ping func(contex
 	}
 }
 
-// migrate brings the schema up to date if that is allowed, and otherwise fails if it is not.
+// migrate brings the schema up to date if it may. If it may not, it fails unless the schema is up to date already.
 func migrate(ctx context.Context, log *slog.Logger, accounts Accounts, allowed bool) error {
 	if allowed {
 		applied, err := accounts.Migrate(ctx)

@@ -163,7 +163,7 @@ func checkNames(t templates) error {
 	return nil
 }
 
-// choose returns the variant that costs least, and of several the longest.
+// choose returns the variant that costs least, or the longest of several that cost the same.
 func (o Options) choose(t templates, purpose string) (message, error) {
 	var chosen message
 	for _, v := range variants {
@@ -203,7 +203,7 @@ func (o Options) render(t *parse.Tree) (message, error) {
 		".Minutes": strconv.Itoa(max(1, int(o.TTL/time.Minute))),
 	}
 	if unknown := m.write(t.Root, f); unknown != nil {
-		return message{}, fmt.Errorf("has %s: there are .Code, .App, .Minutes and if", unknown)
+		return message{}, fmt.Errorf("has %s, but only .Code, .App, .Minutes and if can be used", unknown)
 	}
 	last := len(m.pieces) - 1
 	if last == 0 {

@@ -123,7 +123,7 @@ func TestFolder(t *testing.T) { //nolint:funlen // a table
 // TestFaultyFolder checks that New names the fault of a folder.
 func TestFaultyFolder(t *testing.T) { //nolint:funlen // a table
 	const (
-		fields   = ": there are .Code, .App, .Minutes and if"
+		fields   = ", but only .Code, .App, .Minutes and if can be used"
 		noTag    = ": the name is no language tag, such as az or pt-BR"
 		notPlain = ": az.tmpl: login has a control character or is not UTF-8"
 	)

@@ -52,7 +52,7 @@ func parseKey(text []byte) (*key, error) {
 			}
 		}
 	}
-	return nil, errors.New("holds no private key in PEM, or an encrypted one")
+	return nil, errors.New("does not hold an unencrypted private key in PEM")
 }
 
 // newKey accepts an Ed25519 key, an elliptic curve key on P-256, and an RSA key of at least 2,048 bits.

@@ -41,7 +41,8 @@ func (r *keyring) ready(at time.Time, grace time.Duration) *key {
 	return nil
 }
 
-// first returns the key that was published first, and of several the oldest: most verifiers know it.
+// first returns the key that was published first, or the oldest of several that were published at the same time. It is
+// the key that most verifiers know.
 func (r *keyring) first() (first *key) {
 	for _, k := range r.keys {
 		if first == nil || !k.since.After(first.since) {
@@ -191,7 +192,7 @@ func list(folder string) (files []file, listing string, err error) {
 
 func readKey(f file) (*key, error) {
 	if f.size > maxFile {
-		return nil, fmt.Errorf("token: %s is no key: it has %d bytes", f.path, f.size)
+		return nil, fmt.Errorf("token: %s is too large for a key: %d bytes, at most %d", f.path, f.size, maxFile)
 	}
 	text, err := os.ReadFile(f.path)
 	if err != nil {

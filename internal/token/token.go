@@ -1,9 +1,9 @@
 // Package token owns access tokens, JSON Web Tokens (RFC 7519) that name the user and the session of a request, and
 // the keys that sign them. It knows no user and no store, so that a token can be checked without either.
 //
-// The algorithm belongs to the key: the header of a token chooses among the known keys by kid, and nothing else. A
-// token without one of the claims that Sign sets is refused. The same grant has the same token, byte for byte,
-// with every algorithm, so that a refresh that is asked for twice has one answer.
+// The algorithm belongs to the key: a token's header only chooses one of the known keys, by its kid. A token that lacks
+// any of the claims that Sign sets is refused. The same grant has the same token, byte for byte, with every algorithm,
+// so that a refresh that is asked for twice has one answer.
 package token
 
 import (

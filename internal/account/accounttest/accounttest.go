@@ -266,5 +266,5 @@ func unavailable(t *testing.T, s Store) {
 }
 
 func observed(t *testing.T, s Store) {
-	observertest.TestEveryMethod(t, s.Store, s.Calls, account.ErrUnavailable, nil)
+	observertest.TestEveryMethod(t, s.Store, s.Calls, account.ErrUnavailable)
 }

@@ -11,7 +11,7 @@ import (
 	"dekamond-otp/internal/account"
 )
 
-// sweepSessions checks that sessions are deleted for as long after their end as the retention says, however they ended.
+// sweepSessions checks that a session, however it ended, is kept for KeepEnded after its end and is then deleted.
 func sweepSessions(t *testing.T, s Store) {
 	// Four sessions that are ended in four ways, and one that expires.
 	var us []account.User

@@ -294,7 +294,7 @@ func TestOwnTexts(t *testing.T) {
 	if !strings.Contains(s.Stdout.String(), want) {
 		t.Errorf("the console shows %q; want %q", s.Stdout.String(), want)
 	}
-	const costs = `level=WARN msg="text costs more than one message" `
+	const costs = `level=WARN msg="message costs more than one segment" `
 	if strings.Contains(s.Log.String(), costs) {
 		t.Errorf("the log warns that a short text costs more: %s", s.Log.String())
 	}

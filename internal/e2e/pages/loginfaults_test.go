@@ -144,8 +144,9 @@ func TestPageTwin(t *testing.T) {
 	b.is(`document.querySelector("#account-phone").textContent === ""`)
 }
 
-// TestPageOpens has a browser with a faulty memory, strict rules and an invalid language.
-func TestPageOpens(t *testing.T) {
+// TestPageOpensInOddBrowser opens the page with broken values in sessionStorage, without BroadcastChannel, and with a
+// language that is not a valid tag.
+func TestPageOpensInOddBrowser(t *testing.T) {
 	t.Parallel()
 	s := servicetest.Start(t, nil, servicetest.Unlimited...)
 	b := openLogin(t, s, view{

@@ -64,7 +64,7 @@ func TestPageOfOperatorNamesCountry(t *testing.T) {
 	for n := range 5 {
 		s.Want(s.Request(fmt.Sprintf("+98912123456%d", n)), 202, "")
 	}
-	b.until(`/Iran.?: none of 5 messages was taken by a provider/.test(document.querySelector("#points").innerText)`)
+	b.until(`/Iran.?: none of 5 messages was accepted by a provider/.test(document.querySelector("#points").innerText)`)
 	b.accessible("the operator's page while nobody takes messages")
 }
 

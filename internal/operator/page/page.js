@@ -151,9 +151,9 @@ class Page {
     }
     if (!this.#numbers || this.#numbers.reply.shared) return ''
     const { shared_at } = this.#numbers.reply
-    return shared_at
-      ? `Redis does not answer: what other copies count is missing since ${clockSeconds.format(Date.parse(shared_at))}.`
-      : 'Redis does not answer: these are the numbers of this copy alone, since it started.'
+    if (!shared_at) return 'Redis does not answer: these are the numbers of this copy alone, since it started.'
+    const last = clockSeconds.format(Date.parse(shared_at))
+    return `Redis does not answer: the counts of other copies are missing after ${last}.`
   }
 }
 

@@ -94,7 +94,7 @@ export function drawFunnel(numbers, sum, filter) {
   ])
   const lost = filter.provider ? 0 : sum.n('failed', { ...filter, provider: 'none' })
   const notes = []
-  if (lost) notes.push(`${many(lost, 'message was', 'messages were')} taken by no provider.`)
+  if (lost) notes.push(`${many(lost, 'message was', 'messages were')} accepted by no provider.`)
   if (filter.provider) notes.push('Requests, refusals and wrong attempts belong to no provider.')
   if (delivered.isKnown && delivered.of < sent) notes.push('Delivered: of the messages by providers that report.')
   setText($('funnel-note'), notes.join(' '))
@@ -229,7 +229,7 @@ export function drawProviders(numbers, sum, { region, provider: only }) {
   ]), 'No message was sent in this time.')
   const isUnknownShown = rows.some(({ provider }) => provider === 'none')
   setText($('providers-note'), isUnknownShown
-    ? 'Not known: codes without a message, of test numbers, or answered before their provider was recorded.'
+    ? 'Not known: the provider of a code that came back before its provider was recorded.'
     : '')
 }
 

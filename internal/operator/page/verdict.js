@@ -59,7 +59,8 @@ function addQueue(points, { reply: { outbox } }) {
 }
 
 /**
- * Adds the regions whose messages no provider accepts. Nothing is sent there whose answers could be missing.
+ * Adds the regions in which no provider accepts many of the messages. A share of answers does not show them, because
+ * it counts only messages that were sent.
  *
  * @param {Points} points
  * @param {Sum} sum
@@ -71,8 +72,8 @@ function addStuckRegions(points, sum) {
     .sort((a, b) => b.n - a.n)
   for (const { region, n, sent } of stuck.slice(0, mostPoints)) {
     const taken = sent
-      ? `${number.format(n)} of ${number.format(sent + n)} messages were taken by no provider`
-      : `none of ${number.format(n)} messages was taken by a provider`
+      ? `${number.format(n)} of ${number.format(sent + n)} messages were accepted by no provider`
+      : `none of ${number.format(n)} messages was accepted by a provider`
     points.add('bad', `${isolated(regionName(region))}: ${taken}.`)
   }
   if (stuck.length) points.isUneven = true
@@ -84,7 +85,7 @@ function addStuckRegions(points, sum) {
   const lost = sum.n('failed', { provider: 'none' })
   if (!stuck.length && lost > 0.02 * (sent + lost)) {
     const mood = lost > 0.1 * (sent + lost) ? 'bad' : 'watch'
-    points.add(mood, `${many(lost, 'message was', 'messages were')} taken by no provider.`)
+    points.add(mood, `${many(lost, 'message was', 'messages were')} accepted by no provider.`)
   }
 }
 
@@ -186,8 +187,8 @@ function conclude(points, sum, numbers) {
   const sent = sum.n('sent')
   if (!sent) {
     const isAskedFor = sum.n('requested') + sum.n('failed', { provider: 'none' }) > 0
-    if (!isAskedFor) return { mood: 'none', short: '', headline: `No message was sent since ${since}.` }
-    const headline = `Messages were requested since ${since}, and none was sent.`
+    if (!isAskedFor) return { mood: 'none', short: '', headline: `No message has been sent since ${since}.` }
+    const headline = `Messages have been requested since ${since}, and none has been sent.`
     return { mood: hasPoints ? points.mood : 'watch', short: '', headline }
   }
   const right = Math.min(sum.n('verified'), sent)

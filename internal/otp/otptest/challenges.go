@@ -96,7 +96,7 @@ func sameOpeningTwice(t *testing.T, begin stories) {
 // purposes checks that the codes of a purpose work for no other, and that the limits count all purposes together.
 func purposes(t *testing.T, begin stories) {
 	s := begin(func(p *otp.Policy) { p.DailyAttempts = policy.MaxAttempts + 1 })
-	user, other := otp.ForPhone(uuid.Must(uuid.NewV7())), otp.ForPhone(uuid.Must(uuid.NewV7()))
+	user, other := otp.ForPhoneChange(uuid.Must(uuid.NewV7())), otp.ForPhoneChange(uuid.Must(uuid.NewV7()))
 	first := s.open()
 	for _, p := range []otp.Purpose{user, other} {
 		s.purpose = p
@@ -121,11 +121,11 @@ func purposes(t *testing.T, begin stories) {
 	s.open() // the third message to the phone
 	m := s.check(right, nil)
 	s.check(wrong, otp.ErrWrong)
-	s.check(right, otp.ErrClosed) // by the sixth wrong attempt for it
+	s.check(right, otp.ErrPhoneClosed) // by the sixth wrong attempt for it
 	s.close(m)
 	s.check(right, otp.ErrNotLive)
 	s.purpose = otp.ForLogin
-	s.check(right, otp.ErrClosed) // although the other challenge was removed
+	s.check(right, otp.ErrPhoneClosed) // although the other challenge was removed
 	s.purpose = user
 	s.refused(otp.ErrDailyLimit)
 

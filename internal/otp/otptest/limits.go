@@ -93,8 +93,8 @@ func dailyLimit(_ *testing.T, begin stories) {
 	s.open()
 	s.check(wrong, otp.ErrWrong)
 	s.check(wrong, otp.ErrWrong)
-	s.check(right, otp.ErrClosed)
-	s.check(wrong, otp.ErrClosed)
+	s.check(right, otp.ErrPhoneClosed)
+	s.check(wrong, otp.ErrPhoneClosed)
 }
 
 func refusalChangesNothing(_ *testing.T, begin stories) {

@@ -270,6 +270,5 @@ func unavailable(t *testing.T, begin stories) {
 
 func observed(t *testing.T, begin stories) {
 	s := begin()
-	names := map[string]string{"Renew": "hold"}
-	observertest.TestEveryMethod(t, s.store.Store, s.store.Calls, otp.ErrUnavailable, names)
+	observertest.TestEveryMethod(t, s.store.Store, s.store.Calls, otp.ErrUnavailable)
 }

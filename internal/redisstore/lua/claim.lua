@@ -14,7 +14,7 @@ for _, outbox in ipairs(outboxes) do
     for _, message in ipairs(found[2]) do
       local entry, f = message[1], message[2] -- f: the names and values that open.lua wrote, in its order
       local challenge, id, send, time, receipt, letter = f[2], f[4], f[6], f[8], f[10], f[12]
-      local state = use(outbox, entry, challenge, id, max_attempts, time, code_life, now)
+      local state = triage(outbox, entry, challenge, id, max_attempts, time, code_life, now)
       if state then
         room = room - 1
         local lease = lease_of(outbox, entry)

@@ -61,14 +61,14 @@ local function drop(outbox, entry)
   redis.call('XDEL', outbox, entry)
 end
 
--- use returns what remains to be done with a message: 'live' if it can be sent, or 'expired' if its code has expired,
--- so that it must be reported as failed. A code that is gone earlier was used or burnt, or its challenge was replaced:
--- then use drops the message and returns nil.
-local function use(outbox, entry, challenge, id, max_attempts, queued, ttl, now)
+-- triage decides what remains to be done with a message. It returns 'live' if the message can be sent, and 'expired' if
+-- the life of its code is over, so that it must be reported as failed. If the code is gone earlier, the code was used
+-- or burnt, or its challenge was replaced: triage drops the message and returns nil.
+local function triage(outbox, entry, challenge, id, max_attempts, time, code_life, now)
   if is_live(challenge, id, max_attempts) then
     return 'live'
   end
-  if now >= queued + ttl then
+  if now >= time + code_life then
     return 'expired'
   end
   drop(outbox, entry)

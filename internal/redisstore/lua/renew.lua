@@ -11,7 +11,7 @@ local time, code_life = ARGV[5], ARGV[6]
 if lease_of(outbox, entry) ~= lease then
   return {0, 'lost'}
 end
-local state = use(outbox, entry, challenge, id, max_attempts, time, code_life, now)
+local state = triage(outbox, entry, challenge, id, max_attempts, time, code_life, now)
 if state ~= 'live' then
   return {0, state or 'none'}
 end

@@ -31,7 +31,7 @@ export class CodeStep {
     this.#field = new CodeField({ edited: () => this.#edited(), complete: () => this.#complete() })
     this.focus = this.#field.input
     this.#delivery = new Delivery(page, {
-      arrived: message => this.take(message),
+      arrived: code => this.take(code),
       dead: () => this.#over('code_dead'),
     })
     this.section.addEventListener('submit', event => {
@@ -86,21 +86,21 @@ export class CodeStep {
     this.#resend.textContent = wait > 0
       ? language.say('resend_in', { time: language.time(wait) })
       : language.words.resend
-    if (!state.isChallengeAlive) this.#over('code_expired')
+    if (!state.isChallengeUnexpired) this.#over('code_expired')
   }
 
   /**
-   * Takes the code out of a message.
+   * Writes a code that has arrived into the field, if it has the right length.
    *
-   * @param {string} message
+   * @param {string} code
    */
-  take(message) {
-    this.#field.take(message)
+  take(code) {
+    this.#field.take(code)
   }
 
   /**
-   * Shows that no code works any more: it is expired, or wrong attempts have burnt it. It does so once, because what is
-   * in the field afterwards was typed in spite of it.
+   * Shows that the code no longer works, because it has expired or is burnt. Only the first call has an effect: later,
+   * the field has digits that the person typed after the notice.
    *
    * @param {string} word
    */

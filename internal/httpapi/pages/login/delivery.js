@@ -20,7 +20,7 @@ export class Delivery {
   /**
    * @param {Page} page
    * @param {object} handlers
-   * @param {(message: string) => void} handlers.arrived is called with the message, where the browser reads it
+   * @param {(code: string) => void} handlers.arrived is called with the code, if the browser has read it
    * @param {() => void} handlers.dead is called when the service no longer knows the send
    */
   constructor(page, { arrived, dead }) {
@@ -73,7 +73,7 @@ export class Delivery {
       if (!seconds) return
       await new Promise(wake => setTimeout(wake, seconds * 1000))
       const { challenge } = state
-      if (signal.aborted || document.hidden || !challenge?.request_id || !state.isChallengeAlive) continue
+      if (signal.aborted || document.hidden || !challenge?.request_id || !state.isChallengeUnexpired) continue
       try {
         const { status, resend_in } = await sendStatus(challenge.request_id)
         if (signal.aborted || !state.challenge) return
@@ -81,7 +81,7 @@ export class Delivery {
         state.challenge = { ...state.challenge, status, resend_at: resendAt }
       } catch (caught) {
         if (signal.aborted) return
-        // The code of an unknown send is dead, or it is used: then the reply to that use is on its way.
+        // An unknown send has a dead code, or a code that was just used; then the reply of otp/verify is on its way.
         if (Problem.from(caught).code === 'not_found' && !task.isRunning) return this.#dead()
       }
       if (steps.current === 'code') this.render()
@@ -94,8 +94,8 @@ export class Delivery {
    * @param {AbortSignal} signal
    */
   #pollSeconds(signal) {
-    const { challenge, isChallengeAlive } = this.#page.state
-    if (signal.aborted || !isChallengeAlive || !challenge?.request_id) return 0
+    const { challenge, isChallengeUnexpired } = this.#page.state
+    if (signal.aborted || !isChallengeUnexpired || !challenge?.request_id) return 0
     const { status } = challenge
     return status === 'queued' || status === 'sent' ? pollSeconds[status] : 0
   }

@@ -49,8 +49,8 @@ function build(settings) {
   page.steps.add('code', code)
   page.steps.add('account', account)
   if (settings.dev) {
-    page.drawer = new Drawer(page, message => {
-      code.take(message)
+    page.drawer = new Drawer(page, arrived => {
+      code.take(arrived)
       code.focus.focus()
     })
   }
@@ -89,7 +89,7 @@ async function changeLanguage({ notice, steps }) {
 async function begin(page, account) {
   const { state, steps, tokens } = page
   if (tokens.isLoggedIn) return resume(page, account)
-  if (history.state?.step === 'code' && state.isChallengeAlive) steps.open('code')
+  if (history.state?.step === 'code' && state.isChallengeUnexpired) steps.open('code')
   else steps.replace('phone', { focus: matchMedia('(pointer: fine)').matches }) // no keyboard covers a small screen
   page.drawer?.watch()
 }

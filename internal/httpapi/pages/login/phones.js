@@ -110,11 +110,11 @@ export class Phones {
   }
 
   /**
-   * Returns what is sent to the service, which takes a national prefix out.
+   * Returns a phone as it is sent to the service. A national prefix that was typed stays in it; the service removes it.
    *
    * @param {TypedPhone} typed
    */
-  e164({ region, digits, international }) {
+  asSent({ region, digits, international }) {
     return `+${international ? '' : this.region(region).calling}${digits}`
   }
 

@@ -119,9 +119,9 @@ export class PhoneStep {
   #submit() {
     const { notice, phones, state, steps, task } = this.#page
     if (!state.typed.digits) return notice.fault(new Problem('phone_missing'), this.focus)
-    const phone = phones.e164(state.typed)
+    const phone = phones.asSent(state.typed)
     const { challenge } = state
-    const isOnItsWay = challenge?.asked === phone && state.isChallengeAlive && now() < challenge.resend_at
+    const isOnItsWay = challenge?.asked === phone && state.isChallengeUnexpired && now() < challenge.resend_at
     if (isOnItsWay) return steps.push('code')
     task.run($('send'), isAwaited => this.#send(phone, isAwaited))
   }

@@ -52,7 +52,8 @@ export class State {
     else tab.removeItem('otp.pending')
   }
 
-  get isChallengeAlive() {
+  /** Reports whether the code has not expired yet. A burnt or used code counts as well: see Challenge.over. */
+  get isChallengeUnexpired() {
     return this.#challenge !== null && now() < this.#challenge.expires_at
   }
 }

@@ -15,7 +15,7 @@ export class Steps {
     this.#page = page
     addEventListener('popstate', ({ state }) => {
       if (page.state.account) this.open('account')
-      else if (state?.step === 'code' && page.state.isChallengeAlive) this.open('code')
+      else if (state?.step === 'code' && page.state.isChallengeUnexpired) this.open('code')
       else this.replace('phone')
     })
   }
