@@ -101,7 +101,7 @@ func TestEmbeddedOpensNoOtherPort(t *testing.T) {
 	s := servicetest.Start(t, nil)
 	out, err := exec.Command("ss", "-Hltnp").Output()
 	if err != nil {
-		t.Skip("ss is not on this machine")
+		t.Skip("the sockets of a process are read with ss of Linux (iproute2), which this machine does not have")
 	}
 	var ports []string
 	for line := range strings.Lines(string(out)) {
