@@ -128,32 +128,32 @@ func (m *Metrics) CountProblem(route, code string) { m.problems.WithLabelValues(
 // CountRequest implements otp.Metrics.
 func (m *Metrics) CountRequest(outcome, region string) {
 	m.requests.WithLabelValues(outcome, region).Inc()
-	for _, also := range m.others {
-		also.CountRequest(outcome, region)
+	for _, other := range m.others {
+		other.CountRequest(outcome, region)
 	}
 }
 
 // CountMessage implements otp.Metrics and sms.Metrics.
 func (m *Metrics) CountMessage(event, provider, region string) {
 	m.messages.WithLabelValues(event, provider, region).Inc()
-	for _, also := range m.others {
-		also.CountMessage(event, provider, region)
+	for _, other := range m.others {
+		other.CountMessage(event, provider, region)
 	}
 }
 
 // CountAttempt implements otp.Metrics.
 func (m *Metrics) CountAttempt(outcome, region string) {
 	m.verifications.WithLabelValues(outcome, region).Inc()
-	for _, also := range m.others {
-		also.CountAttempt(outcome, region)
+	for _, other := range m.others {
+		other.CountAttempt(outcome, region)
 	}
 }
 
 // ObserveDelay implements otp.Metrics.
 func (m *Metrics) ObserveDelay(provider string, d time.Duration) {
 	m.delays.WithLabelValues(provider).Observe(d.Seconds())
-	for _, also := range m.others {
-		also.ObserveDelay(provider, d)
+	for _, other := range m.others {
+		other.ObserveDelay(provider, d)
 	}
 }
 
