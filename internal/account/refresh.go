@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"dekamond-otp/internal/phone"
 )
 
 // repeatWithin is how long a client that lost the answer, or asks twice, gets the same answer again.
@@ -44,9 +46,10 @@ func (r Rotation) Reuse(user uuid.UUID) Event {
 
 // A Rotated is the result of the first use of a refresh token.
 type Rotated struct {
-	User uuid.UUID
-	Seed []byte        // Of the first use.
-	TTL  time.Duration // From the first use to the latest end of the session.
+	User  uuid.UUID
+	Phone phone.Number  // The user's phone now; the zero Number if it has gone to another user.
+	Seed  []byte        // Of the first use.
+	TTL   time.Duration // From the first use to the latest end of the session.
 }
 
 // A refreshToken refreshes a session once. All tokens of a session share the family, which is never stored in the
@@ -167,12 +170,14 @@ func (s *Service) Refresh(ctx context.Context, token string, c Client) (Tokens, 
 	if err != nil {
 		return Tokens{}, err
 	}
-	return s.tokens(rotated.User, first.access, spent.successor(first), rotated.TTL)
+	return s.tokens(rotated.User, rotated.Phone, first.access, spent.successor(first), rotated.TTL)
 }
 
 // tokens signs the access token with the identifier access, and returns it with the refresh token, which lasts for ttl.
-func (s *Service) tokens(user, access uuid.UUID, refresh refreshToken, ttl time.Duration) (Tokens, error) {
-	signed, accessTTL, err := s.signer.Sign(user, refresh.session, access, issuedAt(access))
+func (s *Service) tokens(
+	user uuid.UUID, p phone.Number, access uuid.UUID, refresh refreshToken, ttl time.Duration,
+) (Tokens, error) {
+	signed, accessTTL, err := s.signer.Sign(user, p, refresh.session, access, issuedAt(access))
 	if err != nil {
 		return Tokens{}, fmt.Errorf("account: %w", err)
 	}

@@ -5,11 +5,17 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"dekamond-otp/internal/phone"
 )
 
-// A Signer makes access tokens. The same inputs always make the same token.
+// A Signer makes access tokens.
 type Signer interface {
-	Sign(user, session, id uuid.UUID, at time.Time) (token string, ttl time.Duration, err error)
+	// Sign returns a token for a session of a user, with id as its identifier and at as its time of issue, and how long
+	// it is valid. The zero Number means that the user has no phone. The same inputs always make the same token.
+	Sign(
+		user uuid.UUID, p phone.Number, session, id uuid.UUID, at time.Time,
+	) (token string, ttl time.Duration, err error)
 }
 
 // Options are the inputs of New.

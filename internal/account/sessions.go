@@ -88,7 +88,7 @@ func (s *Service) Login(ctx context.Context, p phone.Number, challenge uuid.UUID
 	if login.New && !s.signupLogsIn {
 		return login, nil
 	}
-	tokens, err := s.tokens(user.ID, access, refresh, s.refreshTTL)
+	tokens, err := s.tokens(user.ID, user.Phone, access, refresh, s.refreshTTL)
 	if err != nil {
 		return Login{}, err
 	}

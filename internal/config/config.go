@@ -56,6 +56,7 @@ type Config struct {
 	JWTIssuer   string
 	JWTAudience string
 	AccessTTL   time.Duration // 1m to 24h.
+	TokenPhone  bool          // Whether access tokens have the user's phone.
 	RefreshTTL  time.Duration // AccessTTL to 8760h.
 
 	DefaultRegion  string              // ISO 3166 code; if it is empty, only international numbers are read.

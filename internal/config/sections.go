@@ -76,6 +76,7 @@ func (r *reader) readTokens(c *Config) {
 	c.JWTIssuer = r.Text("JWT_ISSUER", "dekamond-otp")
 	c.JWTAudience = r.Text("JWT_AUDIENCE", "dekamond-otp")
 	c.AccessTTL = read(r, "ACCESS_TTL", "15m", seconds("1m", "24h"))
+	c.TokenPhone = read(r, "TOKEN_PHONE", "false", onOff)
 	c.RefreshTTL = read(r, "REFRESH_TTL", "720h", seconds("1m", "8760h"))
 }
 

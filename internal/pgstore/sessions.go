@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"dekamond-otp/internal/account"
+	"dekamond-otp/internal/phone"
 )
 
 // A session is live while ended_at is null and expires_at is in the future. A statement that ends it sets both:
@@ -77,10 +78,10 @@ const (
 			last_used_at = now(), expires_at = least(ends_at, now() + $8::interval)
 		where id = $1 and family_hash = $2 and refresh_hash = $3 and ended_at is null and expires_at > now()
 			and exists (select from users where id = user_id and banned_at is null)
-		returning user_id, seed, ends_at - last_used_at`
+		returning user_id, (select phone from users where id = user_id), seed, ends_at - last_used_at`
 	lastRotation = `
-		select user_id, case when spent_hash = $3 and last_used_at > now() - $4::interval then seed end,
-			ends_at - last_used_at
+		select user_id, (select phone from users where id = user_id),
+			case when spent_hash = $3 and last_used_at > now() - $4::interval then seed end, ends_at - last_used_at
 		from sessions
 		where id = $1 and family_hash = $2 and ended_at is null and expires_at > now()
 			and exists (select from users where id = user_id and banned_at is null)`
@@ -129,6 +130,10 @@ func one[T any](
 }
 
 func scanRotated(row pgx.Row) (r account.Rotated, err error) {
-	err = row.Scan(&r.User, &r.Seed, &r.TTL)
+	var number *string
+	err = row.Scan(&r.User, &number, &r.Seed, &r.TTL)
+	if number != nil {
+		r.Phone = phone.Stored(*number)
+	}
 	return r, err
 }

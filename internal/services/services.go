@@ -60,6 +60,7 @@ func newTokens(c *config.Config, log *slog.Logger) (*token.Issuer, error) {
 		Issuer:   c.JWTIssuer,
 		Audience: c.JWTAudience,
 		TTL:      c.AccessTTL,
+		Phone:    c.TokenPhone,
 		Log:      log,
 	})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"dekamond-otp/internal/account"
+	"dekamond-otp/internal/phone"
 )
 
 const (
@@ -74,9 +75,10 @@ const (
 			last_used_at = $8, expires_at = min(ends_at, $9)
 		where id = $1 and family_hash = $2 and refresh_hash = $3 and ended_at is null and expires_at > $8
 			and exists (select 1 from users where id = user_id and banned_at is null)
-		returning user_id, seed, ends_at - last_used_at`
+		returning user_id, (select phone from users where id = user_id), seed, ends_at - last_used_at`
 	lastRotation = `
-		select user_id, case when spent_hash = $3 and last_used_at > $5 then seed end, ends_at - last_used_at
+		select user_id, (select phone from users where id = user_id),
+			case when spent_hash = $3 and last_used_at > $5 then seed end, ends_at - last_used_at
 		from sessions
 		where id = $1 and family_hash = $2 and ended_at is null and expires_at > $4
 			and exists (select 1 from users where id = user_id and banned_at is null)`
@@ -112,7 +114,11 @@ func (a *Accounts) Refresh(ctx context.Context, r account.Rotation) (rotated acc
 
 func scanRotated(r row) (rotated account.Rotated, err error) {
 	var us int64
-	err = r.Scan(&rotated.User, &rotated.Seed, &us)
+	var number sql.NullString
+	err = r.Scan(&rotated.User, &number, &rotated.Seed, &us)
+	if number.Valid {
+		rotated.Phone = phone.Stored(number.String)
+	}
 	rotated.TTL = time.Duration(us) * time.Microsecond
 	return rotated, err
 }

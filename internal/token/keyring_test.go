@@ -27,6 +27,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/google/uuid"
+
+	"dekamond-otp/internal/phone"
 )
 
 func makeKey(t testing.TB, folder, algorithm string) (path, id string) {
@@ -144,9 +146,9 @@ func TestSameGrantSameToken(t *testing.T) {
 			makeKey(t, folder, algorithm)
 		}
 		i := newIssuer(t, func(o *Options) { o.Folder = folder })
-		a, _, err := i.Sign(user, session, id, at)
-		b, _, _ := i.Sign(user, session, id, at)
-		c, _, _ := i.Sign(user, session, uuid.Must(uuid.NewV7()), at)
+		a, _, err := i.Sign(user, phone.Number{}, session, id, at)
+		b, _, _ := i.Sign(user, phone.Number{}, session, id, at)
+		c, _, _ := i.Sign(user, phone.Number{}, session, uuid.Must(uuid.NewV7()), at)
 		if a != b || a == c || err != nil {
 			t.Errorf("%s: %s, %s, %s, %v; want the first two equal, and not the third", algorithm, a, b, c, err)
 		}
@@ -299,7 +301,7 @@ func TestRotation(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		w.want(t, b, b, a)
 		// The time of issue is before the turn of b.
-		byA, _, _ := w.Sign(user, session, uuid.Must(uuid.NewV7()), time.Now().Add(-time.Minute))
+		byA, _, _ := w.Sign(user, phone.Number{}, session, uuid.Must(uuid.NewV7()), time.Now().Add(-time.Minute))
 		if _, _, err := w.Verify(byA); kid(t, byA) != a || err != nil {
 			t.Errorf("a token by %s: %v; want one by %s, which is still valid", kid(t, byA), err, a)
 		}

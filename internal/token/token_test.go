@@ -16,6 +16,8 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
+
+	"dekamond-otp/internal/phone"
 )
 
 var (
@@ -46,7 +48,7 @@ func newIssuer(t testing.TB, change func(*Options)) *Issuer {
 
 func sign(t testing.TB, i *Issuer) string {
 	t.Helper()
-	token, ttl, err := i.Sign(user, session, uuid.Must(uuid.NewV7()), time.Now())
+	token, ttl, err := i.Sign(user, phone.Number{}, session, uuid.Must(uuid.NewV7()), time.Now())
 	if err != nil || ttl != 15*time.Minute {
 		t.Fatalf("Sign: %v, %v; want 15m", ttl, err)
 	}
@@ -58,6 +60,43 @@ func TestSignAndVerify(t *testing.T) {
 	gotUser, gotSession, err := i.Verify(sign(t, i))
 	if gotUser != user || gotSession != session || err != nil {
 		t.Errorf("Verify: %v, %v, %v; want %v, %v", gotUser, gotSession, err, user, session)
+	}
+}
+
+// TestPhone checks that a token has the user's phone if that is asked for, and otherwise no word of it.
+func TestPhone(t *testing.T) {
+	for _, tc := range []struct {
+		asked bool
+		phone phone.Number
+		want  map[string]any
+	}{
+		{false, phone.Stored("+989121234567"), map[string]any{}},
+		{true, phone.Number{}, map[string]any{}},
+		{true, phone.Stored("+989121234567"), map[string]any{
+			"phone_number":          "+989121234567",
+			"phone_number_verified": true,
+		}},
+	} {
+		i := newIssuer(t, func(o *Options) { o.Phone = tc.asked })
+		token, _, err := i.Sign(user, tc.phone, session, uuid.Must(uuid.NewV7()), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		var claims map[string]any
+		if err := json.Unmarshal(text, &claims); err != nil {
+			t.Fatal(err)
+		}
+		maps.DeleteFunc(claims, func(name string, _ any) bool { return !strings.HasPrefix(name, "phone") })
+		if !maps.Equal(claims, tc.want) {
+			t.Errorf("asked for the phone (%t) of a user with %s: %v; want %v", tc.asked, tc.phone, claims, tc.want)
+		}
+		if got, _, err := i.Verify(token); got != user || err != nil {
+			t.Errorf("Verify: %v, %v; want %v", got, err, user)
+		}
 	}
 }
 

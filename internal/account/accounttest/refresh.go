@@ -20,8 +20,9 @@ func refresh(t *testing.T, s Store) {
 	s.Age(t, 24*time.Hour)
 	for token := range byte(3) {
 		r := rotate(t, s, n, token)
-		if r.User != u.ID || !bytes.Equal(r.Seed, rotation(n, token).Seed) {
-			t.Errorf("Refresh: %+v; want the user and the seed of this call", r)
+		named := r.User == u.ID && r.Phone.E164() == "+989121234567"
+		if !named || !bytes.Equal(r.Seed, rotation(n, token).Seed) {
+			t.Errorf("Refresh: %+v; want the user, the phone and the seed of this call", r)
 		}
 		if want := ttl - time.Duration(token+1)*24*time.Hour; r.TTL > want || r.TTL < want-time.Minute {
 			t.Errorf("Refresh: %v until the end of the session; want %v", r.TTL, want)

@@ -26,6 +26,35 @@ func provePhone(
 	return s.Call("POST", "/me/phone/verify", body, append(headers, servicetest.Bearer(login))...)
 }
 
+// TestPhoneInTokens checks that access tokens have the user's phone with TOKEN_PHONE=true alone, and the new one from the
+// refresh after a change of phone on.
+func TestPhoneInTokens(t *testing.T) {
+	servicetest.OnBothStores(t, func(t *testing.T, stores []string) {
+		const next = "+989121234568"
+		s := servicetest.Start(t, stores, append(servicetest.Unlimited, "TOKEN_PHONE=true")...)
+		want := func(a servicetest.Answer, number any) servicetest.Answer {
+			t.Helper()
+			claims := servicetest.Claims(a)
+			if claims["phone_number"] != number || claims["phone_number_verified"] != true {
+				t.Errorf("the claims are %v; want the verified phone %v", claims, number)
+			}
+			return a
+		}
+		login := want(s.Login(phone), phone)
+		refreshed := want(s.Refresh(login.Text("refresh_token")), phone)
+		s.Want(changePhone(s, refreshed, next), 202, "")
+		s.Want(provePhone(s, refreshed, next, s.ShownCode(next)), 200, "")
+		want(s.Refresh(refreshed.Text("refresh_token")), next)
+	})
+	silent := servicetest.Start(t, nil, servicetest.Unlimited...)
+	login := silent.Login(phone)
+	for _, a := range []servicetest.Answer{login, silent.Refresh(login.Text("refresh_token"))} {
+		if claims := servicetest.Claims(a); claims["sub"] == "" || claims["phone_number"] != nil {
+			t.Errorf("by default the claims are %v; want the user and no phone", claims)
+		}
+	}
+}
+
 func TestPhoneChange(t *testing.T) {
 	servicetest.OnBothStores(t, func(t *testing.T, stores []string) {
 		s := servicetest.Start(t, stores, servicetest.Unlimited...)

@@ -30,8 +30,17 @@ func (s *Service) PublishedKeys() (ids []string) {
 
 // SigningKey returns the identifier of the key that signed the access token of an answer.
 func SigningKey(a Answer) string {
-	text, _ := base64.RawURLEncoding.DecodeString(strings.Split(a.Text("access_token"), ".")[0])
-	var header struct{ Kid string }
-	_ = json.Unmarshal(text, &header)
-	return header.Kid
+	id, _ := tokenPart(a, 0)["kid"].(string)
+	return id
+}
+
+// Claims returns the claims in the access token of an answer.
+func Claims(a Answer) map[string]any { return tokenPart(a, 1) }
+
+// tokenPart returns a part of the access token of an answer: 0 is its header, and 1 its claims.
+func tokenPart(a Answer, n int) (part map[string]any) {
+	parts := strings.Split(a.Text("access_token"), ".")
+	text, _ := base64.RawURLEncoding.DecodeString(parts[min(n, len(parts)-1)])
+	_ = json.Unmarshal(text, &part)
+	return part
 }
