@@ -73,7 +73,11 @@ type Config struct {
 	AuditTTL       time.Duration   // 1h to 87600h.
 	TrustedProxies []netip.Prefix  // Masked; a single address is a prefix of full length.
 	CORSOrigins    []string        // scheme://host[:port] in lower case, or "*" alone for all.
-	LoginPage      bool
+
+	LoginPage  bool
+	TermsURL   string // http(s)://…, or empty.
+	PrivacyURL string // http(s)://…, or empty.
+	SMSNotice  bool
 
 	LogLevel  slog.Level
 	LogFormat string // text or json.
@@ -116,6 +120,7 @@ func Load(getenv func(string) string, providers []setting.Provider) (*Config, er
 	r.readTokens(c)
 	r.readMessages(c)
 	r.readAccess(c)
+	r.readLoginPage(c)
 	r.readProviders(c)
 
 	r.checkStores(c)

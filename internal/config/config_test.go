@@ -227,6 +227,9 @@ var valueTests = []struct {
 		[]string{"https://app.example.com", "http://localhost:3000"},
 	},
 	{"CORS_ORIGINS=*", func(c *Config) any { return c.CORSOrigins }, []string{"*"}},
+	{"TERMS_URL=https://a.example/t?l=de#1", func(c *Config) any { return c.TermsURL }, "https://a.example/t?l=de#1"},
+	{"PRIVACY_URL=http://127.0.0.1/p", func(c *Config) any { return c.PrivacyURL }, "http://127.0.0.1/p"},
+	{"SMS_NOTICE=true", func(c *Config) any { return c.SMSNotice }, true},
 	{"LOG_LEVEL=error", func(c *Config) any { return c.LogLevel }, slog.LevelError},
 }
 
@@ -497,6 +500,9 @@ var faultTests = []struct {
 	{nil, "SMS_WEBHOOK_CHANNELS=sms,pigeon", "SMS_WEBHOOK_CHANNELS: each must be sms, whatsapp, telegram or voice"},
 	{nil, "INTERNAL_ADDR=1629", "INTERNAL_ADDR: must be host:port, or off"},
 	{nil, "REDIS_PARTITIONS=0", "REDIS_PARTITIONS: must be a whole number from 1 to 1024"},
+	{nil, "TERMS_URL=/terms", "TERMS_URL: must be a URL of http or https"},
+	{nil, "PRIVACY_URL=javascript:alert(1)", "PRIVACY_URL: must be a URL of http or https"},
+	{nil, "SMS_NOTICE=maybe", "SMS_NOTICE: must be true or false"},
 	{nil, "PUBLIC_URL=otp.example.net", "PUBLIC_URL: must be a URL such as https://otp.example.com"},
 	{
 		nil,

@@ -97,9 +97,15 @@ func (r *reader) readAccess(c *Config) {
 	c.AuditTTL = read(r, "AUDIT_TTL", "2160h", seconds("1h", "87600h"))
 	c.TrustedProxies = read(r, "TRUSTED_PROXIES", "", setting.List[netip.Prefix](prefix))
 	c.CORSOrigins = read(r, "CORS_ORIGINS", "", setting.Or("*", []string{"*"}, setting.List(origin)))
-	c.LoginPage = read(r, "LOGIN_PAGE", "true", onOff)
 	c.LogLevel = read[slog.Level](r, "LOG_LEVEL", "info", level)
 	c.LogFormat = read(r, "LOG_FORMAT", r.def("text", "json"), either("text", "json"))
+}
+
+func (r *reader) readLoginPage(c *Config) {
+	c.LoginPage = read(r, "LOGIN_PAGE", "true", onOff)
+	c.TermsURL = read(r, "TERMS_URL", "", setting.URL)
+	c.PrivacyURL = read(r, "PRIVACY_URL", "", setting.URL)
+	c.SMSNotice = read(r, "SMS_NOTICE", "false", onOff)
 }
 
 // readProviders reads the settings of all providers, and checks the rules of those that are used.

@@ -60,13 +60,14 @@ func (s *Server) readRequest(c *fiber.Ctx) (otp.Request, error) {
 
 func writeAccepted(c *fiber.Ctx, p phone.Number, a otp.Accepted) error {
 	return c.Status(fiber.StatusAccepted).JSON(struct {
-		Phone      string `json:"phone"`
-		Channel    string `json:"channel"`
-		ExpiresIn  int    `json:"expires_in"`
-		ResendIn   int    `json:"resend_in"`
-		CodeLength int    `json:"code_length"`
-		RequestID  string `json:"request_id"`
-	}{p.E164(), a.Channel, seconds(a.ExpiresIn), resendIn(a.ResendIn), a.Length, a.Ticket})
+		Phone      string   `json:"phone"`
+		Channel    string   `json:"channel"`
+		Channels   []string `json:"channels"`
+		ExpiresIn  int      `json:"expires_in"`
+		ResendIn   int      `json:"resend_in"`
+		CodeLength int      `json:"code_length"`
+		RequestID  string   `json:"request_id"`
+	}{p.E164(), a.Channel, a.Channels, seconds(a.ExpiresIn), resendIn(a.ResendIn), a.Length, a.Ticket})
 }
 
 // status reports the state of a requested message.

@@ -14,6 +14,9 @@ type LoginPage struct {
 	DefaultRegion string   // An ISO 3166 code. Defaults to none.
 	Regions       []string // ISO 3166 codes, or "*" for all.
 	CodeLength    int      // Digits of a code.
+	TermsURL      string   // Of http or https. Defaults to no link.
+	PrivacyURL    string   // Of http or https. Defaults to no link.
+	SMSNotice     bool     // Whether the page says that carriers may charge for a message.
 }
 
 // mountLogin registers the login page and the settings that it loads.
@@ -25,10 +28,23 @@ func (s *Server) mountLogin(p LoginPage) {
 		AppName       string                `json:"app_name"`
 		DefaultRegion string                `json:"default_region"`
 		CodeLength    int                   `json:"code_length"`
+		TermsURL      string                `json:"terms_url"`
+		PrivacyURL    string                `json:"privacy_url"`
+		SMSNotice     bool                  `json:"sms_notice"`
 		Dev           bool                  `json:"dev"` // whether /dev/messages exists
 		Regions       []phone.Region        `json:"regions"`
 		Plans         map[string]phone.Plan `json:"plans"` // by calling code
-	}{p.AppName, p.DefaultRegion, p.CodeLength, s.inbox != nil, regions, plans})
+	}{
+		p.AppName,
+		p.DefaultRegion,
+		p.CodeLength,
+		p.TermsURL,
+		p.PrivacyURL,
+		p.SMSNotice,
+		s.inbox != nil,
+		regions,
+		plans,
+	})
 	if err != nil { // no value of these types fails to marshal
 		panic(err)
 	}

@@ -39,6 +39,9 @@ func TestLoginPage(t *testing.T) {
 			DefaultRegion: "IR",
 			Regions:       []string{"IR", "CA"},
 			CodeLength:    8,
+			TermsURL:      "https://example.com/terms",
+			PrivacyURL:    "https://example.com/privacy",
+			SMSNotice:     true,
 		},
 	})
 	for path, mediaType := range map[string]string{
@@ -56,6 +59,9 @@ func TestLoginPage(t *testing.T) {
 		AppName       string `json:"app_name"`
 		DefaultRegion string `json:"default_region"`
 		CodeLength    int    `json:"code_length"`
+		TermsURL      string `json:"terms_url"`
+		PrivacyURL    string `json:"privacy_url"`
+		SMSNotice     bool   `json:"sms_notice"`
 		Dev           bool
 		Regions       []phone.Region
 		Plans         map[string]phone.Plan
@@ -65,6 +71,10 @@ func TestLoginPage(t *testing.T) {
 	}
 	if settings.AppName != "Dekamond" || settings.DefaultRegion != "IR" || settings.CodeLength != 8 || settings.Dev {
 		t.Errorf("settings = %+v; want those of the options, without /dev/messages", settings)
+	}
+	links := settings.TermsURL + " " + settings.PrivacyURL
+	if links != "https://example.com/terms https://example.com/privacy" || !settings.SMSNotice {
+		t.Errorf("settings = %+v; want the links and the notice of the options", settings)
 	}
 	codes := slices.Sorted(maps.Keys(settings.Plans))
 	if len(settings.Regions) != 2 || !slices.Equal(codes, []string{"1", "98"}) {

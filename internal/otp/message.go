@@ -37,7 +37,8 @@ func messageID(id ChallengeID, send int) string { return fmt.Sprintf("%s-%d", id
 
 // A Router chooses providers for a message and calls them in turn.
 type Router interface {
-	// Channels returns the channels that are available for the region, the preferred one first.
+	// Channels returns the channels that are available for the region, the preferred one first. The caller must not
+	// change the slice.
 	Channels(region string) []string
 	// Send hands the message to a provider. It tries one provider after another until one accepts the message or ctx
 	// is done. It calls stillHeld before each call to a provider, and gives up if that returns an error. An error that

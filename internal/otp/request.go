@@ -29,6 +29,7 @@ type Request struct {
 // An Accepted is the answer to a Request whose message has been queued.
 type Accepted struct {
 	Channel   string
+	Channels  []string // that are available for the phone, the preferred one first; Channel is one of them
 	ExpiresIn time.Duration
 	ResendIn  time.Duration // until the phone's limits allow the next message; 0 = at once
 	Length    int           // digits of the code
@@ -54,7 +55,8 @@ func (s *Service) request(ctx context.Context, r Request) (Accepted, error) {
 	if !isTest && !s.allows(r.Phone.Region()) {
 		return Accepted{}, ErrRegion
 	}
-	channel, err := s.channel(r)
+	channels := s.router.Channels(r.Phone.Region())
+	channel, err := choose(channels, r.Channel)
 	if err != nil {
 		return Accepted{}, err
 	}
@@ -76,6 +78,7 @@ func (s *Service) request(ctx context.Context, r Request) (Accepted, error) {
 	s.enqueue(c.Lease, letter)
 	return Accepted{
 		Channel:   channel,
+		Channels:  channels,
 		ExpiresIn: s.policy.TTL,
 		ResendIn:  c.ResendIn,
 		Length:    s.policy.Length,
@@ -118,16 +121,15 @@ func (s *Service) isTest(p phone.Number) bool {
 
 func (s *Service) allows(region string) bool { return s.regions["*"] || s.regions[region] }
 
-// channel returns the channel that the client asked for, if a provider offers it in the region. If it asked for none,
-// channel returns sms, or the preferred channel where sms is not available.
-func (s *Service) channel(r Request) (string, error) {
-	channels := s.router.Channels(r.Phone.Region())
-	wanted := cmp.Or(r.Channel, SMS)
-	if slices.Contains(channels, wanted) {
+// choose returns the channel that the client asked for, if it is available. If the client asked for none, choose
+// returns sms, or the preferred channel where sms is not available. The error is ErrChannel.
+func choose(available []string, asked string) (string, error) {
+	wanted := cmp.Or(asked, SMS)
+	if slices.Contains(available, wanted) {
 		return wanted, nil
 	}
-	if r.Channel != "" || len(channels) == 0 {
+	if asked != "" || len(available) == 0 {
 		return "", ErrChannel
 	}
-	return channels[0], nil
+	return available[0], nil
 }

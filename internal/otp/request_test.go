@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -95,6 +96,9 @@ func TestChannels(t *testing.T) {
 					t.Errorf("Request by %s: %v; want ErrChannel", tc.r.Channel, err)
 				}
 				continue
+			}
+			if want := w.router.Channels(tc.r.Phone.Region()); !slices.Equal(a.Channels, want) {
+				t.Errorf("Request by %q: the channels %v are available; want %v", tc.r.Channel, a.Channels, want)
 			}
 			sent := w.router.taken()[before:]
 			if err != nil || a.Channel != tc.want {

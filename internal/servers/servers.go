@@ -114,6 +114,9 @@ func loginPage(c *config.Config) *httpapi.LoginPage {
 		DefaultRegion: c.DefaultRegion,
 		Regions:       c.SMSRegions,
 		CodeLength:    c.OTPLength,
+		TermsURL:      c.TermsURL,
+		PrivacyURL:    c.PrivacyURL,
+		SMSNotice:     c.SMSNotice,
 	}
 }
 

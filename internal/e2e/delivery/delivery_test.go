@@ -114,9 +114,13 @@ func TestRoutesAndChannels(t *testing.T) {
 		return s.Call("POST", "/otp/request", servicetest.JSON("phone", phone, "channel", channel))
 	}
 	s.Want(s.Request(servicetest.Phone), 202, "")
-	s.Want(s.Request("+14155552671", "Accept-Language: de-AT, en;q=0.5"), 202, "")
-	if got := s.Want(by("+4915123456789", "voice"), 202, ""); got.Text("channel") != "voice" {
-		t.Errorf("request: %s; want voice", got.Body)
+	got := s.Want(s.Request("+14155552671", "Accept-Language: de-AT, en;q=0.5"), 202, "")
+	if !strings.Contains(got.Body, `"channel":"sms","channels":["sms"]`) {
+		t.Errorf("request: %s; want sms, which alone is available", got.Body)
+	}
+	got = s.Want(by("+4915123456789", "voice"), 202, "")
+	if !strings.Contains(got.Body, `"channel":"voice","channels":["voice","sms"]`) {
+		t.Errorf("request: %s; want voice, and sms as the other channel that is available", got.Body)
 	}
 	s.Want(by("+14155552672", "voice"), 422, "invalid_field")
 	s.Want(by("+4915123456780", "telegram"), 422, "invalid_field")
