@@ -21,8 +21,8 @@ func TestLogin(t *testing.T) {
 	servicetest.OnBothStores(t, func(t *testing.T, stores []string) {
 		s := servicetest.Start(t, stores, "LOG_LEVEL=debug")
 		sent := s.Want(s.Request("0098 (912) 123-4567"), 202, "")
-		want := `{"phone":"+989121234567","channel":"sms","channels":["sms"],"expires_in":120,"resend_in":30,"code_length":6,` +
-			`"request_id":"` + sent.Text("request_id") + `"}`
+		want := `{"phone":"+989121234567","channel":"sms","channels":["sms"],"expires_in":120,"resend_in":30,` +
+			`"code_length":6,"request_id":"` + sent.Text("request_id") + `"}`
 		if sent.Body != want {
 			t.Errorf("request: %s; want %s", sent.Body, want)
 		}
