@@ -50,8 +50,8 @@ type Config struct {
 	SignupLogsIn     bool
 	DormantAfter     time.Duration // Up to 87600h; 0 = off.
 
-	JWTSecret   secret.Secret // At least 32 bytes, not guessable; zero in development without JWTKeys: make one.
-	JWTKeys     string        // A folder; if it is empty, JWTSecret signs.
+	JWTSecret   secret.Secret // At least 32 bytes, not guessable; zero if JWTKeys alone sign.
+	JWTKeys     string        // A folder; if it is empty, JWTSecret signs. See MakesKey.
 	JWTKeyGrace time.Duration // 0 to 24h.
 	JWTIssuer   string
 	JWTAudience string
@@ -111,9 +111,8 @@ func (c *Config) UsedProviders() []string {
 // every fault at once.
 func Load(getenv func(string) string, providers []setting.Provider) (*Config, error) {
 	r := &reader{Reader: setting.NewReader(getenv), providers: providers}
-	environment := setting.Read(r.Reader, "APP_ENV", "development", setting.OneOf("development", "production"))
-	c := &Config{Production: environment == "production"}
-	r.production = c.Production
+	r.readEnvironment()
+	c := &Config{Production: r.production}
 	r.readServer(c)
 	r.readStores(c)
 	r.readCodes(c)
@@ -146,11 +145,12 @@ func Names(providers []setting.Provider) (names []string) {
 	return slices.Compact(names)
 }
 
-// KeyFolder reads JWT_KEYS alone, so that a signing key can be made where nothing else is set. The error is a
+// KeyFolder reads JWT_KEYS and what its default depends on, so that a signing key can be made where nothing else is set. The error is a
 // setting.Faults.
 func KeyFolder(getenv func(string) string) (string, error) {
-	r := setting.NewReader(getenv)
-	path := setting.Read(r, "JWT_KEYS", "", folder)
+	r := &reader{Reader: setting.NewReader(getenv)}
+	r.readEnvironment()
+	path := r.keyFolder()
 	r.Check(path != "", "must be set", "JWT_KEYS")
 	return path, r.Err()
 }

@@ -73,6 +73,7 @@ func TestDevelopmentDefaults(t *testing.T) {
 		OTPLimitIP:       Limit{30, 10 * time.Minute},
 		SignupLogsIn:     true,
 
+		JWTKeys:     "data/keys",
 		JWTKeyGrace: 10 * time.Minute,
 		JWTIssuer:   "dekamond-otp",
 		JWTAudience: "dekamond-otp",
@@ -326,16 +327,41 @@ func TestKeysInProduction(t *testing.T) {
 	mustLoad(t, with(production, "JWT_KEYS="+folder)) // beside the secret
 }
 
-func TestKeyFolder(t *testing.T) {
-	if got, err := KeyFolder(with(nil, "JWT_KEYS= keys ", "OTP_TTL=x")); got != "keys" || err != nil {
-		t.Errorf("KeyFolder: %q, %v; want keys, whatever else is wrong", got, err)
-	}
-	for value, want := range map[string]string{
-		"":                                 "JWT_KEYS: must be set",
-		"-----BEGIN PRIVATE KEY-----\nMC4": "JWT_KEYS: must be the path of a folder",
+// TestKeyOfDevelopment checks that a key is made in development's own folder alone.
+func TestKeyOfDevelopment(t *testing.T) {
+	for settings, want := range map[string]bool{
+		"":                                       true,
+		"JWT_KEYS=data/keys":                     true,
+		"JWT_KEYS=keys":                          false,
+		"JWT_SECRET=" + production["JWT_SECRET"]: false,
 	} {
-		if _, err := KeyFolder(with(nil, "JWT_KEYS="+value)); err == nil || err.Error() != want {
-			t.Errorf("JWT_KEYS=%q: %v; want %s", value, err, want)
+		if c := mustLoad(t, with(nil, settings)); c.MakesKey() != want {
+			t.Errorf("MakesKey with %q: %t in %s; want %t", settings, c.MakesKey(), c.JWTKeys, want)
+		}
+	}
+	if c := mustLoad(t, with(production, "JWT_KEYS=data/keys")); c.MakesKey() {
+		t.Error("MakesKey in production; want keys made by the operator alone")
+	}
+}
+
+func TestKeyFolder(t *testing.T) {
+	for settings, want := range map[string]string{
+		"JWT_KEYS= keys |OTP_TTL=x":             "keys", // whatever else is wrong
+		"APP_ENV=production|JWT_KEYS=/app/keys": "/app/keys",
+		"JWT_KEYS=keys|JWT_SECRET=x":            "keys",
+		"":                                      "data/keys",
+	} {
+		if got, err := KeyFolder(with(nil, strings.Split(settings, "|")...)); got != want || err != nil {
+			t.Errorf("KeyFolder with %s: %q, %v; want %s", settings, got, err, want)
+		}
+	}
+	for setting, want := range map[string]string{
+		"APP_ENV=production": "JWT_KEYS: must be set",
+		"JWT_SECRET=x":       "JWT_KEYS: must be set", // development signs with the secret
+		"JWT_KEYS=-----BEGIN PRIVATE KEY-----\nMC4": "JWT_KEYS: must be the path of a folder",
+	} {
+		if _, err := KeyFolder(with(nil, setting)); err == nil || err.Error() != want {
+			t.Errorf("KeyFolder with %q: %v; want %s", setting, err, want)
 		}
 	}
 }

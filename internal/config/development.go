@@ -2,16 +2,26 @@ package config
 
 import "dekamond-otp/internal/secret"
 
-// MakeSecrets sets the secrets that development may leave out. They are made once and kept under data/, so that codes
-// and tokens outlive a restart.
-func (c *Config) MakeSecrets() (err error) {
+// developmentKeys is the folder of the key that development signs with if neither JWT_SECRET nor JWT_KEYS is set.
+const developmentKeys = "data/keys"
+
+// MakesKey reports whether JWTKeys is the folder in which development makes a signing key if there is none.
+func (c *Config) MakesKey() bool { return !c.Production && c.JWTKeys == developmentKeys }
+
+// MakeSecret sets OTPSecret if development has left it out. It is made once and kept under data/, so that codes outlive
+// a restart.
+func (c *Config) MakeSecret() (err error) {
 	if c.OTPSecret.IsZero() {
-		if c.OTPSecret, err = secret.Kept("data/otp_secret"); err != nil {
-			return err
-		}
-	}
-	if c.JWTSecret.IsZero() && c.JWTKeys == "" {
-		c.JWTSecret, err = secret.Kept("data/jwt_secret")
+		c.OTPSecret, err = secret.Kept("data/otp_secret")
 	}
 	return err
+}
+
+// keyFolder reads JWT_KEYS. Development has a folder of its own unless JWT_SECRET signs.
+func (r *reader) keyFolder() string {
+	def := r.def(developmentKeys, "")
+	if r.Text("JWT_SECRET", "") != "" {
+		def = ""
+	}
+	return read(r, "JWT_KEYS", def, folder)
 }

@@ -39,6 +39,12 @@ func (r *reader) def(development, production string) string {
 	return development
 }
 
+// readEnvironment reads APP_ENV, on which the defaults of other settings depend.
+func (r *reader) readEnvironment() {
+	environment := read(r, "APP_ENV", "development", either("development", "production"))
+	r.production = environment == "production"
+}
+
 func (r *reader) readServer(c *Config) {
 	c.HTTPAddr = read(r, "HTTP_ADDR", r.def("127.0.0.1:1628", ":1628"), hostPort)
 	c.InternalAddr = read(r, "INTERNAL_ADDR", "127.0.0.1:1629", setting.Or("off", "", hostPort))
@@ -71,7 +77,7 @@ func (r *reader) readCodes(c *Config) {
 
 func (r *reader) readTokens(c *Config) {
 	c.JWTSecret = read(r, "JWT_SECRET", "", hidden(strong))
-	c.JWTKeys = read(r, "JWT_KEYS", "", folder)
+	c.JWTKeys = r.keyFolder()
 	c.JWTKeyGrace = read(r, "JWT_KEY_GRACE", "10m", seconds("0s", "24h"))
 	c.JWTIssuer = r.Text("JWT_ISSUER", "dekamond-otp")
 	c.JWTAudience = r.Text("JWT_AUDIENCE", "dekamond-otp")

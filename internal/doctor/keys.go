@@ -17,7 +17,10 @@ func examineKeys(all []token.Key, fault error, c *config.Config, now time.Time) 
 		return f
 	}
 	if len(all) == 0 {
-		return nil
+		if c.MakesKey() {
+			f.add(Note, "JWT_KEYS", "is made at the first start and kept in %s", c.JWTKeys)
+		}
+		return f
 	}
 	for _, k := range all {
 		does := "verifies"

@@ -33,6 +33,13 @@ func TestKeys(t *testing.T) {
 			t.Errorf("%+v: %s; want %s", k, got, tc.want)
 		}
 	}
+	development := load(t, "APP_ENV=development", "JWT_SECRET=")
+	if got := bad(examineKeys(nil, nil, development, now)); !slices.Equal(got, []string{"note JWT_KEYS"}) {
+		t.Errorf("before the first start of a development: %v; want a note of the key", got)
+	}
+	if got := examineKeys(nil, nil, load(t), now); len(got) != 0 {
+		t.Errorf("with JWT_SECRET alone: %v; want nothing about keys", got)
+	}
 	fault := errors.Join(errors.New("one"), errors.New("two"))
 	want := findings{{Wrong, "JWT_KEYS", "one; two"}}
 	if got := examineKeys(nil, fault, c, now); !slices.Equal(got, want) {

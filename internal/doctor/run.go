@@ -72,10 +72,15 @@ func openProviders(c *config.Config) (all []provider) {
 	return all
 }
 
-// openKeys returns the keys of JWT_KEYS.
+// openKeys returns the keys of JWT_KEYS. There are none before development has made one.
 func openKeys(c *config.Config) ([]token.Key, error) {
 	if c.JWTKeys == "" {
 		return nil, nil
+	}
+	if c.MakesKey() {
+		if has, err := token.HasKey(c.JWTKeys); !has || err != nil {
+			return nil, err
+		}
 	}
 	o := token.Options{Secret: []byte(c.JWTSecret.Reveal()), Folder: c.JWTKeys, Grace: c.JWTKeyGrace}
 	issuer, err := token.NewIssuer(o)

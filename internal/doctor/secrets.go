@@ -58,9 +58,6 @@ func examineSecrets(c *config.Config) (f findings) {
 	if c.OTPSecret.IsZero() {
 		f.add(Note, "OTP_SECRET", "is made at the first start and kept in data/")
 	}
-	if c.JWTSecret.IsZero() && c.JWTKeys == "" {
-		f.add(Note, "JWT_SECRET", "is made at the first start and kept in data/")
-	}
 	if len(c.AdminAPIKey) == 0 {
 		f.add(Note, "ADMIN_API_KEY", "is not set: the admin endpoints answer 404")
 	}

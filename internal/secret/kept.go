@@ -9,31 +9,47 @@ import (
 	"path/filepath"
 )
 
-// Kept returns the secret that the file holds. If there is no file, Kept makes one with a random secret of 260 bits,
-// readable by its owner alone. It serves development, where tokens and codes should outlive a restart although no
-// secret is set.
+// Kept returns the secret that the file holds. If there is no file, Kept makes one with a random secret of 260 bits. It
+// serves development, where codes should outlive a restart although no secret is set. Processes that start at the same
+// time get the same secret.
 func Kept(file string) (Secret, error) {
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return Secret{}, fmt.Errorf("secret: %w", err)
-	}
 	made := rand.Text() + rand.Text()
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err == nil {
-		_, err = f.WriteString(made)
-		if err := errors.Join(err, f.Close()); err != nil {
+	for {
+		text, err := os.ReadFile(file)
+		switch {
+		case err == nil && len(text) == len(made):
+			return New(string(text)), nil
+		case err == nil:
+			return Secret{}, fmt.Errorf("secret: %s does not hold a whole secret; delete it", file)
+		case !errors.Is(err, fs.ErrNotExist):
 			return Secret{}, fmt.Errorf("secret: %w", err)
 		}
-		return New(made), nil
+		if err := WriteNew(file, []byte(made)); err != nil && !errors.Is(err, fs.ErrExist) {
+			return Secret{}, fmt.Errorf("secret: %w", err)
+		}
 	}
-	if !errors.Is(err, fs.ErrExist) {
-		return Secret{}, fmt.Errorf("secret: %w", err)
+}
+
+// WriteNew makes a file that only its owner can read, and its folder if there is none. The file appears with its whole
+// content, so that no process that reads it at the same time finds half. If the file exists, WriteNew leaves it as it
+// is and returns fs.ErrExist. Of several processes that make the same file, one succeeds; only on a file system without
+// hard links can the last one replace the file of the first.
+func WriteNew(path string, content []byte) (err error) {
+	folder := filepath.Dir(path)
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
 	}
-	text, err := os.ReadFile(file)
+	f, err := os.CreateTemp(folder, ".new-*") // with mode 0600
 	if err != nil {
-		return Secret{}, fmt.Errorf("secret: %w", err)
+		return err
 	}
-	if len(text) != len(made) {
-		return Secret{}, fmt.Errorf("secret: %s does not hold a whole secret; delete it", file)
+	defer func() { _ = os.Remove(f.Name()) }() // fails after a renaming
+	_, err = f.Write(content)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
 	}
-	return New(string(text)), nil
+	if err = os.Link(f.Name(), path); err == nil || errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return os.Rename(f.Name(), path)
 }

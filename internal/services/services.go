@@ -19,6 +19,10 @@ import (
 	"dekamond-otp/internal/trace"
 )
 
+// developmentAlgorithm is that of the key that development makes. Every library that checks tokens knows it; some do not
+// know EdDSA.
+const developmentAlgorithm = "ES256"
+
 // Tools are what the services work with and what needs no store, so that a fault in a setting is found before a store
 // is opened.
 type Tools struct {
@@ -27,10 +31,10 @@ type Tools struct {
 	Providers []sms.Opened
 }
 
-// NewTools makes the secrets that development leaves out, reads JWT_KEYS and SMS_TEXTS, and logs the providers and what
+// NewTools makes the secret and the signing key that development leaves out, reads JWT_KEYS and SMS_TEXTS, and logs the providers and what
 // is unusual about the texts. Messages of the console go to stdout.
 func NewTools(c *config.Config, stdout io.Writer, log *slog.Logger) (t Tools, err error) {
-	if err := c.MakeSecrets(); err != nil {
+	if err := c.MakeSecret(); err != nil {
 		return Tools{}, err
 	}
 	if t.Tokens, err = newTokens(c, log); err != nil {
@@ -53,6 +57,11 @@ func NewTools(c *config.Config, stdout io.Writer, log *slog.Logger) (t Tools, er
 }
 
 func newTokens(c *config.Config, log *slog.Logger) (*token.Issuer, error) {
+	if c.MakesKey() {
+		if err := token.EnsureKey(c.JWTKeys, developmentAlgorithm); err != nil {
+			return nil, err
+		}
+	}
 	tokens, err := token.NewIssuer(token.Options{
 		Secret:   []byte(c.JWTSecret.Reveal()),
 		Folder:   c.JWTKeys,

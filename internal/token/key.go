@@ -119,3 +119,20 @@ func generate(algorithm string) (crypto.Signer, error) {
 	}
 	return nil, fmt.Errorf("token: no algorithm %s", algorithm)
 }
+
+// encodeNew makes a private key, and returns its identifier and its PEM file.
+func encodeNew(algorithm string) (id string, text []byte, err error) {
+	private, err := generate(algorithm)
+	if err != nil {
+		return "", nil, err
+	}
+	k, err := newKey(private)
+	if err != nil {
+		return "", nil, fmt.Errorf("token: the new key %w", err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return "", nil, fmt.Errorf("token: %w", err)
+	}
+	return k.id, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
+}

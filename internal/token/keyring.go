@@ -2,11 +2,10 @@ package token
 
 import (
 	"context"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +13,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"dekamond-otp/internal/secret"
 )
 
 const (
@@ -307,39 +308,39 @@ func (i *Issuer) Published() (set []byte, maxAge time.Duration, ok bool) {
 // NewKey makes a key for one of Algorithms in a new file of the folder, which is created if it does not exist. Only the
 // owner can read the file.
 func NewKey(folder, algorithm string) (path, id string, err error) {
-	private, err := generate(algorithm)
+	id, text, err := encodeNew(algorithm)
 	if err != nil {
 		return "", "", err
 	}
-	k, err := newKey(private)
-	if err != nil {
-		return "", "", fmt.Errorf("token: the new key %w", err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
+	path = filepath.Join(folder, time.Now().UTC().Format(stamp)+"-"+id[:8]+extension)
+	if err := secret.WriteNew(path, text); err != nil {
 		return "", "", fmt.Errorf("token: %w", err)
 	}
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return "", "", fmt.Errorf("token: %w", err)
-	}
-	path = filepath.Join(folder, time.Now().UTC().Format(stamp)+"-"+k.id[:8]+extension)
-	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
-	if err := writeWhole(path, text); err != nil {
-		return "", "", fmt.Errorf("token: %w", err)
-	}
-	return path, k.id, nil
+	return path, id, nil
 }
 
-// writeWhole makes a file appear with its whole content, so that a process that watches the folder never reads half.
-func writeWhole(path string, text []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // with mode 0600
+// HasKey reports whether the folder exists and has a file for a key.
+func HasKey(folder string) (bool, error) {
+	files, _, err := list(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return len(files) > 0, err
+}
+
+// EnsureKey makes a key for one of Algorithms in the folder, unless HasKey. Processes that call it at the same time get
+// the same key.
+func EnsureKey(folder, algorithm string) error {
+	if has, err := HasKey(folder); has || err != nil {
+		return err
+	}
+	_, text, err := encodeNew(algorithm)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.Remove(f.Name()) }() // fails after the renaming
-	_, err = f.Write(text)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
+	err = secret.WriteNew(filepath.Join(folder, "first"+extension), text)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("token: %w", err)
 	}
-	return os.Rename(f.Name(), path)
+	return nil
 }

@@ -321,6 +321,35 @@ func TestRotation(t *testing.T) {
 }
 
 // TestFaultyFolder checks that a faulty file affects no other file, and that a key is always left.
+// TestEnsureKey checks that simultaneous starts make one key, and that a folder with a key is left alone.
+func TestEnsureKey(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "data", "keys")
+	if has, err := HasKey(folder); has || err != nil {
+		t.Errorf("HasKey without a folder: %t, %v; want false", has, err)
+	}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if err := EnsureKey(folder, "ES256"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	made := newIssuer(t, func(o *Options) { o.Secret, o.Folder = nil, folder }).Keys()
+	if len(made) != 1 || made[0].Algorithm != "ES256" || !made[0].Signs || made[0].WorldReadable {
+		t.Errorf("the keys are %+v; want one of ES256 that signs at once and that others cannot read", made)
+	}
+	other := t.TempDir()
+	makeKey(t, other, "EdDSA")
+	if err := EnsureKey(other, "ES256"); err != nil {
+		t.Error(err)
+	}
+	if files, err := os.ReadDir(other); len(files) != 1 || err != nil {
+		t.Errorf("a folder with a key holds %v, %v; want nothing added", files, err)
+	}
+}
+
 func TestFaultyFolder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		folder := t.TempDir()

@@ -21,7 +21,7 @@ import (
 )
 
 var (
-	secret  = []byte("0123456789abcdef0123456789abcdef")
+	hmacKey = []byte("0123456789abcdef0123456789abcdef")
 	user    = uuid.MustParse("01890a5d-ac96-774b-bcce-b302099a8057")
 	session = uuid.MustParse("01890a5d-ac96-774b-bcce-b302099a8058")
 )
@@ -29,7 +29,7 @@ var (
 func newIssuer(t testing.TB, change func(*Options)) *Issuer {
 	t.Helper()
 	o := Options{
-		Secret:   secret,
+		Secret:   hmacKey,
 		Issuer:   "issuer",
 		Audience: "audience",
 		TTL:      15 * time.Minute,
@@ -234,7 +234,7 @@ func (f *forger) confuseAlgorithms(algorithm string, k *key) {
 		f.forge(name, jwt.SigningMethodHS256, public, kid)
 		f.forge(name+" without kid", jwt.SigningMethodHS256, public, nil)
 	}
-	f.forge("HS256 by the secret with the kid of "+algorithm, jwt.SigningMethodHS256, secret, kid)
+	f.forge("HS256 by the secret with the kid of "+algorithm, jwt.SigningMethodHS256, hmacKey, kid)
 	f.forge("none with the kid of "+algorithm, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, kid)
 }
 
@@ -316,7 +316,7 @@ func (f *forger) spoil(algorithm, good string) {
 func b64(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 
 func TestShortSecret(t *testing.T) {
-	for _, o := range []Options{{Secret: secret[:31]}, {}} {
+	for _, o := range []Options{{Secret: hmacKey[:31]}, {}} {
 		if _, err := NewIssuer(o); err == nil {
 			t.Errorf("NewIssuer took a secret of %d bytes", len(o.Secret))
 		}

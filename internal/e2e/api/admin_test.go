@@ -219,7 +219,7 @@ func auditsBan(t *testing.T, s *servicetest.Service, user string) {
 
 func TestAudit(t *testing.T) {
 	servicetest.OnBothStores(t, func(t *testing.T, stores []string) {
-		s := servicetest.Start(t, stores, servicetest.Unlimited...)
+		s := servicetest.Start(t, stores, append(servicetest.Unlimited, "JWT_SECRET="+servicetest.JWTSecret)...)
 		const agent = "User-Agent: an app\tof \"mine\""
 		a := s.Login(phone, agent)
 		s.Login("+989121234568")

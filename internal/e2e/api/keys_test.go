@@ -41,7 +41,7 @@ func TestKeysCommand(t *testing.T) {
 			t.Errorf("%v: %d; want 2", args, status)
 		}
 	}
-	status, _, log := servicetest.Run(t, dir, nil, "keys", "new")
+	status, _, log := servicetest.Run(t, dir, []string{"APP_ENV=production"}, "keys", "new")
 	if status != 2 || !strings.Contains(log, "JWT_KEYS: ") {
 		t.Errorf("keys new without a folder: %d, %s; want 2 and what is missing", status, log)
 	}
@@ -62,11 +62,43 @@ func TestKeysCommand(t *testing.T) {
 	if strings.Contains(set.Body, `"d"`) {
 		t.Errorf("the key set has a private key: %s", set.Body)
 	}
-	if _, err := os.Stat(filepath.Join(dir, "data", "jwt_secret")); err == nil {
-		t.Error("a secret was made beside the keys")
+	if _, err := os.Stat(filepath.Join(dir, "data", "keys")); err == nil {
+		t.Error("a key was made beside the keys of JWT_KEYS")
 	}
-	s = servicetest.Start(t, nil)
+	s = servicetest.Start(t, nil, "JWT_SECRET="+servicetest.JWTSecret)
 	s.Want(s.Call("GET", "/.well-known/jwks.json", ""), 404, "not_found")
+}
+
+// TestKeyOfDevelopment checks that development makes a signing key once, whichever of two copies starts first, publishes
+// it, and signs with it after a restart too.
+func TestKeyOfDevelopment(t *testing.T) {
+	dir := t.TempDir()
+	a, b := servicetest.Launch(t, dir, "DATABASE_URL=sqlite:a.db"), servicetest.Launch(t, dir, "DATABASE_URL=sqlite:b.db")
+	a.Await()
+	b.Await()
+	ids := a.PublishedKeys()
+	if len(ids) != 1 || !slices.Equal(b.PublishedKeys(), ids) {
+		t.Errorf("two copies publish %v and %v; want the same key", ids, b.PublishedKeys())
+	}
+	login := a.Login(phone)
+	if got := servicetest.SigningKey(login); got != ids[0] {
+		t.Errorf("the key %s signs; want the published one", got)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "data/keys/*.pem"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("the folder has the keys %v, %v; want one", files, err)
+	}
+	if info, err := os.Stat(files[0]); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the key has the mode %v, %v; want 0600", info.Mode(), err)
+	}
+	a.End(syscall.SIGTERM)
+	a = servicetest.Launch(t, dir, "DATABASE_URL=sqlite:a.db")
+	a.Await()
+	a.Want(a.Call("GET", "/me", "", servicetest.Bearer(login)), 200, "")
+	if status, out, log := servicetest.Run(t, dir, nil, "keys", "new"); status != 0 || len(a.PublishedKeys()) == 0 {
+		t.Errorf("keys new in development: %d, %s%s; want a key in its folder", status, out, log)
+	}
+	servicetest.Eventually(t, "the copies publish the new key", func() bool { return len(b.PublishedKeys()) == 2 })
 }
 
 // TestFaultyKeys checks that the service does not start with faulty keys, names the fault, and shows nothing of them.

@@ -172,7 +172,8 @@ func TestDormant(t *testing.T) {
 // TestHousekeeping fills the database with old rows and checks that the next copy that starts deletes them and logs it.
 func TestHousekeeping(t *testing.T) {
 	stores := servicetest.RealStores(t)
-	s := servicetest.Start(t, stores, servicetest.Unlimited...)
+	settings := append(servicetest.Unlimited, "JWT_SECRET="+servicetest.JWTSecret)
+	s := servicetest.Start(t, stores, settings...)
 	s.Login(phone)
 	kept := s.Login(phone)
 	_, url, _ := strings.Cut(stores[0], "=")
@@ -198,7 +199,7 @@ func TestHousekeeping(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	next := servicetest.Start(t, stores, servicetest.Unlimited...)
+	next := servicetest.Start(t, stores, settings...)
 	servicetest.Eventually(t, "the log reports the housekeeping", func() bool {
 		return strings.Contains(next.Log.String(), "msg=housekeeping sessions_deleted=1200 audit_deleted=700")
 	})
