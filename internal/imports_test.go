@@ -92,6 +92,7 @@ var owners = map[string][]string{
 	"go.opentelemetry.io":        {"internal/trace"},
 	"google.golang.org/protobuf": {"internal/trace"},
 	"golang.org/x/text":          {"internal/text"},
+	"github.com/yuin/goldmark":   {"docs"},
 }
 
 const module = "dekamond-otp"

@@ -1,25 +1,29 @@
 package httpapi
 
 import (
-	"io/fs"
+	"sync"
+
+	"github.com/gofiber/fiber/v2"
 
 	"dekamond-otp/docs"
 )
 
-// mountDocuments serves the pages of package docs below /docs/. The media type is text/plain, because some browsers
-// download text/markdown instead of showing it.
+// mountDocuments serves the documents below /docs/: as a web page to a client that prefers HTML, which browsers do, and
+// as Markdown to all others. The media type of the latter is text/plain, because browsers download text/markdown.
 func (s *Server) mountDocuments() {
-	err := fs.WalkDir(docs.Files, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		text, err := docs.Files.ReadFile(name)
-		if err == nil {
-			s.mountFile("/docs/"+name, newFile("text/plain; charset=utf-8", text))
-		}
-		return err
-	})
-	if err != nil {
-		panic(err)
+	s.mountFile("/docs/documents.css", newFile("text/css; charset=utf-8", docs.Style))
+	back := docs.Link{Path: "docs", Text: "The calls"}
+	for _, page := range docs.Pages() {
+		markdown := newFile(fiber.MIMETextPlainCharsetUTF8, page.Markdown)
+		html := sync.OnceValue(func() *file { return newFile(fiber.MIMETextHTMLCharsetUTF8, page.HTML(back)) })
+		route := "/docs/" + page.Name
+		s.app.Get(route, func(c *fiber.Ctx) error {
+			c.Vary(fiber.HeaderAccept)
+			if c.Accepts(fiber.MIMETextPlain, fiber.MIMETextHTML) == fiber.MIMETextHTML {
+				return html().serve(c)
+			}
+			return markdown.serve(c)
+		})
+		s.quiet[route] = true
 	}
 }

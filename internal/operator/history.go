@@ -12,20 +12,18 @@ import (
 	"dekamond-otp/internal/metrics"
 )
 
-const (
-	hoursKept   = 48
-	maxCounters = 4096 // of an hour; there are far fewer different events
-)
+const maxCounters = 4096 // of a period; there are far fewer different events
 
-// A History counts what happens by the hour, for the last two days. Each copy keeps its own counts and writes all
-// counts of an hour to the HistoryStore as one value: writing a value twice is harmless, and values are added up only
-// when the page is read. While the store is down, the page lacks the latest counts of the other copies. A copy that is
-// killed loses what it counted since its last write, a few seconds. A History is safe for concurrent use.
+// A History counts what happens: by the hour for the last two days, and by five minutes for the last hour. Each copy
+// keeps its own counts and writes all counts of a period to the HistoryStore as one value: writing a value twice is
+// harmless, and values are added up only when the page is read. While the store is down, the page lacks the latest
+// counts of the other copies. A copy that is killed loses what it counted since its last write, a few seconds. A
+// History is safe for concurrent use.
 type History struct {
 	id string // of this copy; random, so that a restarted copy is another one
 
 	mu       sync.Mutex
-	own      map[hourNumber]*ownHour
+	own      map[period]*ownTally
 	store    HistoryStore // nil until Share is called
 	writeErr error        // of the last write
 
@@ -36,8 +34,8 @@ type History struct {
 func NewHistory() *History {
 	return &History{
 		id:    uuid.NewString(),
-		own:   make(map[hourNumber]*ownHour),
-		peers: peers{hours: make(map[hourNumber]*peerHour)},
+		own:   make(map[period]*ownTally),
+		peers: peers{tallies: make(map[period]*peerTally)},
 	}
 }
 
@@ -73,9 +71,12 @@ func (h *History) ObserveDelay(_ string, d time.Duration) {
 	bucket, _ := slices.BinarySearch(metrics.DelayBounds[:], d.Seconds())
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	now := h.currentHour()
-	now.delays[bucket]++
-	now.changes++
+	now := time.Now()
+	for _, r := range resolutions {
+		current := h.current(r, now)
+		current.delays[bucket]++
+		current.changes++
+	}
 }
 
 // A counterKey names what a counter counts. Fields that do not apply are empty.
@@ -99,70 +100,67 @@ func (e counterKey) compare(f counterKey) int {
 // one more for what took longer.
 type delays [len(metrics.DelayBounds) + 1]uint64
 
-// An hourNumber counts hours since 1970.
-type hourNumber int64
-
-func hourOf(t time.Time) hourNumber  { return hourNumber(t.Unix() / 3600) }
-func startOf(n hourNumber) time.Time { return time.Unix(int64(n)*3600, 0).UTC() }
-
-// An hour is what was counted in it.
-type hour struct {
+// A tally is what was counted in a period.
+type tally struct {
 	counts map[counterKey]uint64
 	delays delays
 }
 
-func newHour() hour { return hour{counts: make(map[counterKey]uint64)} }
+func newTally() tally { return tally{counts: make(map[counterKey]uint64)} }
 
-func (h *hour) add(o hour) {
+func (t *tally) add(o tally) {
 	for e, n := range o.counts {
-		h.counts[e] += n
+		t.counts[e] += n
 	}
 	for i, n := range o.delays {
-		h.delays[i] += n
+		t.delays[i] += n
 	}
 }
 
-// An ownHour is what this copy has counted in an hour.
-type ownHour struct {
-	hour
+// An ownTally is what this copy has counted in a period.
+type ownTally struct {
+	tally
 	changes   uint64
 	written   uint64 // how many of the changes the store has
 	writtenAt time.Time
 }
 
-// add counts once. If the hour has maxCounters already, a key that is new to it is counted by its name alone.
+// add counts once. If a period has maxCounters already, a key that is new to it is counted by its name alone.
 func (h *History) add(e counterKey) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	now := h.currentHour()
-	if _, known := now.counts[e]; !known && len(now.counts) >= maxCounters {
-		e = counterKey{Name: e.Name}
+	now := time.Now()
+	for _, r := range resolutions {
+		current, key := h.current(r, now), e
+		if _, known := current.counts[key]; !known && len(current.counts) >= maxCounters {
+			key = counterKey{Name: key.Name}
+		}
+		current.counts[key]++
+		current.changes++
 	}
-	now.counts[e]++
-	now.changes++
 }
 
-// currentHour returns the hour of now, and drops those that are too old. The caller holds h.mu.
-func (h *History) currentHour() *ownHour {
-	n := hourOf(time.Now())
-	current := h.own[n]
+// current returns the counts of the running period, and drops those that are too old. The caller holds h.mu.
+func (h *History) current(r *resolution, now time.Time) *ownTally {
+	running := r.at(now)
+	current := h.own[running]
 	if current == nil {
-		maps.DeleteFunc(h.own, func(m hourNumber, _ *ownHour) bool { return m <= n-hoursKept })
-		current = &ownHour{hour: newHour()}
-		h.own[n] = current
+		maps.DeleteFunc(h.own, func(p period, _ *ownTally) bool { return p.isOld(now) })
+		current = &ownTally{tally: newTally()}
+		h.own[running] = current
 	}
 	return current
 }
 
 // A view is what all copies have counted, as far as this copy knows.
 type view struct {
-	hours    map[hourNumber]*hour // without those in which nothing happened
+	tallies  map[period]*tally // without the periods in which nothing happened
 	copies   int
 	shared   bool      // the store answers
 	sharedAt time.Time // when it last did; zero: never
 }
 
-// view adds up the last hours of all copies.
+// view adds up the counts of all copies.
 func (h *History) view() view {
 	h.mu.Lock()
 	store := h.store
@@ -172,15 +170,17 @@ func (h *History) view() view {
 	defer h.peers.reading.Unlock()
 	now := time.Now()
 	shared := h.peers.read(store, h.id, now)
-	v := view{hours: make(map[hourNumber]*hour), copies: 1 + h.peers.alive(now), sharedAt: h.peers.answeredAt}
-	for n := hourOf(now) - hoursKept + 1; n <= hourOf(now); n++ {
-		sum := newHour()
-		if o := h.peers.hours[n]; o != nil {
-			sum.add(o.hour)
-		}
-		h.addOwn(n, &sum)
-		if len(sum.counts) > 0 || sum.delays != (delays{}) {
-			v.hours[n] = &sum
+	v := view{tallies: make(map[period]*tally), copies: 1 + h.peers.alive(now), sharedAt: h.peers.answeredAt}
+	for _, r := range resolutions {
+		for _, p := range r.last(now, r.kept) {
+			sum := newTally()
+			if o := h.peers.tallies[p]; o != nil {
+				sum.add(o.tally)
+			}
+			h.addOwn(p, &sum)
+			if len(sum.counts) > 0 || sum.delays != (delays{}) {
+				v.tallies[p] = &sum
+			}
 		}
 	}
 	h.mu.Lock()
@@ -189,12 +189,13 @@ func (h *History) view() view {
 	return v
 }
 
-// addOwn adds what this copy has counted in an hour. It holds h.mu for one hour only, because every request needs it.
-func (h *History) addOwn(n hourNumber, sum *hour) {
+// addOwn adds what this copy has counted in a period. It holds h.mu for one period only, because every request needs
+// it.
+func (h *History) addOwn(p period, sum *tally) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if o := h.own[n]; o != nil {
-		sum.add(o.hour)
+	if o := h.own[p]; o != nil {
+		sum.add(o.tally)
 	}
 }
 

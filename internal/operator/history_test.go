@@ -13,17 +13,17 @@ import (
 
 // A memory is a HistoryStore in memory.
 type memory struct {
-	mu    sync.Mutex
-	hours map[time.Time]map[string][]byte
-	puts  int
-	err   error         // is returned by every call
-	full  error         // is returned by Put
-	while func()        // is called once by the next Put
-	slow  time.Duration // how long All takes
-	asked int           // calls of All
+	mu     sync.Mutex
+	values map[string]map[string][]byte // by period and copy
+	puts   int
+	err    error         // is returned by every call
+	full   error         // is returned by Put
+	while  func()        // is called once by the next Put
+	slow   time.Duration // how long All takes
+	asked  int           // calls of All
 }
 
-func newMemory() *memory { return &memory{hours: make(map[time.Time]map[string][]byte)} }
+func newMemory() *memory { return &memory{values: make(map[string]map[string][]byte)} }
 
 func (m *memory) set(err, full error) {
 	m.mu.Lock()
@@ -43,7 +43,7 @@ func (m *memory) count() int {
 	return m.puts
 }
 
-func (m *memory) Put(_ context.Context, hour time.Time, copyID string, value []byte) error {
+func (m *memory) Put(_ context.Context, period, copyID string, value []byte, _ time.Duration) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := cmp.Or(m.err, m.full); err != nil {
@@ -52,15 +52,15 @@ func (m *memory) Put(_ context.Context, hour time.Time, copyID string, value []b
 	if m.while != nil {
 		m.while()
 	}
-	if m.hours[hour] == nil {
-		m.hours[hour] = make(map[string][]byte)
+	if m.values[period] == nil {
+		m.values[period] = make(map[string][]byte)
 	}
-	m.hours[hour][copyID] = value
+	m.values[period][copyID] = value
 	m.puts++
 	return nil
 }
 
-func (m *memory) All(ctx context.Context, hours []time.Time) (all []map[string][]byte, err error) {
+func (m *memory) All(ctx context.Context, periods []string) (all []map[string][]byte, err error) {
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -69,8 +69,8 @@ func (m *memory) All(ctx context.Context, hours []time.Time) (all []map[string][
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.asked++
-	for _, hour := range hours {
-		all = append(all, maps.Clone(m.hours[hour]))
+	for _, period := range periods {
+		all = append(all, maps.Clone(m.values[period]))
 	}
 	return all, m.err
 }
@@ -86,8 +86,9 @@ func TestSlowStore(t *testing.T) {
 				t.Error("the view is not shared")
 			}
 		}
-		if s.asked != hoursKept/hoursPerTrip {
-			t.Errorf("the store is asked %d times; want %d", s.asked, hoursKept/hoursPerTrip)
+		want := (byHour.kept + byFiveMinutes.kept + periodsPerTrip - 1) / periodsPerTrip
+		if s.asked != want {
+			t.Errorf("the store is asked %d times; want %d", s.asked, want)
 		}
 	})
 }
@@ -112,16 +113,56 @@ var (
 // story runs a test on a clock that begins at a full hour.
 func story(t *testing.T, test func(*testing.T)) { t.Helper(); synctest.Test(t, test) }
 
+// expect checks the counts by the hour; the running hour is 0.
 func expect(t *testing.T, h *History, shared bool, copies int, want map[int]map[counterKey]uint64) {
 	t.Helper()
 	v := h.view()
-	got, now := make(map[int]map[counterKey]uint64), hourOf(time.Now())
-	for n, sum := range v.hours {
-		got[int(n-now)] = sum.counts
-	}
+	got := countsBy(byHour, v)
 	if v.shared != shared || v.copies != copies || !maps.EqualFunc(got, want, maps.Equal) {
 		t.Errorf("view: shared %v, %d copies, %v; want %v, %d, %v", v.shared, v.copies, got, shared, copies, want)
 	}
+}
+
+// countsBy returns the counts of each period of a resolution; the running one is 0.
+func countsBy(r *resolution, v view) map[int]map[counterKey]uint64 {
+	counts := make(map[int]map[counterKey]uint64)
+	for p, sum := range v.tallies {
+		if p.resolution == r {
+			counts[int(p.n-r.at(time.Now()).n)] = sum.counts
+		}
+	}
+	return counts
+}
+
+// TestHistoryByFiveMinutes checks that the last hour is counted by five minutes too, by all copies, and that a copy
+// that starts later knows it.
+func TestHistoryByFiveMinutes(t *testing.T) {
+	story(t, func(t *testing.T) {
+		store := newMemory()
+		a, _ := started(t, store)
+		b, stop := started(t, store)
+		a.add(sentIR)
+		time.Sleep(5*time.Minute - time.Nanosecond)
+		b.add(sentIR)
+		time.Sleep(time.Nanosecond)
+		b.add(sentIR)
+		stop()
+		time.Sleep(55 * time.Minute)
+		a.add(sentDE)
+		time.Sleep(writeEvery + readEvery)
+		c, _ := started(t, store)
+		want := map[int]map[counterKey]uint64{-12: {sentIR: 2}, -11: {sentIR: 1}, 0: {sentDE: 1}}
+		for name, h := range map[string]*History{"a": a, "c": c} {
+			if got := countsBy(byFiveMinutes, h.view()); !maps.EqualFunc(got, want, maps.Equal) {
+				t.Errorf("copy %s: %v; want %v", name, got, want)
+			}
+		}
+		time.Sleep(5 * time.Minute)
+		want = map[int]map[counterKey]uint64{-12: {sentIR: 1}, -1: {sentDE: 1}}
+		if got := countsBy(byFiveMinutes, a.view()); !maps.EqualFunc(got, want, maps.Equal) {
+			t.Errorf("five minutes later: %v; want %v", got, want)
+		}
+	})
 }
 
 func TestHistoryOfCopies(t *testing.T) {
@@ -170,8 +211,8 @@ func TestHistoryForgetsAfterTwoDays(t *testing.T) {
 		time.Sleep(5 * time.Hour)
 		expect(t, a, true, 2, map[int]map[counterKey]uint64{})
 		stop()
-		if len(a.own) > hoursKept || len(a.peers.hours) > hoursKept {
-			t.Errorf("%d own hours and %d of peers are kept; want %d", len(a.own), len(a.peers.hours), hoursKept)
+		if most := byHour.kept + byFiveMinutes.kept; len(a.own) > most || len(a.peers.tallies) > most {
+			t.Errorf("%d own periods and %d of peers are kept; want %d", len(a.own), len(a.peers.tallies), most)
 		}
 	})
 }
@@ -249,7 +290,7 @@ func TestHistoryOfAnotherVersion(t *testing.T) {
 			"y": `{"counts":7}`,
 			"z": `{"counts":[{"event":"new","n":3,"of":1}],"delays":[1]}`,
 		} {
-			_ = store.Put(t.Context(), startOf(hourOf(time.Now())), id, []byte(value))
+			_ = store.Put(t.Context(), byHour.at(time.Now()).name(), id, []byte(value), byHour.life)
 		}
 		expect(t, a, true, 1, map[int]map[counterKey]uint64{0: {sentIR: 1, {Name: "new"}: 3}})
 	})
@@ -278,8 +319,8 @@ func TestHistoryWritesWhatIsNew(t *testing.T) {
 		for range 1000 {
 			a.add(sentIR)
 		}
-		if n := writes(writeEvery); n != 1 {
-			t.Errorf("%d writes of the new counts of one hour; want 1", n)
+		if n := writes(writeEvery); n != len(resolutions) {
+			t.Errorf("%d writes of the new counts; want one for each resolution", n)
 		}
 		if n := writes(heartbeatEvery - writeEvery); n != 0 {
 			t.Errorf("%d writes after that; want none", n)
@@ -299,7 +340,7 @@ func TestHistoryDelays(t *testing.T) {
 	} {
 		h.ObserveDelay("", d)
 	}
-	for _, sum := range h.view().hours {
+	for _, sum := range h.view().tallies {
 		if want := (delays{2, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1}); sum.delays != want {
 			t.Errorf("delays = %v; want %v", sum.delays, want)
 		}
@@ -313,7 +354,7 @@ func TestHistoryIsBounded(t *testing.T) {
 			h.add(counterKey{Name: "sent", Region: strconv.Itoa(i)})
 		}
 		h.add(counterKey{Name: "sent", Region: "0"}) // has a counter already
-		counts := h.own[hourOf(time.Now())].counts
+		counts := h.own[byHour.at(time.Now())].counts
 		if n := len(counts); n > maxCounters+1 {
 			t.Errorf("%d counters; want at most %d", n, maxCounters+1)
 		}

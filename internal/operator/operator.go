@@ -50,6 +50,7 @@ func New(o Options) *Server {
 	mux.Handle("GET /metrics", o.Metrics)
 	mux.HandleFunc("GET /numbers.json", s.summary)
 	servePage(mux)
+	serveDocuments(mux)
 	serveProfiles(mux)
 	s.handler = guard(mux)
 	return s

@@ -10,6 +10,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"dekamond-otp/docs"
 )
 
 // page holds the page, whose files are served under their names. page/uplot is uPlot 1.6.32 as its npm package has it,
@@ -24,7 +26,7 @@ var vendored = map[string]string{
 	"/uplot.js":  "uplot/uPlot.iife.min.js",
 }
 
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // servePage adds the page's files: index.html as /, the vendored ones, and all others under their own names.
@@ -36,6 +38,15 @@ func servePage(mux *http.ServeMux) {
 			panic(err) // the files are part of the binary
 		}
 		serveFile(mux, pattern, path.Base(name), string(content))
+	}
+}
+
+// serveDocuments adds the documents as web pages, because what the page says is explained there.
+func serveDocuments(mux *http.ServeMux) {
+	serveFile(mux, "/docs/documents.css", "documents.css", string(docs.Style))
+	for _, document := range docs.Pages() {
+		page := document.HTML(docs.Link{Text: "The operator’s page"})
+		serveFile(mux, "/docs/"+document.Name, "document.html", string(page))
 	}
 }
 

@@ -130,16 +130,16 @@ func TestSummary(t *testing.T) {
 		h.CountAttempt("verified", "IR")
 		h.CountMessage("verified", "twilio", "IR")
 		h.ObserveDelay("twilio", 9*time.Second)
-		time.Sleep(time.Hour)
+		time.Sleep(time.Hour + 5*time.Minute)
 		h.CountMessage("delivered", "twilio", "IR")
 		h.CountMessage("delivered", "twilio", "IR")
 		synctest.Wait()
 		body, _ := io.ReadAll(ask(s, "GET", "/numbers.json").Body)
-		want := `{"now":"2000-01-01T01:00:00Z","version":"v1","copies":1,` +
-			`"shared":true,"shared_at":"2000-01-01T01:00:00Z",` +
+		want := `{"now":"2000-01-01T01:05:00Z","version":"v1","copies":1,` +
+			`"shared":true,"shared_at":"2000-01-01T01:05:00Z",` +
 			`"outbox":{"messages":5,"oldest_seconds":2.5},"resting":["twilio"],` +
 			`"delay_bounds":[2,5,10,15,20,30,45,60,90,120,300],"hours":[` +
-			`{"hour":"2000-01-01T00:00:00Z","counts":[` +
+			`{"from":"2000-01-01T00:00:00Z","counts":[` +
 			`{"event":"burnt","region":"IR","n":1},` +
 			`{"event":"closed","region":"IR","n":1},` +
 			`{"event":"failed","provider":"none","n":1},` +
@@ -152,7 +152,10 @@ func TestSummary(t *testing.T) {
 			`{"event":"verified","region":"IR","provider":"twilio","n":1},` +
 			`{"event":"wrong","region":"IR","n":1}],` +
 			`"delays":[0,0,1,0,0,0,0,0,0,0,0,0]},` +
-			`{"hour":"2000-01-01T01:00:00Z","counts":[` +
+			`{"from":"2000-01-01T01:00:00Z","counts":[` +
+			`{"event":"delivered","region":"IR","provider":"twilio","n":2}],` +
+			`"delays":[0,0,0,0,0,0,0,0,0,0,0,0]}],` +
+			`"five_minutes":[{"from":"2000-01-01T01:05:00Z","counts":[` +
 			`{"event":"delivered","region":"IR","provider":"twilio","n":2}],` +
 			`"delays":[0,0,0,0,0,0,0,0,0,0,0,0]}]}` + "\n"
 		if string(body) != want {
@@ -171,7 +174,10 @@ func TestSummary(t *testing.T) {
 
 func TestSummaryWithoutRedis(t *testing.T) {
 	body, _ := io.ReadAll(ask(server(NewHistory(), errDown), "GET", "/numbers.json").Body)
-	for _, want := range []string{`"copies":1,"shared":false,"shared_at":null,"outbox":null,`, `"hours":[]`} {
+	for _, want := range []string{
+		`"copies":1,"shared":false,"shared_at":null,"outbox":null,`,
+		`"hours":[],"five_minutes":[]`,
+	} {
 		if !strings.Contains(string(body), want) {
 			t.Errorf("the summary lacks %s: %s", want, body)
 		}

@@ -13,22 +13,23 @@ const (
 	writeEvery     = 3 * time.Second  // while there are new counts
 	heartbeatEvery = 30 * time.Second // while there are none
 	aliveFor       = 90 * time.Second // after its last heartbeat
-	readEvery      = time.Second      // the last two hours, which still change
+	readEvery      = time.Second      // the last two periods of each resolution, which still change
 	readAllEvery   = 5 * time.Minute
 	readAllWithin  = 5 * time.Second
-	hoursPerTrip   = 8 // so that no round trip keeps Redis busy for long
+	periodsPerTrip = 8 // so that no round trip keeps Redis busy for long
 	lastWrite      = 2 * time.Second
 )
 
-// A HistoryStore keeps what each copy has counted in each hour, for the other copies and for the time after a restart.
+// A HistoryStore keeps what each copy has counted in each period, for the other copies and for the time after a
+// restart.
 type HistoryStore interface {
-	// Put replaces the value of a copy for an hour. It is kept for two days at least.
-	Put(ctx context.Context, hour time.Time, copyID string, value []byte) error
-	// All returns the values of all copies for each of the hours, by the identifiers of the copies.
-	All(ctx context.Context, hours []time.Time) ([]map[string][]byte, error)
+	// Put replaces the value of a copy for a period, and keeps the period for as long as life says.
+	Put(ctx context.Context, period, copyID string, value []byte, life time.Duration) error
+	// All returns the values of all copies for each of the periods, by the identifiers of the copies.
+	All(ctx context.Context, periods []string) ([]map[string][]byte, error)
 }
 
-// A record is the value of a copy for an hour.
+// A record is the value of a copy for a period.
 type record struct {
 	At     int64   `json:"at,omitempty"` // the heartbeat in Unix seconds; none once the copy has ended
 	Counts []count `json:"counts,omitempty"`
@@ -61,7 +62,7 @@ func (h *History) write(ctx context.Context, s HistoryStore, ending bool) {
 	for _, d := range h.drafts(ending) {
 		value, err := json.Marshal(d.record)
 		if err == nil {
-			err = s.Put(ctx, startOf(d.hour), h.id, value)
+			err = s.Put(ctx, d.period.name(), h.id, value, d.period.life)
 		}
 		h.mu.Lock()
 		if h.writeErr = err; err == nil {
@@ -74,26 +75,27 @@ func (h *History) write(ctx context.Context, s HistoryStore, ending bool) {
 	}
 }
 
-// A draft is a record that is to be written. It includes the first changes of its hour, as many as changes says.
+// A draft is a record that is to be written. It includes the first changes of its period, as many as changes says.
 type draft struct {
-	hour    hourNumber
-	own     *ownHour
+	period  period
+	own     *ownTally
 	changes uint64
 	record
 }
 
-// drafts returns the records that the store lacks, oldest first.
+// drafts returns the records that the store lacks, oldest first. The record of the running hour is also the heartbeat
+// of this copy.
 func (h *History) drafts(ending bool) (drafts []draft) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	current := h.currentHour()
-	for _, n := range slices.Sorted(maps.Keys(h.own)) {
-		o := h.own[n]
+	current := h.current(byHour, time.Now())
+	for _, p := range slices.SortedFunc(maps.Keys(h.own), period.compare) {
+		o := h.own[p]
 		heartbeat := o == current && (ending || time.Since(o.writtenAt) >= heartbeatEvery)
 		if o.changes == o.written && !heartbeat {
 			continue
 		}
-		d := draft{hour: n, own: o, changes: o.changes, record: record{Counts: sorted(o.counts), Delays: o.delays}}
+		d := draft{period: p, own: o, changes: o.changes, record: record{Counts: sorted(o.counts), Delays: o.delays}}
 		if !ending {
 			d.At = time.Now().Unix()
 		}
@@ -105,21 +107,21 @@ func (h *History) drafts(ending bool) (drafts []draft) {
 // peers are the other copies, as they were last read from the store.
 type peers struct {
 	reading    sync.Mutex // guards what follows
-	hours      map[hourNumber]*peerHour
+	tallies    map[period]*peerTally
 	readAt     time.Time // when the store was last asked
 	answers    bool      // it answered then
 	readAllAt  time.Time
 	answeredAt time.Time
 }
 
-// A peerHour is what the other copies have counted together in an hour, and the last heartbeat of each.
-type peerHour struct {
-	hour
+// A peerTally is what the other copies have counted together in a period, and the last heartbeat of each.
+type peerTally struct {
+	tally
 	heartbeats map[string]int64 // Unix seconds, by copy
 }
 
-// read asks the store for the counts of all copies but own, and reports whether it answers. The last two hours may
-// still change; those before are read rarely. The caller holds p.reading.
+// read asks the store for the counts of all copies but own, and reports whether it answers. The last two periods of
+// each resolution may still change; those before are read rarely. The caller holds p.reading.
 func (p *peers) read(s HistoryStore, own string, now time.Time) bool {
 	if s == nil {
 		return false
@@ -129,34 +131,42 @@ func (p *peers) read(s HistoryStore, own string, now time.Time) bool {
 	}
 	defer func() { p.readAt = time.Now() }()
 	p.answers = false
-	current := hourOf(now)
-	hours, all := []time.Time{startOf(current), startOf(current - 1)}, now.Sub(p.readAllAt) >= readAllEvery
-	for n := current - 2; all && n > current-hoursKept; n-- {
-		hours = append(hours, startOf(n))
+	var periods []period
+	all := now.Sub(p.readAllAt) >= readAllEvery
+	for _, r := range resolutions {
+		n := 2
+		if all {
+			n = r.kept
+		}
+		periods = append(periods, r.last(now, n)...)
 	}
 	// The request that caused the read may end early, but others wait for its result.
 	ctx, cancel := context.WithTimeout(context.Background(), readAllWithin)
 	defer cancel()
-	for some := range slices.Chunk(hours, hoursPerTrip) {
-		values, err := s.All(ctx, some)
+	for some := range slices.Chunk(periods, periodsPerTrip) {
+		names := make([]string, len(some))
+		for i, period := range some {
+			names[i] = period.name()
+		}
+		values, err := s.All(ctx, names)
 		if err != nil {
 			return false
 		}
-		for i, hour := range some {
+		for i, period := range some {
 			delete(values[i], own)
-			p.hours[hourOf(hour)] = addUp(values[i])
+			p.tallies[period] = addUp(values[i])
 		}
 	}
-	maps.DeleteFunc(p.hours, func(n hourNumber, _ *peerHour) bool { return n <= current-hoursKept })
+	maps.DeleteFunc(p.tallies, func(period period, _ *peerTally) bool { return period.isOld(now) })
 	if p.answers, p.answeredAt = true, now; all {
 		p.readAllAt = now
 	}
 	return true
 }
 
-// addUp adds up the values of an hour. It leaves out values that another version of the service wrote in another form.
-func addUp(values map[string][]byte) *peerHour {
-	sum := &peerHour{hour: newHour(), heartbeats: make(map[string]int64)}
+// addUp adds up the values of a period. It leaves out values that another version of the service wrote in another form.
+func addUp(values map[string][]byte) *peerTally {
+	sum := &peerTally{tally: newTally(), heartbeats: make(map[string]int64)}
 	for id, value := range values {
 		var r record
 		if json.Unmarshal(value, &r) != nil {
@@ -166,7 +176,7 @@ func addUp(values map[string][]byte) *peerHour {
 		for _, c := range r.Counts {
 			sum.counts[c.counterKey] += c.N
 		}
-		sum.add(hour{delays: r.Delays})
+		sum.add(tally{delays: r.Delays})
 	}
 	return sum
 }
@@ -174,8 +184,8 @@ func addUp(values map[string][]byte) *peerHour {
 // alive returns how many of the other copies have had a heartbeat lately. The caller holds p.reading.
 func (p *peers) alive(now time.Time) (copies int) {
 	last := make(map[string]int64)
-	for n := hourOf(now) - hoursKept + 1; n <= hourOf(now); n++ {
-		if o := p.hours[n]; o != nil {
+	for _, hour := range slices.Backward(byHour.last(now, byHour.kept)) {
+		if o := p.tallies[hour]; o != nil {
 			maps.Copy(last, o.heartbeats)
 		}
 	}

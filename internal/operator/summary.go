@@ -16,15 +16,17 @@ import (
 
 // A summary is what the page draws.
 type summary struct {
-	Now         time.Time     `json:"now"`
-	Version     string        `json:"version"`
-	Copies      int           `json:"copies"`
-	Shared      bool          `json:"shared"`    // false: the counts of the other copies are as old as SharedAt
-	SharedAt    *time.Time    `json:"shared_at"` // null: they were never known
-	Outbox      *outbox       `json:"outbox"`    // null: Redis does not answer
-	Resting     []string      `json:"resting"`   // providers that this copy does not ask for now
-	DelayBounds []float64     `json:"delay_bounds"`
-	Hours       []hourSummary `json:"hours"` // oldest first, without those in which nothing happened
+	Now         time.Time  `json:"now"`
+	Version     string     `json:"version"`
+	Copies      int        `json:"copies"`
+	Shared      bool       `json:"shared"`    // false: the counts of the other copies are as old as SharedAt
+	SharedAt    *time.Time `json:"shared_at"` // null: they were never known
+	Outbox      *outbox    `json:"outbox"`    // null: Redis does not answer
+	Resting     []string   `json:"resting"`   // providers that this copy does not ask for now
+	DelayBounds []float64  `json:"delay_bounds"`
+	// The last two days and the last hour: oldest first, without the periods in which nothing happened.
+	Hours       []periodSummary `json:"hours"`
+	FiveMinutes []periodSummary `json:"five_minutes"`
 }
 
 type outbox struct {
@@ -32,8 +34,8 @@ type outbox struct {
 	OldestSeconds float64 `json:"oldest_seconds"`
 }
 
-type hourSummary struct {
-	Hour   time.Time `json:"hour"`
+type periodSummary struct {
+	From   time.Time `json:"from"`
 	Counts []count   `json:"counts"`
 	Delays delays    `json:"delays"` // codes answered within each bound, and one more for those that took longer
 }
@@ -48,7 +50,8 @@ func (s *Server) summary(w http.ResponseWriter, r *http.Request) {
 		Shared:      v.shared,
 		DelayBounds: metrics.DelayBounds[:],
 		Resting:     []string{},
-		Hours:       []hourSummary{},
+		Hours:       v.summaries(byHour),
+		FiveMinutes: v.summaries(byFiveMinutes),
 	}
 	if !v.sharedAt.IsZero() {
 		at := v.sharedAt.UTC()
@@ -64,10 +67,18 @@ func (s *Server) summary(w http.ResponseWriter, r *http.Request) {
 			answer.Resting = append(answer.Resting, provider)
 		}
 	}
-	for _, n := range slices.Sorted(maps.Keys(v.hours)) {
-		answer.Hours = append(answer.Hours, hourSummary{startOf(n), sorted(v.hours[n].counts), v.hours[n].delays})
-	}
 	writeSummary(w, r, answer)
+}
+
+// summaries returns the periods of a resolution, oldest first.
+func (v view) summaries(r *resolution) []periodSummary {
+	summaries := []periodSummary{}
+	for _, p := range slices.SortedFunc(maps.Keys(v.tallies), period.compare) {
+		if t := v.tallies[p]; p.resolution == r {
+			summaries = append(summaries, periodSummary{p.start(), sorted(t.counts), t.delays})
+		}
+	}
+	return summaries
 }
 
 func writeSummary(w http.ResponseWriter, r *http.Request, answer summary) {

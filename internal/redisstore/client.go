@@ -15,6 +15,7 @@
 //	otp:{address}:sends         list    times of the messages that the address requested      lives the limit's window
 //	otp:report:{provider:id}    string  the message to which a provider's report belongs      lives an hour
 //	otp:numbers:2026-11-24T10   hash    what each copy counted in that hour                   lives 49 hours
+//	otp:numbers:…T10:05         hash    the same for five minutes                             lives 2 hours
 package redisstore
 
 import (

@@ -91,7 +91,8 @@ func TestPictures(t *testing.T) {
 	})
 }
 
-// day replaces the numbers of a service that has just started by the numbers of a whole day.
+// day replaces the numbers of a service that has just started by the numbers of a whole day until 20:40, on which codes
+// stopped arriving in one country. A script before it may set a function that changes these numbers.
 const day = `
 	const ask = fetch
 	fetch = async (...args) => {
@@ -102,8 +103,7 @@ const day = `
 		numbers.shared_at = numbers.now
 		numbers.copies = 3
 		numbers.outbox = {messages: 4, oldest_seconds: 1}
-		numbers.hours = [...Array(24).keys()].map(h => {
-			const people = Math.round(420 - 300 * Math.cos((h + 18) / 24 * 2 * Math.PI))
+		const period = (people, from, isLate) => {
 			const counts = []
 			const many = (event, region, provider, reason, n) => {
 				if (n >= 1) counts.push({event, region, provider, reason, n: Math.round(n)})
@@ -111,7 +111,7 @@ const day = `
 			const regions = [
 				["IR", "kavenegar", 0.6, 0.93],
 				["DE", "twilio", 0.25, 0.95],
-				["TR", "twilio", 0.15, h > 17 ? 0.35 : 0.9],
+				["TR", "twilio", 0.15, isLate ? 0.35 : 0.9],
 			]
 			for (const [region, provider, part, good] of regions) {
 				const n = people * part
@@ -124,9 +124,17 @@ const day = `
 				many("refused", region, "", "resend_too_soon", n * 0.03)
 				many("refused", region, "", "phone_limit", n * 0.01)
 			}
-			const hour = new Date(Date.UTC(2026, 10, 22, 21 + h)).toISOString()
 			const parts = [0.01, 0.12, 0.35, 0.2, 0.12, 0.08, 0.05, 0.03, 0.02, 0.01, 0.01, 0]
-			return {hour, counts, delays: parts.map(part => Math.round(part * people * 0.9))}
-		})
+			const delays = parts.map(part => Math.round(part * people * 0.9))
+			return {from: new Date(from).toISOString(), counts, delays}
+		}
+		const peopleOf = h => 420 - 300 * Math.cos((h + 18) / 24 * 2 * Math.PI)
+		numbers.hours = [...Array(24).keys()].map(h => (
+			period(Math.round(peopleOf(h) * (h === 23 ? 2 / 3 : 1)), Date.UTC(2026, 10, 22, 21 + h), h > 17)
+		))
+		numbers.five_minutes = [...Array(13).keys()].map(n => (
+			period(Math.round(peopleOf(22) / (n === 12 ? 40 : 12)), Date.UTC(2026, 10, 23, 19, 40 + 5 * n), true)
+		))
+		globalThis.change?.(numbers)
 		return Response.json(numbers)
 	}`

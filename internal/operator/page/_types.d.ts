@@ -1,6 +1,8 @@
 // The types of the operator's page: numbers.json, and what the page uses of uPlot. The service does not serve this
 // file, because go:embed leaves out names that begin with an underscore.
 
+import type { Sum } from './numbers.js'
+
 export interface NumbersReply { // numbers.json
   now: string // ISO 8601, as all times
   version: string
@@ -10,11 +12,12 @@ export interface NumbersReply { // numbers.json
   outbox: { messages: number, oldest_seconds: number } | null // null: Redis does not answer
   resting: string[] // providers that get no calls for a while
   delay_bounds: number[] // seconds
-  hours: Hour[] // oldest first, without the hours in which nothing happened
+  hours: Period[] // of two days: oldest first, without the hours in which nothing happened
+  five_minutes: Period[] // the same of the last hour, by five minutes
 }
 
-export interface Hour {
-  hour: string
+export interface Period {
+  from: string
   counts: Count[]
   delays: number[] // codes answered within each bound, and at last the codes that took longer
 }
@@ -34,6 +37,14 @@ export interface Filter {
   reason?: string
 }
 
+// Stretch is a period with its sum. Times are seconds since 1970.
+export interface Stretch {
+  start: number
+  end: number
+  isRunning: boolean // it is not over yet
+  sum: Sum
+}
+
 export type Cell = Node | string
 
 export type Mood = 'good' | 'watch' | 'bad' | 'none'
@@ -41,20 +52,31 @@ export type Mood = 'good' | 'watch' | 'bad' | 'none'
 export interface Verdict {
   mood: Mood
   headline: string
-  points: string[]
+  points: Point[]
   short: string // for the title of the tab; '' for none
+}
+
+// Point is one thing that is wrong.
+export interface Point {
+  mood: 'watch' | 'bad'
+  text: string
+  help: string // the place in the documents that explains it
 }
 
 export interface Series {
   kind: 'requested' | 'sent' | 'delivered' | 'verified' | 'refused' | 'wrong' | 'failed'
   name: string
   shape: 'bars' | 'line' | 'dashed' | 'dotted'
+  column: Column
 }
 
 export type Column = (number | null)[]
 
 export interface Plot {
+  ctx: CanvasRenderingContext2D
+  bbox: { left: number, top: number, width: number, height: number } // in pixels of the canvas
   data: Column[]
+  valToPos(value: number, scale: string, inPixelsOfCanvas: boolean): number
   cursor: { idx: number | null | undefined }
   setData(data: Column[]): void
   setSize(size: { width: number, height: number }): void

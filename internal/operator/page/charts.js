@@ -1,14 +1,14 @@
 // @ts-check
-// The charts by hour, and the table that has their numbers.
+// The charts by hour or by five minutes, and the table that has their numbers.
 
 import { $, fillTable, make, setText } from './dom.js'
-import { wrongAttempts } from './numbers.js'
-import { at, compact, day, hourSeconds, isolated, list, number } from './words.js'
+import { runs, wrongAttempts } from './numbers.js'
+import { at, compact, dayAt, isolated, list, number } from './words.js'
 
-/** @import { Column, Filter, Plot, Series } from './_types.js' */
+/** @import { Cell, Column, Filter, Plot, Series, Stretch } from './_types.js' */
 /** @import { Numbers, Sum } from './numbers.js' */
 
-/** @type {Record<string, Series[]>} */
+/** @type {Record<string, Omit<Series, 'column'>[]>} */
 const charts = {
   messages: [
     { kind: 'sent', name: 'Sent', shape: 'bars' },
@@ -23,16 +23,182 @@ const charts = {
   ],
 }
 
+const titles = { messages: 'Messages', trouble: 'Trouble' }
+
 /** The distances between the lines of an axis. */
 const increments = [1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7].flatMap(n => [n, 2 * n, 5 * n])
 
+/** A chart that is drawn. What it shows, and for how long a period lasts, stays the same. */
+class Chart {
+  /** @type {Stretch[]} */
+  #stretches = []
+  /** @type {Series[]} */
+  #series
+  #id
+  #plot
+
+  /**
+   * @param {string} id
+   * @param {Series[]} series
+   * @param {Stretch[]} stretches
+   */
+  constructor(id, series, stretches) {
+    this.#id = id
+    this.#series = series
+    this.#stretches = stretches
+    $(`${id}-legend`).replaceChildren(...series.map(({ kind, shape, name }) => (
+      make('span', {}, make('i', { className: `${kind} ${shape}` }), name)
+    )))
+    this.#plot = new uPlot(this.#options(), this.#data, $(id))
+  }
+
+  /** @returns {Column[]} the middles of the periods, then a column for each series */
+  get #data() {
+    return [this.#stretches.map(({ start, end }) => (start + end) / 2), ...this.#series.map(({ column }) => column)]
+  }
+
+  /**
+   * @param {Series[]} series of the same kinds as before
+   * @param {Stretch[]} stretches
+   */
+  update(series, stretches) {
+    this.#series = series
+    this.#stretches = stretches
+    this.#plot.setData(this.#data)
+  }
+
+  resize() {
+    this.#plot.setSize(sizeOf($(this.#id)))
+  }
+
+  destroy() {
+    this.#plot.destroy()
+  }
+
+  #options() {
+    const { fontFamily } = getComputedStyle($(this.#id))
+    const axis = {
+      stroke: colourOf('quiet'),
+      grid: { stroke: colourOf('line'), width: 1 / devicePixelRatio },
+      ticks: { show: false },
+      font: `12px ${fontFamily}`,
+    }
+    /** @type {(plot: Plot, splits: number[]) => string[]} */
+    const times = (_, splits) => splits.map(t => at(t))
+    /** @type {(plot: Plot, splits: number[]) => string[]} */
+    const counts = (_, splits) => splits.map(n => compact.format(n))
+    const wholePeriods = () => [this.#stretches[0].start, this.#running.end]
+    /** @type {(plot: Plot, min: number, max: number) => number[]} */
+    const fromZero = (_, min, max) => [0, Math.max(4, max * 1.15)]
+    return {
+      ...sizeOf($(this.#id)),
+      legend: { show: false },
+      padding: [8, 24, 0, 0],
+      cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
+      scales: { x: { time: true, range: wholePeriods }, y: { range: fromZero } },
+      axes: [
+        { ...axis, space: 60, values: times },
+        { ...axis, size: 52, incrs: increments, values: counts },
+      ],
+      series: [{}, ...this.#series.map(series => this.#styleOf(series))],
+      hooks: {
+        drawSeries: [(/** @type {Plot} */ plot, /** @type {number} */ i) => this.#hatchRunning(plot, i - 1)],
+        draw: [(/** @type {Plot} */ plot) => this.#nameRunning(plot, fontFamily)],
+        setCursor: [(/** @type {Plot} */ plot) => this.#readOut(plot)],
+      },
+    }
+  }
+
+  /** The period that is not over yet. */
+  get #running() {
+    return this.#stretches[this.#stretches.length - 1]
+  }
+
+  /** @param {Series} series */
+  #styleOf({ kind, name, shape }) {
+    const colour = colourOf(kind)
+    const style = { label: name, stroke: colour, fill: colour }
+    if (shape === 'bars') {
+      return { ...style, points: { show: false }, width: 0, paths: uPlot.paths.bars({ size: [0.85, 60] }) }
+    }
+    const dash = { line: undefined, dashed: [7, 4], dotted: [2, 4] }[shape]
+    /** The line ends before the running period, whose count still grows and would look like a fall. */
+    const gaps = (/** @type {Plot} */ plot, /** @type {number} */ _, /** @type {number} */ first,
+      /** @type {number} */ last) => {
+      const [middles] = plot.data
+      return [[middles[last - 1] ?? first, middles[last]].map(t => plot.valToPos(t ?? 0, 'x', true))]
+    }
+    const points = { show: true, size: 5, fill: colour }
+    return { ...style, fill: undefined, points, width: 2, dash, gaps, paths: uPlot.paths.linear() }
+  }
+
+  /**
+   * Hatches the bar of the running period, because it is not full yet.
+   *
+   * @param {Plot} plot
+   * @param {number} i of the series that has just been drawn
+   */
+  #hatchRunning({ ctx, bbox, valToPos }, i) {
+    const { shape, column } = this.#series[i] ?? {}
+    if (shape !== 'bars') return
+    const left = valToPos(this.#running.start, 'x', true)
+    const top = valToPos(column?.at(-1) ?? 0, 'y', true)
+    const [right, bottom] = [bbox.left + bbox.width, bbox.top + bbox.height]
+    ctx.save()
+    ctx.beginPath()
+    ctx.rect(left, top, right - left, bottom - top)
+    ctx.clip()
+    ctx.beginPath()
+    for (let y = top; y < bottom + right - left; y += 5 * devicePixelRatio) {
+      ctx.moveTo(left, y)
+      ctx.lineTo(right, y - right + left)
+    }
+    ctx.strokeStyle = colourOf('card')
+    ctx.lineWidth = 2 * devicePixelRatio
+    ctx.stroke()
+    ctx.restore()
+  }
+
+  /**
+   * Writes above the running period that it is not over.
+   *
+   * @param {Plot} plot
+   * @param {string} fontFamily
+   */
+  #nameRunning({ ctx, bbox }, fontFamily) {
+    ctx.save()
+    ctx.font = `${11 * devicePixelRatio}px ${fontFamily}`
+    ctx.fillStyle = colourOf('quiet')
+    ctx.textAlign = 'right'
+    ctx.textBaseline = 'top'
+    ctx.fillText('so far', bbox.left + bbox.width, bbox.top)
+    ctx.restore()
+  }
+
+  /**
+   * Writes the numbers of the period under the pointer.
+   *
+   * @param {Plot} plot
+   */
+  #readOut({ cursor: { idx } }) {
+    const isNone = idx === null || idx === undefined
+    setText($(`${this.#id}-readout`), isNone ? 'Point at a bar or a dot to read it.' : this.#describePeriod(idx))
+  }
+
+  /** @param {number} i */
+  #describePeriod(i) {
+    const values = this.#series.map(({ name, column }) => `${name.toLowerCase()} ${written(column[i])}`)
+    return `${isolated(nameOf(this.#stretches[i]))}: ${values.join(', ')}`
+  }
+}
+
 export class Charts {
-  /** The charts that are drawn, by id. @type {Map<string, Plot>} */
-  #plots = new Map()
+  /** The charts that are drawn, and the form of each, by id. @type {Map<string, { chart: Chart, form: string }>} */
+  #drawn = new Map()
 
   constructor() {
     new ResizeObserver(() => {
-      for (const [id, plot] of this.#plots) plot.setSize(sizeOf($(id)))
+      for (const { chart } of this.#drawn.values()) chart.resize()
     }).observe($('numbers'))
   }
 
@@ -42,44 +208,44 @@ export class Charts {
    * @param {Filter} filter
    */
   draw(numbers, hours, filter) {
-    const each = numbers.eachHour(hours)
-    const middles = each.map(({ start }) => start + hourSeconds / 2)
-    /** @param {Series} series */
-    const columnOf = ({ kind }) => each.map(({ sum }) => valueOf(kind, sum, filter, numbers))
-    for (const [id, series] of Object.entries(charts)) {
-      this.#drawChart(id, series, [middles, ...series.map(columnOf)])
+    const stretches = numbers.each(hours)
+    const by = hours === 1 ? 'by five minutes' : 'by hour'
+    const shown = Object.entries(charts).map(([id, all]) => {
+      const series = all.map(s => ({ ...s, column: stretches.map(({ sum }) => valueOf(s.kind, sum, filter, numbers)) }))
+      return /** @type {const} */ ([id, series.filter(({ column }) => column.some(n => n !== null))])
+    })
+    for (const [id, series] of shown) {
+      const title = `${titles[/** @type {keyof typeof titles} */ (id)]} ${by}`
+      setText($(`${id}-title`), title)
+      $(id).setAttribute('aria-label', describe(title, series))
+      this.#drawChart(id, series, stretches)
     }
     if (!$('by-hour', HTMLDetailsElement).open) return
-    const all = Object.values(charts).flat()
-    const columns = all.map(columnOf)
-    const rows = each.map(({ start }, i) => [day.format(start * 1000), ...columns.map(column => written(column[i]))])
-    fillTable('hours', ['Hour from', ...all.map(({ name }) => name)], rows.reverse())
+    fillPeriods(shown.flatMap(([, series]) => series), stretches)
   }
 
   /** Removes the charts. They are drawn anew by the next draw, in the colours that hold then. */
   clear() {
-    for (const plot of this.#plots.values()) plot.destroy()
-    this.#plots.clear()
+    for (const { chart } of this.#drawn.values()) chart.destroy()
+    this.#drawn.clear()
   }
 
   /**
    * @param {string} id
    * @param {Series[]} series
-   * @param {Column[]} data the times, then a column for each series
+   * @param {Stretch[]} stretches
    */
-  #drawChart(id, series, data) {
-    $(id).setAttribute('aria-label', describe(id, series, data))
-    const plot = this.#plots.get(id)
-    if (plot) return plot.setData(data)
-    $(`${id}-legend`).replaceChildren(...series.map(({ kind, shape, name }) => (
-      make('span', {}, make('i', { className: `${kind} ${shape}` }), name)
-    )))
-    this.#plots.set(id, new uPlot(optionsOf(id, series), data, $(id)))
+  #drawChart(id, series, stretches) {
+    const form = [...series.map(({ kind }) => kind), stretches[0].end - stretches[0].start].join(' ')
+    const drawn = this.#drawn.get(id)
+    if (drawn?.form === form) return drawn.chart.update(series, stretches)
+    drawn?.chart.destroy()
+    this.#drawn.set(id, { chart: new Chart(id, series, stretches), form })
   }
 }
 
 /**
- * Returns the value of a series in an hour, or null if the filter leaves it without a meaning.
+ * Returns the value of a series in a period, or null if the filter leaves it without a meaning.
  *
  * @param {Series['kind']} kind
  * @param {Sum} sum
@@ -95,7 +261,7 @@ function valueOf(kind, sum, filter, numbers) {
     case 'wrong':
       return provider ? null : sum.all(wrongAttempts, filter)
     case 'delivered':
-      return provider && !numbers.reporting.has(provider) ? null : sum.n(kind, filter)
+      return numbers.delivered(numbers.last(48), filter).isKnown ? sum.n(kind, filter) : null
     case 'failed':
       return sum.failedCalls(filter)
     default:
@@ -107,94 +273,40 @@ function valueOf(kind, sum, filter, numbers) {
 const written = n => (n === null ? '–' : number.format(n))
 
 /**
+ * Names a period, such as Fri 19:00 to 20:00.
+ *
+ * @param {{ start: number, end: number, isRunning?: boolean }} period
+ */
+const nameOf = ({ start, end, isRunning }) => `${dayAt(start)} to ${isRunning ? 'now, so far' : at(end)}`
+
+/**
+ * Fills the table that has the numbers of both charts, the newest first. Periods in which nothing happened are one row.
+ *
+ * @param {Series[]} series
+ * @param {Stretch[]} stretches
+ */
+function fillPeriods(series, stretches) {
+  const rows = stretches.map((stretch, i) => ({ ...stretch, values: series.map(({ column }) => column[i]) })).reverse()
+  const isEmpty = (/** @type {typeof rows[0]} */ { values, isRunning }) => !isRunning && values.every(n => !n)
+  fillTable('hours', ['From', ...series.map(({ name }) => name)], runs(rows, isEmpty).flatMap(run => {
+    if (!run.isEmpty) return run.items.map(row => /** @type {Cell[]} */ ([nameOf(row), ...row.values.map(written)]))
+    const all = { start: run.items[run.items.length - 1].start, end: run.items[0].end }
+    const nothing = make('td', { colSpan: series.length, className: 'note' }, 'nothing happened')
+    return [[nameOf(all), nothing]]
+  }))
+}
+
+/**
  * Returns what a screen reader says of a chart.
  *
- * @param {string} id
- * @param {Series[]} series
- * @param {Column[]} data
- */
-function describe(id, series, data) {
-  const totals = []
-  for (const [i, { name }] of series.entries()) {
-    const values = data[i + 1].filter(n => n !== null)
-    const isKnown = values.length === data[i + 1].length
-    if (isKnown) totals.push(`${name} ${number.format(values.reduce((a, b) => a + b, 0))}`)
-  }
-  const title = id === 'messages' ? 'Messages' : 'Trouble'
-  const what = `${title} by hour in the last ${data[0].length} hours: ${list.format(totals)}`
-  return `${what}. The table below has each hour.`
-}
-
-/**
- * Returns the options of uPlot for a chart.
- *
- * @param {string} id
+ * @param {string} title
  * @param {Series[]} series
  */
-function optionsOf(id, series) {
-  const { fontFamily } = getComputedStyle($(id))
-  const axis = {
-    stroke: colourOf('quiet'),
-    grid: { stroke: colourOf('line'), width: 1 / devicePixelRatio },
-    ticks: { show: false },
-    font: `12px ${fontFamily}`,
-  }
-  /** @type {(plot: Plot, splits: number[]) => string[]} */
-  const times = (_, splits) => splits.map(t => at(t))
-  /** @type {(plot: Plot, splits: number[]) => string[]} */
-  const counts = (_, splits) => splits.map(n => compact.format(n))
-  /** @type {(plot: Plot, min: number, max: number) => number[]} */
-  const wholeHours = (_, min, max) => [min - hourSeconds / 2, max + hourSeconds / 2]
-  /** @type {(plot: Plot, min: number, max: number) => number[]} */
-  const fromZero = (_, min, max) => [0, Math.max(4, max * 1.1)]
-  return {
-    ...sizeOf($(id)),
-    legend: { show: false },
-    padding: [8, 24, 0, 0],
-    cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
-    scales: { x: { time: true, range: wholeHours }, y: { range: fromZero } },
-    axes: [
-      { ...axis, space: 60, values: times },
-      { ...axis, size: 52, incrs: increments, values: counts },
-    ],
-    series: [{}, ...series.map(styleOf)],
-    hooks: { setCursor: [(/** @type {Plot} */ plot) => readOut(id, series, plot)] },
-  }
-}
-
-/** @param {Series} series */
-function styleOf({ kind, name, shape }) {
-  const colour = colourOf(kind)
-  const style = { label: name, stroke: colour }
-  if (shape === 'bars') {
-    return { ...style, points: { show: false }, fill: colour, width: 0, paths: uPlot.paths.bars({ size: [0.85, 60] }) }
-  }
-  const dash = { line: undefined, dashed: [7, 4], dotted: [2, 4] }[shape]
-  return { ...style, points: { show: true, size: 5, fill: colour }, width: 2, dash, paths: uPlot.paths.linear() }
-}
-
-/**
- * Writes the numbers of the hour under the pointer.
- *
- * @param {string} id
- * @param {Series[]} series
- * @param {Plot} plot
- */
-function readOut(id, series, { cursor: { idx }, data }) {
-  const text = idx === null || idx === undefined ? 'Point at an hour to read it.' : hourOf(series, data, idx)
-  setText($(`${id}-readout`), text)
-}
-
-/**
- * @param {Series[]} series
- * @param {Column[]} data
- * @param {number} i
- */
-function hourOf(series, [middles, ...columns], i) {
-  const middle = middles[i] ?? 0
-  const from = isolated(day.format((middle - hourSeconds / 2) * 1000))
-  const values = series.map(({ name }, k) => `${name.toLowerCase()} ${written(columns[k][i])}`)
-  return `${from} to ${at(middle + hourSeconds / 2)}: ${values.join(', ')}`
+function describe(title, series) {
+  const totals = series.map(({ name, column }) => (
+    `${name} ${number.format(column.reduce((/** @type {number} */ a, b) => a + (b ?? 0), 0))}`
+  ))
+  return `${title}: ${list.format(totals)}. The table below has each number.`
 }
 
 /** @param {HTMLElement} element */

@@ -43,7 +43,7 @@ export function setText(element, text) {
 }
 
 /**
- * Fills a table. The first cell of a row is its head.
+ * Fills a table. The first cell of a row is its head. The others may be elements of their own that span columns.
  *
  * @param {string} id
  * @param {Cell[]} heads
@@ -53,11 +53,14 @@ export function setText(element, text) {
 export function fillTable(id, heads, rows, none = '') {
   const head = make('thead', {}, make('tr', {}, ...heads.map(text => make('th', { scope: 'col' }, text))))
   const body = make('tbody', {}, ...rows.map(([first, ...others]) => (
-    make('tr', {}, make('th', { scope: 'row' }, first), ...others.map(cell => make('td', {}, cell)))
+    make('tr', {}, make('th', { scope: 'row' }, first), ...others.map(toCell))
   )))
   if (!rows.length) body.append(make('tr', {}, make('td', { colSpan: heads.length, className: 'note' }, none)))
   $(id).replaceChildren(head, body)
 }
+
+/** @param {Cell} content */
+const toCell = content => (content instanceof HTMLTableCellElement ? content : make('td', {}, content))
 
 /**
  * Returns a bar for a table.

@@ -1,9 +1,7 @@
 // @ts-check
 // The numbers that the service counts, and what can be worked out from them.
 
-import { hourSeconds } from './words.js'
-
-/** @import { Count, Filter, Hour, NumbersReply } from './_types.js' */
+/** @import { Count, Filter, NumbersReply, Period, Stretch } from './_types.js' */
 
 /** How many messages a share needs to mean something. */
 export const enough = 20
@@ -11,26 +9,29 @@ export const enough = 20
 /** The share of answered messages below which a route is weak. */
 export const weak = 0.5
 
+/** The share of answered messages below which somebody should have a look. */
+export const fair = 0.7
+
 /** The events that a person who guesses codes causes. */
 export const wrongAttempts = ['wrong', 'burnt']
 
-/** A Sum adds up what happened in some hours. */
+/** A Sum adds up what happened in some periods. */
 export class Sum {
   /** The counts of each event. @type {Map<string, Required<Count>[]>} */
   #counts = new Map()
   #bounds
 
   /**
-   * @param {Hour[]} hours
+   * @param {Period[]} periods
    * @param {number[]} bounds of the delays
    */
-  constructor(hours, bounds) {
+  constructor(periods, bounds) {
     this.#bounds = bounds
     this.delays = bounds.map(() => 0).concat(0)
     const known = new Map()
-    for (const hour of hours) {
-      for (const count of hour.counts) this.#add(count, known)
-      for (const [i, n] of hour.delays.entries()) this.delays[i] += n
+    for (const period of periods) {
+      for (const count of period.counts) this.#add(count, known)
+      for (const [i, n] of period.delays.entries()) this.delays[i] += n
     }
   }
 
@@ -129,36 +130,62 @@ export class Numbers {
   /** @param {NumbersReply} reply */
   constructor(reply) {
     this.reply = reply
-    this.currentHour = Math.floor(Date.parse(reply.now) / 1000 / hourSeconds) * hourSeconds
-    this.reporting = new Set(this.lastHours(48).values('provider', ['delivered']))
+    this.reporting = new Set(this.last(48).values('provider', ['delivered']))
   }
 
   /**
-   * Returns the sum of the last n hours, the current one included.
+   * Returns the periods that make up the last hours, and their length in seconds. The last hour consists of periods of
+   * five minutes; one more is running.
    *
-   * @param {number} n
+   * @param {number} hours
    */
-  lastHours(n) {
-    let sum = this.#sums.get(n)
+  #periodsOf(hours) {
+    const { hours: byHour, five_minutes } = this.reply
+    const { periods, length, n } = hours === 1
+      ? { periods: five_minutes, length: 300, n: 13 }
+      : { periods: byHour, length: 3600, n: hours }
+    const running = Math.floor(Date.parse(this.reply.now) / 1000 / length) * length
+    return { periods, length, n, from: running - (n - 1) * length }
+  }
+
+  /**
+   * Returns when the last hours begin, in seconds since 1970.
+   *
+   * @param {number} hours
+   */
+  since(hours) {
+    return this.#periodsOf(hours).from
+  }
+
+  /**
+   * Returns the sum of the last hours, the running period included.
+   *
+   * @param {number} hours 1, 24 or 48
+   */
+  last(hours) {
+    let sum = this.#sums.get(hours)
     if (!sum) {
-      const hours = this.reply.hours.filter(h => startOf(h) > this.currentHour - n * hourSeconds)
-      sum = new Sum(hours, this.reply.delay_bounds)
-      this.#sums.set(n, sum)
+      const { periods, from } = this.#periodsOf(hours)
+      sum = new Sum(periods.filter(period => startOf(period) >= from), this.reply.delay_bounds)
+      this.#sums.set(hours, sum)
     }
     return sum
   }
 
   /**
-   * Returns the sums of each of the last n hours, oldest first.
+   * Returns the sums of each period of the last hours, oldest first. The last one is running: it is not over yet.
    *
-   * @param {number} n
+   * @param {number} hours 1, 24 or 48
+   * @returns {Stretch[]}
    */
-  eachHour(n) {
-    const hours = new Map(this.reply.hours.map(h => [startOf(h), h]))
+  each(hours) {
+    const { periods, length, n, from } = this.#periodsOf(hours)
+    const known = new Map(periods.map(period => [startOf(period), period]))
     return Array.from({ length: n }, (_, i) => {
-      const start = this.currentHour - (n - 1 - i) * hourSeconds
-      const hour = hours.get(start)
-      return { start, sum: new Sum(hour ? [hour] : [], this.reply.delay_bounds) }
+      const start = from + i * length
+      const period = known.get(start)
+      const sum = new Sum(period ? [period] : [], this.reply.delay_bounds)
+      return { start, end: start + length, isRunning: i === n - 1, sum }
     })
   }
 
@@ -179,5 +206,24 @@ export class Numbers {
   }
 }
 
-/** @param {Hour} h */
-const startOf = h => Date.parse(h.hour) / 1000
+/**
+ * Divides a list into runs of neighbours that are all empty or all not.
+ *
+ * @template T
+ * @param {T[]} list
+ * @param {(item: T) => boolean} isEmpty
+ * @returns {{ isEmpty: boolean, items: T[] }[]}
+ */
+export function runs(list, isEmpty) {
+  /** @type {{ isEmpty: boolean, items: T[] }[]} */
+  const found = []
+  for (const item of list) {
+    const run = found[found.length - 1]
+    if (run && run.isEmpty === isEmpty(item)) run.items.push(item)
+    else found.push({ isEmpty: isEmpty(item), items: [item] })
+  }
+  return found
+}
+
+/** @param {Period} period */
+const startOf = period => Date.parse(period.from) / 1000

@@ -6,12 +6,15 @@ import { $, make, setText } from './dom.js'
 import { Numbers } from './numbers.js'
 import { drawAnswers, drawDelays, drawFunnel, drawProviders, drawRefusals, drawRegions, drawTiles } from './tables.js'
 import { verdict } from './verdict.js'
-import { at, clockSeconds, hourSeconds, many, regionName } from './words.js'
+import { clockSeconds, dayAt, many, regionName } from './words.js'
 
-/** @import { NumbersReply } from './_types.js' */
+/** @import { Mood, NumbersReply } from './_types.js' */
 
 const pollEvery = 3000 // milliseconds
 const giveUpAfter = 8000
+
+/** How the page calls the moods. @type {Record<Mood, string>} */
+const moods = { good: 'Good', watch: 'Take a look', bad: 'Bad', none: 'Quiet' }
 
 /** Filters is the form that selects what is shown. */
 class Filters {
@@ -37,11 +40,11 @@ class Filters {
 
   /** @param {Numbers} numbers */
   draw(numbers) {
-    const all = numbers.lastHours(48)
+    const all = numbers.last(48)
     const providers = all.values('provider', ['sent', 'failed', 'delivered']).filter(name => name && name !== 'none')
     fillSelect(this.#region, all.values('region').map(region => [`=${region}`, regionName(region)]))
     fillSelect(this.#provider, providers.map(provider => [`=${provider}`, provider]))
-    setText($('since'), `Since ${at(numbers.currentHour - hourSeconds)}`)
+    setText($('since'), `since ${dayAt(numbers.since(this.chosen.hours))}`)
   }
 }
 
@@ -110,26 +113,25 @@ class Page {
   #draw() {
     const numbers = this.#numbers
     if (!numbers) return
-    const { version, copies, hours, outbox } = numbers.reply
+    const { version, copies, hours } = numbers.reply
     $('about').textContent = `${version ? `${version} · ` : ''}${many(copies, 'copy', 'copies')}`
     drawVerdict(numbers)
     this.#drawNotice()
     $('welcome').hidden = hours.length > 0
     $('numbers').hidden = !hours.length
     if (hours.length) this.#drawNumbers(numbers)
-    else if (outbox) setText($('headline'), 'Ready. Nobody has asked for a code in the last 48 hours.')
   }
 
   /** @param {Numbers} numbers */
   #drawNumbers(numbers) {
     this.#filters.draw(numbers)
     const { hours, region, provider } = this.#filters.chosen
-    const sum = numbers.lastHours(hours)
+    const sum = numbers.last(hours)
     const filter = { region, provider }
     drawTiles(numbers, sum, region)
     drawFunnel(numbers, sum, filter)
     drawDelays(numbers, sum)
-    this.#charts.draw(numbers, Math.max(24, hours), filter)
+    this.#charts.draw(numbers, hours, filter)
     drawRegions(numbers, sum, filter)
     drawProviders(numbers, sum, filter)
     drawAnswers(sum, { region })
@@ -178,9 +180,16 @@ function fillSelect(select, values) {
 function drawVerdict(numbers) {
   const { mood, headline, points, short } = verdict(numbers)
   $('verdict').dataset.mood = mood
+  setText($('mood'), moods[mood])
   setText($('headline'), headline)
-  $('points').replaceChildren(...points.map(text => make('li', {}, text)))
-  document.title = short ? `${short} · Dekamond OTP` : 'Dekamond OTP'
+  const items = points.map(point => {
+    const item = make('li', {}, point.text, ' ', make('a', { href: point.help }, 'What to do'))
+    item.dataset.mood = point.mood
+    return item
+  })
+  if ($('points').innerHTML !== make('ul', {}, ...items).innerHTML) $('points').replaceChildren(...items)
+  const isAlarm = mood === 'bad' || mood === 'watch'
+  document.title = [isAlarm ? `${moods[mood]} ${short}`.trim() : short, 'Dekamond OTP'].filter(Boolean).join(' · ')
 }
 
 /** @returns {Promise<NumbersReply | null>} null if the service does not answer */

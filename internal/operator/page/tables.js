@@ -2,7 +2,7 @@
 // The tiles and tables of the page.
 
 import { $, bar, barHead, fillTable, make, setText } from './dom.js'
-import { enough, weak, wrongAttempts } from './numbers.js'
+import { enough, runs, weak, wrongAttempts } from './numbers.js'
 import { delay } from './verdict.js'
 import { many, number, providerName, regionName, seconds, share } from './words.js'
 
@@ -70,30 +70,21 @@ export function drawFunnel(numbers, sum, filter) {
   const delivered = numbers.delivered(sum, filter)
   const verified = sum.n('verified', filter)
   const most = Math.max(requested ?? 0, sent, verified, 1)
-  const sentOfReporting = delivered.of === sent ? 'sent' : `${number.format(delivered.of)} sent`
-  fillTable('funnel', ['Step', barHead(), 'Messages', 'Share'], [
-    [
-      'Requested',
-      bar((requested ?? 0) / most, 'requested'),
-      requested === null ? '–' : number.format(requested),
-      requested === null ? '' : share(requested, requested),
-    ],
-    [
-      'Sent',
-      bar(sent / most, 'sent'),
-      number.format(sent),
-      requested === null ? '' : `${share(sent, requested)} of requested`,
-    ],
-    [
-      'Delivered',
-      bar(delivered.n / most, 'delivered'),
-      delivered.isKnown ? number.format(delivered.n) : 'no reports',
-      delivered.isKnown ? `${share(delivered.n, delivered.of)} of ${sentOfReporting}` : '',
-    ],
-    ['Verified', bar(verified / most, 'verified'), number.format(verified), `${share(verified, sent)} of sent`],
-  ])
+  /** @type {(name: string, n: number, of: number | null) => Cell[]} */
+  const row = (name, n, of) => [
+    name,
+    bar(n / most, name.toLowerCase()),
+    number.format(n),
+    of === null ? '' : share(n, of),
+  ]
+  const rows = requested === null ? [] : [row('Requested', requested, null)]
+  rows.push(row('Sent', sent, requested))
+  if (delivered.isKnown) rows.push(row('Delivered', delivered.n, delivered.of))
+  rows.push(row('Verified', verified, sent))
+  fillTable('funnel', ['Step', barHead(), 'Messages', 'Share'], rows)
   const lost = filter.provider ? 0 : sum.n('failed', { ...filter, provider: 'none' })
-  const notes = []
+  const others = delivered.isKnown ? 'delivered and verified' : 'verified'
+  const notes = [requested === null ? `Share: ${others} of sent.` : `Share: sent of requested, ${others} of sent.`]
   if (lost) notes.push(`${many(lost, 'message was', 'messages were')} accepted by no provider.`)
   if (filter.provider) notes.push('Requests, refusals and wrong attempts belong to no provider.')
   if (delivered.isKnown && delivered.of < sent) notes.push('Delivered: of the messages by providers that report.')
@@ -107,19 +98,29 @@ export function drawFunnel(numbers, sum, filter) {
 export function drawDelays({ reply: { delay_bounds: bounds } }, sum) {
   const most = Math.max(1, ...sum.delays)
   const total = sum.delays.reduce((a, b) => a + b, 0)
-  /** @param {number} i */
-  const label = i => {
-    if (i === 0) return `under ${seconds.format(bounds[0])}`
-    if (i === bounds.length) return `over ${seconds.format(bounds[i - 1])}`
-    return `${number.format(bounds[i - 1])}–${seconds.format(bounds[i])}`
-  }
-  const rows = sum.delays.map((n, i) => [
-    make('span', { className: 'bound' }, label(i)),
+  const found = runs(sum.delays.map((n, i) => ({ n, from: bounds[i - 1], to: bounds[i] })), ({ n }) => !n)
+  if (found[0].isEmpty) found.shift()
+  if (found.at(-1)?.isEmpty) found.pop()
+  const rows = found.flatMap(({ isEmpty, items }) => (
+    isEmpty ? [{ n: 0, from: items[0].from, to: items[items.length - 1].to }] : items
+  ))
+  fillTable('delays', ['Time', barHead(), 'Codes', 'Share'], rows.map(({ n, from, to }) => [
+    make('span', { className: 'bound' }, between(from, to)),
     bar(n / most, 'verified'),
     number.format(n),
     share(n, total),
-  ])
-  fillTable('delays', ['Time', barHead(), 'Codes', 'Share'], total ? rows : [], 'Nobody has answered yet.')
+  ]), 'Nobody has answered yet.')
+}
+
+/**
+ * Names the seconds between two bounds.
+ *
+ * @param {number | undefined} from
+ * @param {number | undefined} to
+ */
+function between(from, to) {
+  if (from === undefined) return `under ${seconds.format(to ?? 0)}`
+  return to === undefined ? `over ${seconds.format(from)}` : `${number.format(from)}–${seconds.format(to)}`
 }
 
 /** @typedef {{ messages: number, right: number }} Route */
@@ -169,32 +170,18 @@ export function drawRegions(numbers, sum, { provider, region: only }) {
     const failed = sum.n('failed', { region, provider: provider ?? 'none' })
     return { region, sent, failed, messages: sent + failed, right: sum.n('verified', { region, provider }) }
   }).sort((a, b) => weakestFirst(a, b) || regionName(a.region).localeCompare(regionName(b.region)))
-  /** @param {number} n of something that belongs to no provider */
-  const ofAll = n => (provider ? '–' : number.format(n))
-  fillTable('regions', [
-    'Region',
-    'Answered',
-    'Requested',
-    'Sent',
-    'Delivered',
-    'Verified',
-    'Failed',
-    'Wrong attempts',
-    'Refused',
-  ], rows.map(({ region, sent, right, failed }) => {
-    const filter = { region, provider }
-    return [
-      make('bdi', { lang: navigator.languages[0] }, regionName(region)),
-      rate(right, sent),
-      ofAll(sum.n('requested', filter)),
-      number.format(sent),
-      deliveredShare(numbers, sum, filter),
-      number.format(right),
-      number.format(failed),
-      ofAll(sum.all(wrongAttempts, filter)),
-      ofAll(sum.n('refused', filter)),
-    ]
-  }), 'Nothing happened in this time.')
+  const { isKnown } = numbers.delivered(sum, { region: only, provider })
+  fillColumns('regions', rows, [
+    ['Region', ({ region }) => make('bdi', { lang: navigator.languages[0] }, regionName(region))],
+    ['Answered', ({ right, sent }) => rate(right, sent)],
+    provider ? null : ['Requested', ({ region }) => number.format(sum.n('requested', { region }))],
+    ['Sent', ({ sent }) => number.format(sent)],
+    isKnown ? ['Delivered', ({ region }) => deliveredShare(numbers, sum, { region, provider })] : null,
+    ['Verified', ({ right }) => number.format(right)],
+    ['Failed', ({ failed }) => number.format(failed)],
+    provider ? null : ['Wrong attempts', ({ region }) => number.format(sum.all(wrongAttempts, { region }))],
+    provider ? null : ['Refused', ({ region }) => number.format(sum.n('refused', { region }))],
+  ], 'Nothing happened in this time.')
 }
 
 /**
@@ -212,25 +199,35 @@ export function drawProviders(numbers, sum, { region, provider: only }) {
   })
     .filter(({ sent, right, failed }) => sent || right || failed)
     .sort((a, b) => weakestFirst(a, b) || a.provider.localeCompare(b.provider))
-  fillTable('providers', [
-    'Provider',
-    'Answered',
-    'Sent',
-    'Delivered',
-    'Verified',
-    'Failed calls',
-  ], rows.map(({ provider, sent, right, failed }) => [
-    providerName(provider),
-    rate(right, sent),
-    number.format(sent),
-    deliveredShare(numbers, sum, { region, provider }),
-    number.format(right),
-    failed ? `${number.format(failed)} (${share(failed, failed + sent)})` : number.format(0),
-  ]), 'No message was sent in this time.')
+  const { isKnown } = numbers.delivered(sum, { region, provider: only })
+  fillColumns('providers', rows, [
+    ['Provider', ({ provider }) => providerName(provider)],
+    ['Answered', ({ right, sent }) => rate(right, sent)],
+    ['Sent', ({ sent }) => number.format(sent)],
+    isKnown ? ['Delivered', ({ provider }) => deliveredShare(numbers, sum, { region, provider })] : null,
+    ['Verified', ({ right }) => number.format(right)],
+    ['Failed calls', ({ sent, failed }) => (
+      failed ? `${number.format(failed)} (${share(failed, failed + sent)})` : number.format(0)
+    )],
+  ], 'No message was sent in this time.')
   const isUnknownShown = rows.some(({ provider }) => provider === 'none')
   setText($('providers-note'), isUnknownShown
     ? 'Not known: the provider of a code that came back before its provider was recorded.'
     : '')
+}
+
+/**
+ * Fills a table by its columns. A column that is null is left out.
+ *
+ * @template Row
+ * @param {string} id
+ * @param {Row[]} rows
+ * @param {([head: string, cell: (row: Row) => Cell] | null)[]} columns
+ * @param {string} none
+ */
+function fillColumns(id, rows, columns, none) {
+  const shown = columns.filter(column => column !== null)
+  fillTable(id, shown.map(([head]) => head), rows.map(row => shown.map(([, cell]) => cell(row))), none)
 }
 
 /**
@@ -260,7 +257,7 @@ export function drawRefusals(sum, filter) {
   drawShares('refusals', 'Reason', refusals.map(({ reason, n }) => {
     const [text, setting] = reasons[reason] ?? [reason || 'No reason given', '']
     const head = make('span', {}, text)
-    if (setting) head.append(' ', make('code', {}, setting))
+    if (setting) head.append(' ', make('code', {}, ...setting.split(/(?<=_)/).flatMap(part => [part, make('wbr')])))
     return { head, n, kind: 'refused' }
   }), 'No request was refused in this time.')
 }

@@ -1,28 +1,37 @@
 // @ts-check
-// The verdict: whether codes arrive, in words, by the current hour and the last.
+// The verdict: whether codes arrive, in words, by the last hour.
 
-import { enough, weak } from './numbers.js'
-import { at, hourSeconds, isolated, many, number, percent, regionName, seconds, share } from './words.js'
+import { enough, fair, weak } from './numbers.js'
+import { at, isolated, many, number, percent, regionName, seconds, share } from './words.js'
 
-/** @import { Mood, Verdict } from './_types.js' */
+/** @import { Mood, Point, Verdict } from './_types.js' */
 /** @import { Numbers, Sum } from './numbers.js' */
 
 const mostPoints = 5 // of one kind
 
+/** The places in the documents that explain the points. */
+const help = {
+  delivery: 'docs/providers.md#how-a-message-is-delivered',
+  routes: 'docs/monitoring.md#what-to-do-about-what-the-page-says',
+  stores: 'docs/failures.md',
+  guesses: 'docs/settings.md#codes',
+}
+
 /** Points collects what is wrong, the worst mood of it all, and whether some countries are worse off than others. */
 class Points {
-  /** @type {string[]} */
-  texts = []
+  /** @type {Point[]} */
+  all = []
   /** @type {Mood} */
   mood = 'good'
   isUneven = false
 
   /**
-   * @param {'watch' | 'bad'} mood
+   * @param {Point['mood']} mood
    * @param {string} text
+   * @param {keyof help} topic
    */
-  add(mood, text) {
-    this.texts.push(text)
+  add(mood, text, topic) {
+    this.all.push({ mood, text, help: help[topic] })
     if (this.mood !== 'bad') this.mood = mood
   }
 }
@@ -34,7 +43,7 @@ class Points {
  * @returns {Verdict}
  */
 export function verdict(numbers) {
-  const sum = numbers.lastHours(2)
+  const sum = numbers.last(1)
   const points = new Points()
   addQueue(points, numbers)
   addStuckRegions(points, sum)
@@ -42,10 +51,10 @@ export function verdict(numbers) {
   addFailingProviders(points, sum)
   addStores(points, sum)
   for (const provider of numbers.reply.resting) {
-    points.add('watch', `${provider} rests: it failed again and again, or asked for a pause.`)
+    points.add('watch', `${provider} rests: it failed again and again, or asked for a pause.`, 'delivery')
   }
   addGuesses(points, sum)
-  return { points: points.texts, ...conclude(points, sum, numbers) }
+  return { points: points.all, ...conclude(points, sum, numbers) }
 }
 
 /**
@@ -55,7 +64,7 @@ export function verdict(numbers) {
 function addQueue(points, { reply: { outbox } }) {
   if (!outbox || outbox.oldest_seconds <= 10) return
   const waiting = many(outbox.messages, 'message waits', 'messages wait')
-  points.add('bad', `${waiting} for a provider, the oldest for ${seconds.format(outbox.oldest_seconds)}.`)
+  points.add('bad', `${waiting} for a provider, the oldest for ${seconds.format(outbox.oldest_seconds)}.`, 'delivery')
 }
 
 /**
@@ -74,18 +83,18 @@ function addStuckRegions(points, sum) {
     const taken = sent
       ? `${number.format(n)} of ${number.format(sent + n)} messages were accepted by no provider`
       : `none of ${number.format(n)} messages was accepted by a provider`
-    points.add('bad', `${isolated(regionName(region))}: ${taken}.`)
+    points.add('bad', `${isolated(regionName(region))}: ${taken}.`, 'delivery')
   }
   if (stuck.length) points.isUneven = true
   if (stuck.length > mostPoints) {
     const more = many(stuck.length - mostPoints, 'more country is', 'more countries are')
-    points.add('bad', `${more} without a provider; see the table.`)
+    points.add('bad', `${more} without a provider; see the table.`, 'delivery')
   }
   const sent = sum.n('sent')
   const lost = sum.n('failed', { provider: 'none' })
   if (!stuck.length && lost > 0.02 * (sent + lost)) {
     const mood = lost > 0.1 * (sent + lost) ? 'bad' : 'watch'
-    points.add(mood, `${many(lost, 'message was', 'messages were')} accepted by no provider.`)
+    points.add(mood, `${many(lost, 'message was', 'messages were')} accepted by no provider.`, 'delivery')
   }
 }
 
@@ -120,10 +129,12 @@ function addWeakRoutes(points, sum, numbers) {
       ? ` The provider reports ${share(delivered.n, delivered.of)} as delivered.`
       : ''
     const cause = right < 0.1 * n ? ' They do not arrive, or nobody real asks for them.' : ''
-    points.add('bad', `${isolated(regionName(region))} by ${provider}: ${answered} answered.${reported}${cause}`)
+    const route = `${isolated(regionName(region))} by ${provider}`
+    points.add('bad', `${route}: ${answered} answered.${reported}${cause}`, 'routes')
   }
   if (routes.length > mostPoints) {
-    points.add('bad', `${many(routes.length - mostPoints, 'more route is', 'more routes are')} weak; see the tables.`)
+    const more = many(routes.length - mostPoints, 'more route is', 'more routes are')
+    points.add('bad', `${more} weak; see the tables.`, 'routes')
   }
 }
 
@@ -137,7 +148,8 @@ function addFailingProviders(points, sum) {
     const calls = failed + sum.n('sent', { provider })
     if (failed < 5 || failed <= 0.2 * calls) continue
     const part = percent.format(failed / calls)
-    points.add('watch', `${provider} failed ${part} of its calls; other providers stood in where there are any.`)
+    const rest = 'other providers stood in where there are any'
+    points.add('watch', `${provider} failed ${part} of its calls; ${rest}.`, 'delivery')
   }
 }
 
@@ -149,12 +161,12 @@ function addStores(points, sum) {
   const refused = sum.n('refused', { reason: 'unavailable' })
   if (refused) {
     const requests = many(refused, 'request was', 'requests were')
-    points.add('watch', `${requests} refused because Redis did not answer or too many messages waited.`)
+    points.add('watch', `${requests} refused because Redis did not answer or too many messages waited.`, 'stores')
   }
   const unanswered = sum.n('not_redeemed', { reason: 'unavailable' })
   if (unanswered) {
     const codes = many(unanswered, 'code', 'codes')
-    points.add('watch', `${codes} that came back could not be redeemed: a store did not answer.`)
+    points.add('watch', `${codes} that came back could not be redeemed: a store did not answer.`, 'stores')
   }
 }
 
@@ -166,7 +178,7 @@ function addGuesses(points, sum) {
   const burnt = sum.n('burnt')
   if (burnt < 10 || burnt <= 0.05 * sum.n('verified')) return
   const attempts = `${number.format(burnt)} attempts`
-  points.add('watch', `${attempts} at codes that were burnt by wrong attempts: somebody may be guessing.`)
+  points.add('watch', `${attempts} at codes that were burnt by wrong attempts: somebody may be guessing.`, 'guesses')
 }
 
 /**
@@ -178,16 +190,21 @@ function addGuesses(points, sum) {
  * @returns {Omit<Verdict, 'points'>}
  */
 function conclude(points, sum, numbers) {
-  const hasPoints = points.texts.length > 0
-  const since = at(numbers.currentHour - hourSeconds)
+  const hasPoints = points.all.length > 0
+  const since = at(numbers.since(1))
   if (!numbers.reply.outbox) {
     const headline = 'Redis does not answer: nobody gets a code, and no code is checked.'
-    return { mood: 'bad', short: '!', headline }
+    return { mood: 'bad', short: '', headline }
+  }
+  if (!numbers.reply.hours.length) {
+    return { mood: 'none', short: '', headline: 'Ready. Nobody has asked for a code in the last 48 hours.' }
   }
   const sent = sum.n('sent')
   if (!sent) {
     const isAskedFor = sum.n('requested') + sum.n('failed', { provider: 'none' }) > 0
-    if (!isAskedFor) return { mood: 'none', short: '', headline: `No message has been sent since ${since}.` }
+    if (!isAskedFor) {
+      return { mood: hasPoints ? points.mood : 'none', short: '', headline: `No message has been sent since ${since}.` }
+    }
     const headline = `Messages have been requested since ${since}, and none has been sent.`
     return { mood: hasPoints ? points.mood : 'watch', short: '', headline }
   }
@@ -203,6 +220,10 @@ function conclude(points, sum, numbers) {
   const messages = `${number.format(sent)} messages sent since ${since} were answered${fast}.`
   if (right < weak * sent) {
     return { mood: 'bad', short: rate, headline: `Codes do not arrive: only ${rate} of ${messages}` }
+  }
+  if (right < fair * sent) {
+    const mood = points.mood === 'bad' ? 'bad' : 'watch'
+    return { mood, short: rate, headline: `Many codes do not arrive: only ${rate} of ${messages}` }
   }
   const arrive = points.isUneven ? 'Most codes arrive' : 'Codes arrive'
   return { mood: points.mood, short: rate, headline: `${arrive}: ${rate} of ${messages}` }

@@ -1,8 +1,6 @@
 // @ts-check
 // How the page writes numbers, times and names. Its sentences are English; the rest follows the browser's languages.
 
-export const hourSeconds = 3600
-
 const { languages } = navigator
 const hourAndMinute = /** @type {const} */ ({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })
 const regionNames = new Intl.DisplayNames(languages, { type: 'region' })
@@ -16,9 +14,9 @@ export const seconds = new Intl.NumberFormat(languages, {
   unitDisplay: 'narrow',
   maximumFractionDigits: 0,
 })
-export const clock = new Intl.DateTimeFormat(languages, hourAndMinute)
+const clock = new Intl.DateTimeFormat(languages, hourAndMinute)
 export const clockSeconds = new Intl.DateTimeFormat(languages, { ...hourAndMinute, second: '2-digit' })
-export const day = new Intl.DateTimeFormat(languages, { ...hourAndMinute, weekday: 'short' })
+const day = new Intl.DateTimeFormat(languages, { ...hourAndMinute, weekday: 'short' })
 export const list = new Intl.ListFormat('en')
 
 /** @param {string} code */
@@ -50,6 +48,9 @@ export const many = (n, one, more) => `${number.format(n)} ${n === 1 ? one : mor
 
 /** @param {number} t seconds since 1970 */
 export const at = t => clock.format(t * 1000)
+
+/** @param {number} t seconds since 1970 */
+export const dayAt = t => day.format(t * 1000)
 
 /**
  * Writes a/b. An hour may see more answers than messages, because the messages were sent in the hour before.
