@@ -53,10 +53,10 @@ type Store interface {
 	// others change nothing and return ErrSpent. Login records SignedUp or LoggedIn unless the user is banned, and
 	// PhoneLost for a dormant user that loses the phone.
 	Login(ctx context.Context, s NewSession) (User, error)
-	// Refresh spends the session's current token. For RepeatWithin after that, the token spent last returns the result
-	// of its first use again. Every other use of a token of the session's family ends the session, records
-	// RefreshReused and returns ErrReused. Refresh returns ErrNotFound if no live session has the family, or if the
-	// user is banned.
+	// Refresh spends the session's current token. The token spent last, whose successor is the current token, returns
+	// the result of its first use again; both prolong the session. Every other use of a token of the session's family
+	// ends the session, records RefreshReused and returns ErrReused. Refresh returns ErrNotFound if no live session has
+	// the family, or if the user is banned.
 	Refresh(ctx context.Context, r Rotation) (Rotated, error)
 	// ByID returns a user, or ErrNotFound.
 	ByID(ctx context.Context, id uuid.UUID) (User, error)

@@ -15,20 +15,20 @@ import (
 	"dekamond-otp/internal/phone"
 )
 
-// repeatWithin is how long a client that lost the answer, or asks twice, gets the same answer again.
+// repeatWithin is how long a client that lost the answer, or asks twice, gets exactly the same answer again. After that
+// it gets the same refresh token, and an access token that has not expired in the meantime.
 const repeatWithin = 10 * time.Second
 
 // A Rotation is one use of a refresh token. A Store knows tokens by their hashes alone.
 type Rotation struct {
-	Session      uuid.UUID
-	FamilyHash   []byte // Of the part that all tokens of the session share, so that a guess is not taken for a reuse.
-	SpentHash    []byte // Of the token that is used.
-	NextHash     []byte // Of its successor.
-	Seed         []byte // The successor is derived from it and from the token.
-	Client       Client
-	IdleTTL      time.Duration // Life of the session if it is not refreshed again.
-	RepeatWithin time.Duration // How long the spent token returns the same successor.
-	Event        uuid.UUID     // The identifier of the event of a reuse.
+	Session    uuid.UUID
+	FamilyHash []byte // Of the part that all tokens of the session share, so that a guess is not taken for a reuse.
+	SpentHash  []byte // Of the token that is used.
+	NextHash   []byte // Of its successor.
+	Seed       []byte // The successor is derived from it and from the token.
+	Client     Client
+	IdleTTL    time.Duration // Life of the session if it is not refreshed again.
+	Event      uuid.UUID     // The identifier of the event of a reuse.
 }
 
 // Reuse returns the event that the rotation causes if its token was spent before.
@@ -44,11 +44,12 @@ func (r Rotation) Reuse(user uuid.UUID) Event {
 	}
 }
 
-// A Rotated is the result of the first use of a refresh token.
+// A Rotated is the result of a use of a refresh token whose successor was not used yet.
 type Rotated struct {
 	User  uuid.UUID
 	Phone phone.Number  // The user's phone now; the zero Number if it has gone to another user.
 	Seed  []byte        // Of the first use.
+	Since time.Duration // From the first use to this one.
 	TTL   time.Duration // From the first use to the latest end of the session.
 }
 
@@ -128,10 +129,10 @@ func (t refreshToken) successor(s seed) refreshToken {
 	return next
 }
 
-// Refresh exchanges a refresh token for an access token and the next refresh token. If the same token is used again
-// within ten seconds, Refresh returns the same two tokens again, so that a client that lost the answer or asked twice
-// stays logged in. After that, a second use ends the session. Its errors are ErrRefreshToken, ErrReused and
-// ErrUnavailable.
+// Refresh exchanges a refresh token for an access token and the next refresh token, its successor. Until the successor
+// is used, the same token returns the same successor again, so that a client that lost the answer or asked twice stays
+// logged in, however late it asks again; within ten seconds the access token is the same, too. A use of a token whose
+// successor was used ends the session. Its errors are ErrRefreshToken, ErrReused and ErrUnavailable.
 func (s *Service) Refresh(ctx context.Context, token string, c Client) (Tokens, error) {
 	spent, ok := parseRefreshToken(token)
 	if !ok {
@@ -146,15 +147,14 @@ func (s *Service) Refresh(ctx context.Context, token string, c Client) (Tokens, 
 		return Tokens{}, fmt.Errorf("account: new event: %w", err)
 	}
 	rotated, err := s.store.Refresh(ctx, Rotation{
-		Session:      spent.session,
-		FamilyHash:   spent.familyHash(),
-		SpentHash:    spent.hash(),
-		NextHash:     spent.successor(fresh).hash(),
-		Seed:         fresh.bytes(),
-		Client:       c,
-		IdleTTL:      idleTTL,
-		RepeatWithin: repeatWithin,
-		Event:        event,
+		Session:    spent.session,
+		FamilyHash: spent.familyHash(),
+		SpentHash:  spent.hash(),
+		NextHash:   spent.successor(fresh).hash(),
+		Seed:       fresh.bytes(),
+		Client:     c,
+		IdleTTL:    idleTTL,
+		Event:      event,
 	})
 	switch {
 	case errors.Is(err, ErrNotFound):
@@ -170,7 +170,11 @@ func (s *Service) Refresh(ctx context.Context, token string, c Client) (Tokens, 
 	if err != nil {
 		return Tokens{}, err
 	}
-	return s.tokens(rotated.User, rotated.Phone, first.access, spent.successor(first), rotated.TTL)
+	access, ttl := first.access, rotated.TTL
+	if rotated.Since >= repeatWithin {
+		access, ttl = fresh.access, rotated.TTL-rotated.Since
+	}
+	return s.tokens(rotated.User, rotated.Phone, access, spent.successor(first), ttl)
 }
 
 // tokens signs the access token with the identifier access, and returns it with the refresh token, which lasts for ttl.

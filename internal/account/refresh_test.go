@@ -1,11 +1,15 @@
 package account
 
 import (
+	"context"
 	"encoding/base64"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
+
+	"dekamond-otp/internal/phone"
 )
 
 func TestRefreshToken(t *testing.T) {
@@ -72,6 +76,62 @@ func TestSuccessor(t *testing.T) {
 	for _, b := range [][]byte{nil, first.bytes()[:47], append(first.bytes(), 0)} {
 		if _, err := parseSeed(b); err == nil {
 			t.Errorf("parseSeed accepted %d bytes", len(b))
+		}
+	}
+}
+
+// A repeatedStore returns the first result of Refresh again, as if the first use had been since ago.
+type repeatedStore struct {
+	Store
+	first *Rotated
+	since time.Duration
+}
+
+func (s *repeatedStore) Refresh(_ context.Context, r Rotation) (Rotated, error) {
+	if s.first == nil {
+		s.first = &Rotated{Seed: r.Seed, TTL: 10 * time.Hour}
+	}
+	again := *s.first
+	again.Since = s.since
+	return again, nil
+}
+
+// An openSigner returns the identifier and the time of an access token as its text.
+type openSigner struct{}
+
+func (openSigner) Sign(
+	_ uuid.UUID, _ phone.Number, _, id uuid.UUID, at time.Time,
+) (token string, ttl time.Duration, err error) {
+	return id.String() + " " + at.String(), time.Minute, nil
+}
+
+// TestRefreshRepeated checks that a repetition returns the same refresh token however late it is, and the same access
+// token only as long as that one is young.
+func TestRefreshRepeated(t *testing.T) {
+	store := new(repeatedStore)
+	s := New(Options{Store: store, Signer: openSigner{}})
+	token := newRefreshToken(uuid.Must(uuid.NewV7())).String()
+	first, err := s.Refresh(t.Context(), token, Client{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for since, same := range map[time.Duration]bool{
+		time.Millisecond:              true,
+		repeatWithin - 1:              true,
+		repeatWithin:                  false,
+		time.Hour:                     false,
+		10*time.Hour - 30*time.Second: false,
+	} {
+		store.since = since
+		again, err := s.Refresh(t.Context(), token, Client{})
+		if err != nil || again.Refresh != first.Refresh {
+			t.Errorf("after %v: %v, %v; want the refresh token of %v", since, again, err, first)
+		}
+		if same && again != first {
+			t.Errorf("after %v: %v; want %v again", since, again, first)
+		}
+		if !same && (again.Access == first.Access || again.RefreshTTL != first.RefreshTTL-since) {
+			t.Errorf("after %v: %v; want a new access token and what is left of the session", since, again)
 		}
 	}
 }

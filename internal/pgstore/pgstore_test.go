@@ -408,14 +408,13 @@ func TestEndedWhileWaiting(t *testing.T) {
 	}
 	refresh := func() error {
 		_, err := a.Refresh(t.Context(), account.Rotation{
-			Session:      n.ID,
-			FamilyHash:   n.FamilyHash,
-			SpentHash:    n.RefreshHash,
-			NextHash:     []byte("1"),
-			Seed:         []byte("s"),
-			IdleTTL:      time.Hour,
-			RepeatWithin: time.Second,
-			Event:        uuid.Must(uuid.NewV7()),
+			Session:    n.ID,
+			FamilyHash: n.FamilyHash,
+			SpentHash:  n.RefreshHash,
+			NextHash:   []byte("1"),
+			Seed:       []byte("s"),
+			IdleTTL:    time.Hour,
+			Event:      uuid.Must(uuid.NewV7()),
 		})
 		return err
 	}

@@ -78,13 +78,15 @@ const (
 			last_used_at = now(), expires_at = least(ends_at, now() + $8::interval)
 		where id = $1 and family_hash = $2 and refresh_hash = $3 and ended_at is null and expires_at > now()
 			and exists (select from users where id = user_id and banned_at is null)
-		returning user_id, (select phone from users where id = user_id), seed, ends_at - last_used_at`
+		returning user_id, (select phone from users where id = user_id), seed,
+			now() - last_used_at, ends_at - last_used_at`
 	lastRotation = `
-		select user_id, (select phone from users where id = user_id),
-			case when spent_hash = $3 and last_used_at > now() - $4::interval then seed end, ends_at - last_used_at
-		from sessions
+		update sessions
+		set expires_at = case when spent_hash = $3 then least(ends_at, now() + $4::interval) else expires_at end
 		where id = $1 and family_hash = $2 and ended_at is null and expires_at > now()
-			and exists (select from users where id = user_id and banned_at is null)`
+			and exists (select from users where id = user_id and banned_at is null)
+		returning user_id, (select phone from users where id = user_id), case when spent_hash = $3 then seed end,
+			now() - last_used_at, ends_at - last_used_at`
 	endReused = `
 		with ended as (
 			update sessions set ended_at = now(), expires_at = now()
@@ -103,7 +105,7 @@ func (a *Accounts) Refresh(ctx context.Context, r account.Rotation) (rotated acc
 			return err
 		}
 		rotated, err = one(ctx, c, a.timeouts.Statement, scanRotated, lastRotation,
-			r.Session, r.FamilyHash, r.SpentHash, r.RepeatWithin)
+			r.Session, r.FamilyHash, r.SpentHash, r.IdleTTL)
 		if err != nil || rotated.Seed != nil {
 			return err
 		}
@@ -131,7 +133,7 @@ func one[T any](
 
 func scanRotated(row pgx.Row) (r account.Rotated, err error) {
 	var number *string
-	err = row.Scan(&r.User, &number, &r.Seed, &r.TTL)
+	err = row.Scan(&r.User, &number, &r.Seed, &r.Since, &r.TTL)
 	if number != nil {
 		r.Phone = phone.Stored(*number)
 	}

@@ -75,13 +75,14 @@ const (
 			last_used_at = $8, expires_at = min(ends_at, $9)
 		where id = $1 and family_hash = $2 and refresh_hash = $3 and ended_at is null and expires_at > $8
 			and exists (select 1 from users where id = user_id and banned_at is null)
-		returning user_id, (select phone from users where id = user_id), seed, ends_at - last_used_at`
+		returning user_id, (select phone from users where id = user_id), seed, $8 - last_used_at, ends_at - last_used_at`
 	lastRotation = `
-		select user_id, (select phone from users where id = user_id),
-			case when spent_hash = $3 and last_used_at > $5 then seed end, ends_at - last_used_at
-		from sessions
+		update sessions
+		set expires_at = case when spent_hash = $3 then min(ends_at, $5) else expires_at end
 		where id = $1 and family_hash = $2 and ended_at is null and expires_at > $4
-			and exists (select 1 from users where id = user_id and banned_at is null)`
+			and exists (select 1 from users where id = user_id and banned_at is null)
+		returning user_id, (select phone from users where id = user_id), case when spent_hash = $3 then seed end,
+			$4 - last_used_at, ends_at - last_used_at`
 )
 
 // Refresh implements account.Store.
@@ -96,7 +97,7 @@ func (a *Accounts) Refresh(ctx context.Context, r account.Rotation) (rotated acc
 			return err
 		}
 		rotated, err = scanRotated(tx.QueryRowContext(ctx, lastRotation, session, r.FamilyHash, r.SpentHash,
-			now.UnixMicro(), now.Add(-r.RepeatWithin).UnixMicro()))
+			now.UnixMicro(), now.Add(r.IdleTTL).UnixMicro()))
 		if err != nil || rotated.Seed != nil {
 			return err
 		}
@@ -113,12 +114,12 @@ func (a *Accounts) Refresh(ctx context.Context, r account.Rotation) (rotated acc
 }
 
 func scanRotated(r row) (rotated account.Rotated, err error) {
-	var us int64
+	var since, ttl int64 // in microseconds
 	var number sql.NullString
-	err = r.Scan(&rotated.User, &number, &rotated.Seed, &us)
+	err = r.Scan(&rotated.User, &number, &rotated.Seed, &since, &ttl)
 	if number.Valid {
 		rotated.Phone = phone.Stored(number.String)
 	}
-	rotated.TTL = time.Duration(us) * time.Microsecond
+	rotated.Since, rotated.TTL = time.Duration(since)*time.Microsecond, time.Duration(ttl)*time.Microsecond
 	return rotated, err
 }

@@ -50,6 +50,7 @@ func TestStore(t *testing.T, open func(t *testing.T) Store) {
 		"race of many new phones": raceOfManyNewPhones,
 		"refresh":                 refresh,
 		"refresh repeated":        refreshRepeated,
+		"refresh repeated, ended": refreshRepeatedEnded,
 		"refresh reused":          refreshReused,
 		"refresh guessed":         refreshGuessed,
 		"dormancy and sweep":      dormancyAndSweep,
@@ -80,9 +81,8 @@ func TestStore(t *testing.T, open func(t *testing.T) Store) {
 }
 
 const (
-	ttl          = 30 * 24 * time.Hour
-	idleTTL      = 14 * 24 * time.Hour
-	repeatWithin = 10 * time.Second
+	ttl     = 30 * 24 * time.Hour
+	idleTTL = 14 * 24 * time.Hour
 )
 
 var phones = phone.NewParser("")
@@ -126,15 +126,14 @@ func login(t *testing.T, s Store, n account.NewSession) account.User {
 // rotation returns a use of the token with the given number, whose successor has the next number.
 func rotation(n account.NewSession, token byte) account.Rotation {
 	return account.Rotation{
-		Session:      n.ID,
-		FamilyHash:   n.FamilyHash,
-		SpentHash:    hash(n, token),
-		NextHash:     hash(n, token+1),
-		Seed:         []byte{token, 0xff, 0},
-		Client:       account.Client{IP: "192.0.2.9", UserAgent: "refreshed"},
-		IdleTTL:      idleTTL,
-		RepeatWithin: repeatWithin,
-		Event:        uuid.Must(uuid.NewV7()),
+		Session:    n.ID,
+		FamilyHash: n.FamilyHash,
+		SpentHash:  hash(n, token),
+		NextHash:   hash(n, token+1),
+		Seed:       []byte{token, 0xff, 0},
+		Client:     account.Client{IP: "192.0.2.9", UserAgent: "refreshed"},
+		IdleTTL:    idleTTL,
+		Event:      uuid.Must(uuid.NewV7()),
 	}
 }
 

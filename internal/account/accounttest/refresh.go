@@ -49,22 +49,69 @@ func refreshRepeated(t *testing.T, s Store) {
 	n := newSession("+989121234567")
 	u := login(t, s, n)
 	first := rotate(t, s, n, 0)
-	s.Age(t, repeatWithin-2*time.Second)
-	again := rotation(n, 0)
-	again.NextHash, again.Seed = []byte{'x'}, []byte{'x'}
-	if got, err := s.Refresh(t.Context(), again); !reflect.DeepEqual(got, first) || err != nil {
-		t.Errorf("the same token again: %+v, %v; want %+v", got, err, first)
+	if first.Since != 0 {
+		t.Errorf("Refresh: %v since the first use, which this is", first.Since)
 	}
-	s.Age(t, time.Second) // the repetition has not prolonged repeatWithin
-	rotate(t, s, n, 0)
+	age := time.Duration(0)
+	for _, wait := range []time.Duration{0, 8 * time.Second, time.Minute, time.Hour, idleTTL - 2*time.Hour} {
+		s.Age(t, wait)
+		age += wait
+		again := rotation(n, 0)
+		again.NextHash, again.Seed = []byte{'x'}, []byte{'x'}
+		got, err := s.Refresh(t.Context(), again)
+		if got.Since < age || got.Since > age+time.Minute {
+			t.Errorf("the same token again: %v since the first use; want %v", got.Since, age)
+		}
+		got.Since = 0
+		if !reflect.DeepEqual(got, first) || err != nil {
+			t.Errorf("the same token again after %v: %+v, %v; want %+v", age, got, err, first)
+		}
+		wantLive(t, s, u, n, true)
+	}
+	wantEvents(t, s, u.ID, account.SignedUp)
+	s.Age(t, idleTTL-time.Hour) // the repetition has prolonged the session
 	rotate(t, s, n, 1)
 	wantLive(t, s, u, n, true)
 }
 
+// refreshRepeatedEnded checks that a repetition revives no session, prolongs none beyond its latest end, and gives
+// nothing to a banned user.
+func refreshRepeatedEnded(t *testing.T, s Store) {
+	for name, end := range map[string]func(account.User, account.NewSession){
+		"not used for long": func(account.User, account.NewSession) { s.Age(t, idleTTL) },
+		"at its latest end": func(_ account.User, n account.NewSession) {
+			s.Age(t, idleTTL-time.Hour)
+			rotate(t, s, n, 0)
+			s.Age(t, idleTTL-time.Hour)
+			rotate(t, s, n, 0)
+			s.Age(t, ttl-2*idleTTL+2*time.Hour)
+		},
+		"logged out": func(u account.User, n account.NewSession) {
+			if err := s.EndSession(t.Context(), logout(u, n.ID)); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"banned by a statement": func(u account.User, _ account.NewSession) {
+			s.Exec(t, `update users set banned_at = created_at where id = $1`, u.ID.String())
+		},
+	} {
+		n := newSession("+989121234567")
+		u := login(t, s, n)
+		rotate(t, s, n, 0)
+		end(u, n)
+		if _, err := s.Refresh(t.Context(), rotation(n, 0)); !errors.Is(err, account.ErrNotFound) {
+			t.Errorf("%s: %v; want ErrNotFound", name, err)
+		}
+		s.Exec(t, `delete from users where id = $1`, u.ID.String())
+	}
+}
+
 func refreshReused(t *testing.T, s Store) {
 	for name, reuse := range map[string]func(n account.NewSession){
-		"late": func(n account.NewSession) {
-			s.Age(t, repeatWithin)
+		"long after its successor": func(n account.NewSession) {
+			rotate(t, s, n, 0)
+			rotate(t, s, n, 1)
+			s.Age(t, time.Hour)
 			wantRefused(t, s, n, 0, account.ErrReused)
 		},
 		"after its successor": func(n account.NewSession) {
@@ -129,6 +176,7 @@ func raceOfOneRefresh(t *testing.T, s Store) {
 		rotated, err := s.Refresh(t.Context(), r)
 		mu.Lock()
 		defer mu.Unlock()
+		rotated.Since = 0 // which differs from use to use
 		seeds[fmt.Sprint(rotated)]++
 		return err
 	})
