@@ -52,7 +52,7 @@ func (c Claim) Lost(loser, winner uuid.UUID) Event {
 type Page struct {
 	Limit  int
 	Before uuid.UUID // Only users older than this one. uuid.Nil means from the newest.
-	Prefix string    // Only phones that begin with it: a plus and digits. Empty means all.
+	Phone  phone.Search
 }
 
 // ByID returns a user. Its errors are ErrNotFound and ErrUnavailable.

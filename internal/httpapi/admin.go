@@ -73,8 +73,8 @@ func (s *Server) readPage(c *fiber.Ctx) (p account.Page, err error) {
 	if p.Limit, p.Before, err = queryCursor(c); err != nil {
 		return account.Page{}, err
 	}
-	if q := c.Query("q"); q != "" {
-		if p.Prefix, err = s.phones.Prefix(q); err != nil {
+	if q := queryPhone(c, "q"); q != "" {
+		if p.Phone, err = s.phones.Search(q); err != nil {
 			return account.Page{}, errField
 		}
 	}

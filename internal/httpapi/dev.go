@@ -29,7 +29,7 @@ func (s *Server) devMessages(c *fiber.Ctx) error {
 		return errNotFound
 	}
 	to := ""
-	if written := c.Query("phone"); written != "" {
+	if written := queryPhone(c, "phone"); written != "" {
 		number, err := s.phones.Parse(written)
 		if err != nil {
 			return err

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"mime"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -61,12 +62,31 @@ func readBody(c *fiber.Ctx, into any) error {
 	return decode(c.Request().Body(), into)
 }
 
-// parsePhone reads the phone in a field. Its errors are those of phone.Parser.Parse.
-func (s *Server) parsePhone(f field) (phone.Number, error) {
-	if !f.isString {
+// parsePhone reads the phone in a field. A national number belongs to the region in the other field or, without one, to
+// DEFAULT_REGION. The errors are those of phone.Parser.Parse, and errField for a region that does not exist.
+func (s *Server) parsePhone(number, region field) (phone.Number, error) {
+	phones := s.phones
+	if region.present {
+		in, ok := phones.In(region.text)
+		if !ok {
+			return phone.Number{}, errField
+		}
+		phones = in
+	}
+	if !number.isString {
 		return phone.Number{}, phone.ErrInvalid
 	}
-	return s.phones.Parse(f.text)
+	return phones.Parse(number.text)
+}
+
+// queryPhone returns a query parameter that holds a phone. A plus that is not escaped stays a plus, although it stands
+// for a space in other parameters (WHATWG URL Standard §5.1), because hardly anyone escapes that of a phone.
+func queryPhone(c *fiber.Ctx, name string) string {
+	query, err := url.ParseQuery(strings.ReplaceAll(string(c.Request().URI().QueryString()), "+", "%2B"))
+	if err != nil {
+		return c.Query(name)
+	}
+	return query.Get(name)
 }
 
 // queryBool reads a query parameter that is true or false. Defaults to false. Its error is errField.

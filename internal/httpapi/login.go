@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
@@ -9,6 +8,7 @@ import (
 
 	"dekamond-otp/internal/otp"
 	"dekamond-otp/internal/phone"
+	"dekamond-otp/internal/text"
 )
 
 // request sends a code for a login.
@@ -24,36 +24,30 @@ func (s *Server) request(c *fiber.Ctx) error {
 	return writeAccepted(c, r.Phone, accepted)
 }
 
-// locale is the shape of a BCP 47 language tag, such as fa, fa-IR or zh-Hant-TW.
-var locale = regexp.MustCompile(`^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}$`)
-
 // readRequest reads a request for a code of any purpose.
 func (s *Server) readRequest(c *fiber.Ctx) (otp.Request, error) {
 	var in struct {
 		Phone   field `json:"phone"`
+		Region  field `json:"region"`
 		Channel field `json:"channel"`
 		Locale  field `json:"locale"`
 	}
 	if err := readBody(c, &in); err != nil {
 		return otp.Request{}, err
 	}
-	number, err := s.parsePhone(in.Phone)
+	number, err := s.parsePhone(in.Phone, in.Region)
 	if err != nil {
 		return otp.Request{}, err
 	}
-	tag := strings.ReplaceAll(in.Locale.text, "_", "-") // many programs write fa_IR for fa-IR
 	known := slices.Contains([]string{otp.SMS, otp.WhatsApp, otp.Telegram, otp.Voice}, in.Channel.text)
 	if in.Channel.present && !known {
-		return otp.Request{}, errField
-	}
-	if in.Locale.present && !locale.MatchString(tag) {
 		return otp.Request{}, errField
 	}
 	return otp.Request{
 		Phone:          number,
 		Address:        s.address(c),
 		Channel:        in.Channel.text,
-		Locale:         tag,
+		Locale:         text.Tag(in.Locale.text),
 		AcceptLanguage: strings.Clone(c.Get(fiber.HeaderAcceptLanguage)),
 	}, nil
 }
@@ -102,13 +96,14 @@ func (s *Server) verify(c *fiber.Ctx) error {
 // readAnswer reads a phone and the code that was sent to it, for any purpose.
 func (s *Server) readAnswer(c *fiber.Ctx) (phone.Number, otp.Code, error) {
 	var in struct {
-		Phone field `json:"phone"`
-		Code  field `json:"code"`
+		Phone  field `json:"phone"`
+		Region field `json:"region"`
+		Code   field `json:"code"`
 	}
 	if err := readBody(c, &in); err != nil {
 		return phone.Number{}, otp.Code{}, err
 	}
-	number, err := s.parsePhone(in.Phone)
+	number, err := s.parsePhone(in.Phone, in.Region)
 	if err != nil {
 		return phone.Number{}, otp.Code{}, err
 	}

@@ -3,6 +3,8 @@ package pgstore
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -96,24 +98,42 @@ const (
 	listUsers = `
 		select id, phone, created_at, last_login_at, banned_at from users
 		where id < $1 order by id desc limit $2`
-	listUsersByPhone = `
+	listUsersByPrefix = `
 		select id, phone, created_at, last_login_at, banned_at from users
-		where id < $1 and phone >= $3 and phone < $4 order by id desc limit $2`
+		where id < $1 and (%s) order by id desc limit $2`
+	// The index has the last four digits, phone.MinSuffix of them.
+	listUsersBySuffix = `
+		select id, phone, created_at, last_login_at, banned_at from users
+		where id < $1 and right(phone, 4) = $3 and right(phone, $4) = $5 order by id desc limit $2`
 )
 
 // List implements account.Store.
 func (a *Accounts) List(ctx context.Context, p account.Page) ([]account.User, error) {
+	sql, args := list(p)
+	return all(ctx, a, "list", scan, sql, args...)
+}
+
+// list returns the statement for a page and its arguments. The plan of a search by prefix is made for its prefixes, not
+// once for all: the index on phone finds a rare one, and a scan of the newest users a common one.
+func list(p account.Page) (sql string, args []any) {
 	before := p.Before
 	if before == uuid.Nil {
 		before = uuid.Max
 	}
-	sql, args := listUsers, []any{before, p.Limit}
-	if p.Prefix != "" {
-		// The plan is made for this prefix, not once for all prefixes: the index on phone finds a rare one, and a scan
-		// of the newest users a common one. ':' follows '9' in ASCII.
-		sql, args = listUsersByPhone, []any{pgx.QueryExecModeCacheDescribe, before, p.Limit, p.Prefix, p.Prefix + ":"}
+	args = []any{before, p.Limit}
+	switch suffix := p.Phone.Suffix; {
+	case suffix != "":
+		return listUsersBySuffix, append(args, suffix[len(suffix)-phone.MinSuffix:], len(suffix), suffix)
+	case len(p.Phone.Prefixes) == 0:
+		return listUsers, args
 	}
-	return all(ctx, a, "list", scan, sql, args...)
+	var ranges []string
+	for _, prefix := range p.Phone.Prefixes {
+		args = append(args, prefix, prefix+":") // ':' follows '9' in ASCII
+		ranges = append(ranges, fmt.Sprintf("phone >= $%d and phone < $%d", len(args)-1, len(args)))
+	}
+	sql = fmt.Sprintf(listUsersByPrefix, strings.Join(ranges, " or "))
+	return sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)
 }
 
 const (

@@ -2,7 +2,9 @@
 // so that every key, row and log line refers to a phone by the same bytes.
 //
 // libphonenumber's metadata decides which numbers are valid. Forbidden characters are refused before it is asked,
-// because libphonenumber is made to find numbers in free text and accepts letters, extensions and more.
+// because libphonenumber is made to find numbers in free text and accepts letters, extensions and more. Characters that
+// carry no digit, such as spaces, brackets and the invisible marks of pasted text, are removed. For countries that have
+// changed their numbers, a table turns an old form into the one of today.
 package phone
 
 import (
@@ -22,8 +24,8 @@ var (
 )
 
 const (
-	maxInput  = 64 // bytes; enough for any way to write a number, with two bytes for a Persian digit
 	maxDigits = 15 // ITU-T E.164 §6: a number has at most 15 digits
+	maxTyped  = 24 // a number with the prefixes for calls abroad, within the country and through a carrier
 )
 
 // A Number is a phone. The zero Number stands for no phone. Compare E164, not Numbers: a Number from Stored has no
@@ -70,10 +72,18 @@ func NewParser(region string, tests ...string) *Parser {
 	return p
 }
 
-// Parse reads a number that can receive a text message. Its errors are ErrInvalid and ErrNoText.
+// In returns a Parser that reads national numbers as numbers of the region instead. It returns ok = false if the
+// metadata has no such region.
+func (p *Parser) In(region string) (in *Parser, ok bool) {
+	region = strings.ToUpper(region)
+	return &Parser{region: region, tests: p.tests}, phonenumbers.GetCountryCodeForRegion(region) != 0
+}
+
+// Parse reads a number that can receive a text message, in any way in which people write it. A number in a form that
+// was replaced by another one is returned in the form of today. Its errors are ErrInvalid and ErrNoText.
 func (p *Parser) Parse(s string) (Number, error) {
 	digits, ok := normalize(s)
-	if !ok || len(digits) < 4 {
+	if !ok || len(digits) > maxTyped {
 		return Number{}, ErrInvalid
 	}
 	if p.tests[digits] {
@@ -83,97 +93,40 @@ func (p *Parser) Parse(s string) (Number, error) {
 	if err != nil {
 		return Number{}, ErrInvalid
 	}
-	e164 := phonenumbers.Format(n, phonenumbers.E164)
-	if len(e164) > len("+")+maxDigits {
-		return Number{}, ErrInvalid
+	for _, current := range renumbered(phonenumbers.Format(n, phonenumbers.E164), true) {
+		if renumbered, err := phonenumbers.Parse(current, ""); err == nil && receivesTexts(renumbered) {
+			n = renumbered
+		}
 	}
-	switch phonenumbers.GetNumberType(n) {
-	case phonenumbers.MOBILE, phonenumbers.FIXED_LINE_OR_MOBILE, phonenumbers.PERSONAL_NUMBER, phonenumbers.VOIP:
+	e164 := phonenumbers.Format(n, phonenumbers.E164)
+	switch {
+	case receivesTexts(n) && len(e164) <= len("+")+maxDigits:
 		return Number{e164: e164, region: phonenumbers.GetRegionCodeForNumber(n)}, nil
-	case phonenumbers.UNKNOWN: // the metadata has no such number
-		return Number{}, ErrInvalid
-	default:
+	case phonenumbers.IsValidNumber(n):
 		return Number{}, ErrNoText
 	}
+	return Number{}, ErrInvalid
 }
 
-// Prefix reads the beginning of a number, as an operator types it into a search, and returns the beginning of its
-// E.164 form: with the region IR, "0912" becomes "+98912". Its only error is ErrInvalid.
-func (p *Parser) Prefix(s string) (string, error) {
-	digits, ok := normalize(s)
-	if !ok {
-		return "", ErrInvalid
-	}
-	switch code := phonenumbers.GetCountryCodeForRegion(p.region); {
-	case digits[0] == '+':
-	case digits[0] == '0' && code != 0:
-		digits = fmt.Sprintf("+%d%s", code, digits[1:])
-	default:
-		digits = "+" + digits
-	}
-	if len(digits) < len("+1") || len(digits) > len("+")+maxDigits {
-		return "", ErrInvalid
-	}
-	return digits, nil
-}
-
-// Digits returns s in ASCII digits. It returns ok = false if s is empty or has a character other than ASCII, Persian
-// and Arabic-Indic digits.
-func Digits(s string) (ascii string, ok bool) {
-	var b strings.Builder
-	for _, r := range s {
-		d, ok := digit(r)
-		if !ok {
-			return "", false
-		}
-		b.WriteByte(d)
-	}
-	return b.String(), b.Len() > 0
-}
-
-// normalize returns the ASCII digits of s, after a + if s is written internationally. It returns ok = false if a
-// character is not a digit, a sign or a separator of phone numbers.
-func normalize(s string) (digits string, ok bool) {
-	if len(s) > maxInput {
-		return "", false
-	}
-	var b strings.Builder
-	b.Grow(len(s))
-	for _, r := range s {
-		d, isDigit := digit(r)
-		switch {
-		case isDigit:
-			b.WriteByte(d)
-		case r == '+' && b.Len() == 0:
-			b.WriteByte('+')
-		case isSeparator(r):
-		default:
-			return "", false
-		}
-	}
-	digits = b.String()
-	if international, found := strings.CutPrefix(digits, "00"); found {
-		digits = "+" + international
-	}
-	return digits, strings.TrimPrefix(digits, "+") != ""
-}
-
-func digit(r rune) (ascii byte, ok bool) {
-	switch {
-	case r >= '0' && r <= '9':
-		return byte(r), true
-	case r >= '۰' && r <= '۹': // Persian
-		return byte(r-'۰') + '0', true
-	case r >= '٠' && r <= '٩': // Arabic-Indic
-		return byte(r-'٠') + '0', true
-	}
-	return 0, false
-}
-
-func isSeparator(r rune) bool {
-	switch r {
-	case ' ', '\u00a0', '-', '\u2010', '\u2011', '\u2012', '\u2013', '\u2014', '\u2212', '(', ')', '[', ']', '.', '/':
+// receivesTexts reports whether the metadata has the number, and it is not of a kind that receives no texts.
+func receivesTexts(n *phonenumbers.PhoneNumber) bool {
+	switch phonenumbers.GetNumberType(n) {
+	case phonenumbers.MOBILE, phonenumbers.FIXED_LINE_OR_MOBILE, phonenumbers.PERSONAL_NUMBER, phonenumbers.VOIP:
 		return true
 	}
 	return false
+}
+
+// normalize returns the ASCII digits of s, after a + if s is written internationally. It returns ok = false if s has a
+// character that no number has, or no digit. A plus before a zero has no meaning, because no calling code begins with
+// zero.
+func normalize(s string) (digits string, ok bool) {
+	digits, plus, ok := scan(s)
+	if international, found := strings.CutPrefix(digits, "00"); found {
+		return "+" + international, international != ""
+	}
+	if ok && plus && digits[0] != '0' {
+		digits = "+" + digits
+	}
+	return digits, ok
 }

@@ -123,9 +123,16 @@ func TestMigrateFirstVersion(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for _, old := range accounttest.OldPhones() {
+		const insert = `insert into users values ($1, $2, 0, null, null) on conflict do nothing`
+		if _, err := a.write.ExecContext(t.Context(), insert, uuid.NewString(), old); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if applied, err := a.Migrate(t.Context()); err != nil || len(applied) < 2 {
 		t.Fatalf("Migrate: %v, %v; want those after the first", applied, err)
 	}
+	accounttest.CheckPhones(t, a)
 	u, err := a.BySession(t.Context(), uuid.MustParse(id), uuid.MustParse(id))
 	if err != nil || u.Phone.E164() != "+989121234567" || !u.LastLoginAt.IsZero() {
 		t.Errorf("BySession: %+v, %v; want the user of before", u, err)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -98,9 +100,13 @@ const (
 	listUsers = `
 		select id, phone, created_at, last_login_at, banned_at from users
 		where id < $1 order by id desc limit $2`
-	listUsersByPhone = `
+	listUsersByPrefix = `
 		select id, phone, created_at, last_login_at, banned_at from users
-		where id < $1 and phone >= $3 and phone < $4 order by id desc limit $2`
+		where id < $1 and (%s) order by id desc limit $2`
+	// The index has the last four digits, phone.MinSuffix of them.
+	listUsersBySuffix = `
+		select id, phone, created_at, last_login_at, banned_at from users
+		where id < $1 and substr(phone, -4) = $3 and substr(phone, -$4) = $5 order by id desc limit $2`
 )
 
 // List implements account.Store.
@@ -109,11 +115,20 @@ func (a *Accounts) List(ctx context.Context, p account.Page) ([]account.User, er
 	if before == uuid.Nil {
 		before = uuid.Max
 	}
-	query, args := listUsers, []any{before.String(), p.Limit}
-	if p.Prefix != "" {
-		query, args = listUsersByPhone, append(args, p.Prefix, p.Prefix+":") // ':' follows '9' in ASCII
+	args := []any{before.String(), p.Limit}
+	switch suffix := p.Phone.Suffix; {
+	case suffix != "":
+		args = append(args, suffix[len(suffix)-phone.MinSuffix:], len(suffix), suffix)
+		return all(ctx, a, "list", scan, listUsersBySuffix, args...)
+	case len(p.Phone.Prefixes) == 0:
+		return all(ctx, a, "list", scan, listUsers, args...)
 	}
-	return all(ctx, a, "list", scan, query, args...)
+	var ranges []string
+	for _, prefix := range p.Phone.Prefixes {
+		args = append(args, prefix, prefix+":") // ':' follows '9' in ASCII
+		ranges = append(ranges, fmt.Sprintf("phone >= $%d and phone < $%d", len(args)-1, len(args)))
+	}
+	return all(ctx, a, "list", scan, fmt.Sprintf(listUsersByPrefix, strings.Join(ranges, " or ")), args...)
 }
 
 const (

@@ -1,31 +1,49 @@
 package text
 
 import (
+	"regexp"
 	"strings"
 
 	"golang.org/x/text/language"
 )
 
-const (
-	maxTag    = 35  // bytes; every implementation accepts that many (RFC 5646 §4.4.1)
-	maxHeader = 200 // bytes; a browser with six languages sends some 60
-)
+const maxHeader = 1 << 10 // bytes; a browser with six languages sends some 60
+
+// wellFormed is the grammar of a language tag (RFC 5646 §2.1). Its last rules list older tags that do not fit into the
+// others.
+var wellFormed = regexp.MustCompile(`(?i)^(?:` + strings.Join([]string{
+	`(?:[a-z]{2,3}(?:-[a-z]{3}){0,3}|[a-z]{4,8})` + // language
+		`(?:-[a-z]{4})?` + // script
+		`(?:-(?:[a-z]{2}|[0-9]{3}))?` + // region
+		`(?:-(?:[a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*` + // variants
+		`(?:-[0-9a-wyz](?:-[a-z0-9]{2,8})+)*` + // extensions
+		`(?:-x(?:-[a-z0-9]{1,8})+)?`, // private use
+	`x(?:-[a-z0-9]{1,8})+`,
+	`en-GB-oed|sgn-(?:BE-FR|BE-NL|CH-DE)`,
+	`i-(?:ami|bnn|default|enochian|hak|klingon|lux|mingo|navajo|pwn|tao|tay|tsu)`,
+}, "|") + `)$`)
+
+// Tag returns a language tag (BCP 47) as it was written, with hyphens in place of underscores, because many programs
+// write fa_IR for fa-IR. It returns "" if the tag is not well-formed. Its subtags need not be registered.
+func Tag(written string) string {
+	if tag := strings.ReplaceAll(written, "_", "-"); wellFormed.MatchString(tag) {
+		return tag
+	}
+	return ""
+}
 
 // Locale returns the locale of a message: the one that was asked for (a BCP 47 tag), or else the one that the client's
 // browser likes best (an Accept-Language header), or else the one most likely in the number's region (an ISO 3166
 // code), or else English. An argument that is empty, not understood or without a matching locale is passed over.
 func (t *Texts) Locale(asked, acceptLanguage, region string) string {
-	if asked != "" && len(asked) <= maxTag {
-		if tag, err := language.Parse(asked); err == nil {
-			if locale, ok := t.match(tag); ok {
-				return locale
-			}
-		}
-	}
-	if acceptLanguage != "" && len(acceptLanguage) <= maxHeader {
-		if locale, ok := t.accepted(acceptLanguage); ok {
+	if tag := Tag(asked); tag != "" {
+		wanted, _ := language.Parse(tag) // an error concerns subtags that are not registered; the others count
+		if locale, ok := t.match(wanted); ok {
 			return locale
 		}
+	}
+	if locale, ok := t.accepted(acceptLanguage); ok {
+		return locale
 	}
 	if locale, ok := t.regions.Load(region); ok {
 		return locale.(string)
@@ -41,8 +59,12 @@ func (t *Texts) Locale(asked, acceptLanguage, region string) string {
 	return locale
 }
 
-// accepted returns the locale with the greatest weight in the header. An entry that is not understood is passed over.
+// accepted returns the locale with the greatest weight in the header. An entry that is not understood is passed over. A
+// long header is cut at a comma.
 func (t *Texts) accepted(header string) (locale string, ok bool) {
+	if len(header) > maxHeader {
+		header = header[:max(0, strings.LastIndexByte(header[:maxHeader], ','))]
+	}
 	most := float32(0)
 	for entry := range strings.SplitSeq(header, ",") {
 		tags, weights, err := language.ParseAcceptLanguage(entry)

@@ -24,6 +24,13 @@ func TestLocale(t *testing.T) { //nolint:funlen // a table
 		{"en-GB", "", "IR", "en"},
 		{"es-419", "", "", "es"},
 		{"fa-IR-u-nu-latn", "", "", "fa"},
+		{"en-US-u-mu-celsius", "", "IR", "en"},
+		{"fa-u-ca-persian-fw-sat-hc-h23-mu-celsius-nu-arabext", "", "", "fa"},
+		{"tr-TR-t-fa-m0-und-u-co-search-x-app-1", "", "", "tr"},
+		{"de-1996-Latn", "", "TR", "tr"}, // subtags in the wrong order are not well-formed
+		{"de-DE-1901-1996-a-extended-sequence", "", "TR", "de"},
+		{"fa-XX", "", "", "fa"},
+		{"fa-Qqqq-IR", "", "TR", "fa"},
 
 		// A language that is not available is passed over, although the matcher finds a near one.
 		{"pt-BR", "de-CH,de;q=0.9", "IR", "de"},
@@ -75,12 +82,12 @@ func TestLocale(t *testing.T) { //nolint:funlen // a table
 		{"f", "f", "x", "en"},
 		{"../fa", "../fa", "../", "en"},
 		{"\xff\xfe", "\xff", "\xff", "en"},
-		{"fa-x-aaaaaaaa-aaaaaaaa-aaaaaaaa-aaa", "", "TR", "fa"}, // 35 bytes
-		{"fa-x-aaaaaaaa-aaaaaaaa-aaaaaaaa-aaaa", "", "TR", "tr"},
+		{"fa-x-" + strings.Repeat("aaaaaaaa-", 100) + "a", "", "TR", "fa"},
 		{"", "fa;q=x", "TR", "tr"},
 		{"", "fa;" + strings.Repeat("q", 100), "TR", "tr"},
-		{"", "de" + strings.Repeat(",fa", 66), "", "de"}, // 200 bytes
-		{"", "de," + strings.Repeat(",fa", 66), "TR", "tr"},
+		{"", "de" + strings.Repeat(",xx", 5000), "TR", "de"},
+		{"", "xx" + strings.Repeat(",xx", 300) + ",de", "TR", "de"},
+		{"", "de;q=0.1" + strings.Repeat(",xx", 338) + ",fr", "TR", "de"}, // the limit is within fr
 		{"", strings.Repeat("fa-", 1<<20), "TR", "tr"},
 		{"", strings.Repeat("-", 200), "TR", "tr"},
 		{"", "", strings.Repeat("IR", 1<<20), "en"},
@@ -89,6 +96,28 @@ func TestLocale(t *testing.T) { //nolint:funlen // a table
 	for _, tt := range tests {
 		if got := texts.Locale(tt.asked, tt.header, tt.region); got != tt.want {
 			t.Errorf("Locale(%.50q, %.50q, %.50q): got %s, want %s", tt.asked, tt.header, tt.region, got, tt.want)
+		}
+	}
+}
+
+func TestTag(t *testing.T) {
+	for _, well := range []string{
+		"fa", "fa-IR", "zh-Hant-TW", "en-US-u-mu-celsius", "sr-Latn-RS-ekavsk-a-foo-b-bar-x-y", "i-klingon", "x-app",
+		"de-CH-1901", "sl-rozaj-biske-1994", "es-419", "qaa-Qaaa-QM-x-southern", "FA-ir", "xx-YY",
+	} {
+		if got := Tag(well); got != well {
+			t.Errorf("Tag(%q) = %q; want it as it is", well, got)
+		}
+	}
+	if got := Tag("fa_IR"); got != "fa-IR" {
+		t.Errorf("Tag(fa_IR) = %q; want fa-IR", got)
+	}
+	for _, ill := range []string{
+		"", "f", "-", "fa-", "-fa", "fa--IR", "fa IR", "fa-\x00", "abcdefghi", "fa;q=1", "../fa", "\xff",
+		"en-US@posix", "فا", "fa-toolongsubtag", "de-1996-Latn", "fa-IR-u", "fa-x", "x", "i-unknown", "fa-IR-IR",
+	} {
+		if got := Tag(ill); got != "" {
+			t.Errorf("Tag(%q) = %q; want it ignored", ill, got)
 		}
 	}
 }

@@ -3,11 +3,13 @@ package accounttest
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
 
 	"dekamond-otp/internal/account"
+	"dekamond-otp/internal/phone"
 )
 
 func list(t *testing.T, s Store) {
@@ -43,30 +45,50 @@ func listByPhone(t *testing.T, s Store) {
 	for _, e164 := range []string{"+989121234567", "+989121239999", "+989131234567", "+14155552671"} {
 		login(t, s, newSession(e164))
 	}
-	for prefix, want := range map[string][]string{
-		"+98":           {"+989131234567", "+989121239999", "+989121234567"},
-		"+9":            {"+989131234567", "+989121239999", "+989121234567"},
-		"+98912123":     {"+989121239999", "+989121234567"},
-		"+989121239999": {"+989121239999"},
-		"+1":            {"+14155552671"},
-		"+2":            nil,
-		"%":             nil,
+	for _, tt := range []struct {
+		prefixes, suffix string
+		want             []string
+	}{
+		{"+98", "", []string{"+989131234567", "+989121239999", "+989121234567"}},
+		{"+9", "", []string{"+989131234567", "+989121239999", "+989121234567"}},
+		{"+98912123", "", []string{"+989121239999", "+989121234567"}},
+		{"+989121239999", "", []string{"+989121239999"}},
+		{"+1", "", []string{"+14155552671"}},
+		{"+1 +98913 +3", "", []string{"+14155552671", "+989131234567"}},
+		{"+2", "", nil},
+		{"%", "", nil},
+		{"", "4567", []string{"+989131234567", "+989121234567"}},
+		{"", "21234567", []string{"+989121234567"}},
+		{"", "989121234567", []string{"+989121234567"}},
+		{"", "12671", nil},
+		{"", "%%%%", nil},
+		{"", "____", nil},
 	} {
-		users, err := s.List(t.Context(), account.Page{Limit: 10, Prefix: prefix})
+		search := phone.Search{Prefixes: strings.Fields(tt.prefixes), Suffix: tt.suffix}
+		users, err := s.List(t.Context(), account.Page{Limit: 10, Phone: search})
 		var got []string
 		for _, u := range users {
 			got = append(got, u.Phone.E164())
 		}
-		if fmt.Sprint(got) != fmt.Sprint(want) || err != nil {
-			t.Errorf("List of %s…: %v, %v; want %v", prefix, got, err, want)
+		if fmt.Sprint(got) != fmt.Sprint(tt.want) || err != nil {
+			t.Errorf("List of %q, %q: %v, %v; want %v", tt.prefixes, tt.suffix, got, err, tt.want)
 		}
 	}
-	page := account.Page{Limit: 1, Prefix: "+98"}
-	first, _ := s.List(t.Context(), page)
-	page.Before = first[0].ID
-	second, err := s.List(t.Context(), page)
-	if err != nil || len(second) != 1 || second[0].Phone.E164() != "+989121239999" {
-		t.Errorf("second page: %v, %v; want +989121239999", second, err)
+	for _, tt := range []struct {
+		search phone.Search
+		want   string
+	}{
+		{phone.Search{Prefixes: []string{"+98"}}, "+989121239999"},
+		{phone.Search{Prefixes: []string{"+1", "+98912"}}, "+989121239999"},
+		{phone.Search{Suffix: "4567"}, "+989121234567"},
+	} {
+		page := account.Page{Limit: 1, Phone: tt.search}
+		first, _ := s.List(t.Context(), page)
+		page.Before = first[0].ID
+		second, err := s.List(t.Context(), page)
+		if err != nil || len(second) != 1 || second[0].Phone.E164() != tt.want {
+			t.Errorf("second page of %q: %v, %v; want %s", tt.search, second, err, tt.want)
+		}
 	}
 }
 
@@ -200,7 +222,7 @@ func raceForOnePhone(t *testing.T, s Store) {
 	if got[""] > 2 || got[""] < 1 || got[""]+got[account.ErrTaken.Error()] != 21 {
 		t.Errorf("20 changes to one phone and a login: %v; want the login, at most one change, and else ErrTaken", got)
 	}
-	found, err := s.List(t.Context(), account.Page{Limit: 10, Prefix: "+989131234567"})
+	found, err := s.List(t.Context(), account.Page{Limit: 10, Phone: phone.Search{Prefixes: []string{"+989131234567"}}})
 	if len(found) != 1 || err != nil {
 		t.Errorf("%d users have the phone, %v; want one", len(found), err)
 	}

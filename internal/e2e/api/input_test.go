@@ -51,8 +51,9 @@ var badRequests = []badBody{
 	{"script", `{"phone":"+98912\u0000*\r\nFLUSHALL\r\n"}`, 422, "invalid_phone"},
 	{"channel", `{"phone":"+989121234567","channel":"voice"}`, 422, "invalid_field"},
 	{"channel of another type", `{"phone":"+989121234567","channel":7}`, 422, "invalid_field"},
-	{"locale", `{"phone":"+989121234567","locale":"<b>"}`, 422, "invalid_field"},
-	{"locale of another type", `{"phone":"+989121234567","locale":{}}`, 422, "invalid_field"},
+	{"unknown region", `{"phone":"+989121234567","region":"XX"}`, 422, "invalid_field"},
+	{"region of another type", `{"phone":"+989121234567","region":98}`, 422, "invalid_field"},
+	{"national number of another region", `{"phone":"09121234567","region":"DE"}`, 422, "invalid_phone"},
 	{"known channel and locale", `{"phone":"+989121234567","channel":"sms","locale":"fa-IR","unknown":[{}]}`, 202, ""},
 }
 
@@ -67,8 +68,10 @@ func badAnswers(code string) []badBody {
 		{"code in a list", `{"phone":"+989121234567","code":["` + code + `"]}`, 422, "invalid_code_format"},
 		{"short code", servicetest.JSON("phone", phone, "code", code[:5]), 422, "invalid_code_format"},
 		{"long code", servicetest.JSON("phone", phone, "code", code+"0"), 422, "invalid_code_format"},
-		{"code with a space", servicetest.JSON("phone", phone, "code", code+" "), 422, "invalid_code_format"},
 		{"code with a sign", servicetest.JSON("phone", phone, "code", "+"+code[1:]), 422, "invalid_code_format"},
+		{"code with a comma", servicetest.JSON("phone", phone, "code", code[:3]+","+code[3:]), 422, "invalid_code_format"},
+		{"sentence", servicetest.JSON("phone", phone, "code", "Your code is "+code), 422, "invalid_code_format"},
+		{"keycaps", servicetest.JSON("phone", phone, "code", code[:5]+"1\ufe0f\u20e3"), 422, "invalid_code_format"},
 		{"letters", servicetest.JSON("phone", phone, "code", "abcdef"), 422, "invalid_code_format"},
 		{"bad phone", servicetest.JSON("phone", "x", "code", code), 422, "invalid_phone"},
 		{"no JSON at verify", "x", 400, "invalid_json"},
