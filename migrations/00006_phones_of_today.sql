@@ -63,4 +63,5 @@ where phone >= '+541' and phone < '+549' and length(phone) = 13
 -- Brazil.
 update users set phone = '+55' || substr(phone, 4, 2) || '9' || substr(phone, 6)
 where phone >= '+551' and phone < '+55:' and length(phone) = 13 and substr(phone, 6, 1) in ('6', '7', '8', '9')
-	and not exists (select 1 from users as other where other.phone = '+55' || substr(users.phone, 4, 2) || '9' || substr(users.phone, 6));
+	and not exists (select 1 from users as other
+		where other.phone = '+55' || substr(users.phone, 4, 2) || '9' || substr(users.phone, 6));

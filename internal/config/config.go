@@ -145,8 +145,8 @@ func Names(providers []setting.Provider) (names []string) {
 	return slices.Compact(names)
 }
 
-// KeyFolder reads JWT_KEYS and what its default depends on, so that a signing key can be made where nothing else is set. The error is a
-// setting.Faults.
+// KeyFolder reads JWT_KEYS and what its default depends on, so that a signing key can be made where nothing else is
+// set. The error is a setting.Faults.
 func KeyFolder(getenv func(string) string) (string, error) {
 	r := &reader{Reader: setting.NewReader(getenv)}
 	r.readEnvironment()

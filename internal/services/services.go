@@ -19,8 +19,8 @@ import (
 	"dekamond-otp/internal/trace"
 )
 
-// developmentAlgorithm is that of the key that development makes. Every library that checks tokens knows it; some do not
-// know EdDSA.
+// developmentAlgorithm is that of the key that development makes. Every library that checks tokens knows it, while some
+// do not know EdDSA.
 const developmentAlgorithm = "ES256"
 
 // Tools are what the services work with and what needs no store, so that a fault in a setting is found before a store
@@ -31,8 +31,8 @@ type Tools struct {
 	Providers []sms.Opened
 }
 
-// NewTools makes the secret and the signing key that development leaves out, reads JWT_KEYS and SMS_TEXTS, and logs the providers and what
-// is unusual about the texts. Messages of the console go to stdout.
+// NewTools makes the secret and the signing key that development leaves out, reads JWT_KEYS and SMS_TEXTS, and logs the
+// providers and what is unusual about the texts. Messages of the console go to stdout.
 func NewTools(c *config.Config, stdout io.Writer, log *slog.Logger) (t Tools, err error) {
 	if err := c.MakeSecret(); err != nil {
 		return Tools{}, err

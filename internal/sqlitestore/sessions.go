@@ -75,7 +75,8 @@ const (
 			last_used_at = $8, expires_at = min(ends_at, $9)
 		where id = $1 and family_hash = $2 and refresh_hash = $3 and ended_at is null and expires_at > $8
 			and exists (select 1 from users where id = user_id and banned_at is null)
-		returning user_id, (select phone from users where id = user_id), seed, $8 - last_used_at, ends_at - last_used_at`
+		returning user_id, (select phone from users where id = user_id), seed,
+			$8 - last_used_at, ends_at - last_used_at`
 	lastRotation = `
 		update sessions
 		set expires_at = case when spent_hash = $3 then min(ends_at, $5) else expires_at end

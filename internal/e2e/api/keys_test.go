@@ -69,11 +69,12 @@ func TestKeysCommand(t *testing.T) {
 	s.Want(s.Call("GET", "/.well-known/jwks.json", ""), 404, "not_found")
 }
 
-// TestKeyOfDevelopment checks that development makes a signing key once, whichever of two copies starts first, publishes
-// it, and signs with it after a restart too.
+// TestKeyOfDevelopment checks that development makes a signing key once, whichever of two copies starts first, that it
+// publishes the key, and signs with it after a restart too.
 func TestKeyOfDevelopment(t *testing.T) {
 	dir := t.TempDir()
-	a, b := servicetest.Launch(t, dir, "DATABASE_URL=sqlite:a.db"), servicetest.Launch(t, dir, "DATABASE_URL=sqlite:b.db")
+	a := servicetest.Launch(t, dir, "DATABASE_URL=sqlite:a.db")
+	b := servicetest.Launch(t, dir, "DATABASE_URL=sqlite:b.db")
 	a.Await()
 	b.Await()
 	ids := a.PublishedKeys()

@@ -26,8 +26,8 @@ func provePhone(
 	return s.Call("POST", "/me/phone/verify", body, append(headers, servicetest.Bearer(login))...)
 }
 
-// TestPhoneInTokens checks that access tokens have the user's phone with TOKEN_PHONE=true alone, and the new one from the
-// refresh after a change of phone on.
+// TestPhoneInTokens checks that access tokens have the user's phone with TOKEN_PHONE=true alone, and the new one from
+// the refresh after a change of phone on.
 func TestPhoneInTokens(t *testing.T) {
 	servicetest.OnBothStores(t, func(t *testing.T, stores []string) {
 		const next = "+989121234568"
