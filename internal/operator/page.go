@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"dekamond-otp/docs"
@@ -41,12 +42,16 @@ func servePage(mux *http.ServeMux) {
 	}
 }
 
-// serveDocuments adds the documents as web pages, because what the page says is explained there.
+// serveDocuments adds the documents as web pages, because what the page says is explained there. A page is made when it
+// is first asked for, so that a start does not wait for all of them.
 func serveDocuments(mux *http.ServeMux) {
 	serveFile(mux, "/docs/documents.css", "documents.css", string(docs.Style))
 	for _, document := range docs.Pages() {
-		page := document.HTML(docs.Link{Text: "The operator’s page"})
-		serveFile(mux, "/docs/"+document.Name, "document.html", string(page))
+		handler := sync.OnceValue(func() http.HandlerFunc {
+			page := document.HTML(docs.Link{Text: "The operator’s page"})
+			return handlerOf("document.html", string(page))
+		})
+		mux.HandleFunc("GET /docs/"+document.Name, func(w http.ResponseWriter, r *http.Request) { handler()(w, r) })
 	}
 }
 
@@ -75,12 +80,17 @@ func pageFiles() map[string]string {
 
 // serveFile answers with a file, which a browser asks for again each time and receives if it has changed.
 func serveFile(mux *http.ServeMux, pattern, name, content string) {
+	mux.HandleFunc("GET "+pattern, handlerOf(name, content))
+}
+
+// handlerOf returns a handler that answers with the content, whose media type follows from the name.
+func handlerOf(name, content string) http.HandlerFunc {
 	sum := sha256.Sum256([]byte(content))
 	etag := `"` + hex.EncodeToString(sum[:8]) + `"`
-	mux.HandleFunc("GET "+pattern, func(w http.ResponseWriter, r *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("ETag", etag)
 		w.Header().Set("Cache-Control", "no-cache")
 		w.Header().Set("Content-Security-Policy", policy)
 		http.ServeContent(w, r, name, time.Time{}, strings.NewReader(content))
-	})
+	}
 }

@@ -94,8 +94,8 @@ func (p *Parser) Parse(s string) (Number, error) {
 		return Number{}, ErrInvalid
 	}
 	for _, current := range renumbered(phonenumbers.Format(n, phonenumbers.E164), true) {
-		if renumbered, err := phonenumbers.Parse(current, ""); err == nil && receivesTexts(renumbered) {
-			n = renumbered
+		if today, err := phonenumbers.Parse(current, ""); err == nil && receivesTexts(today) {
+			n = today
 		}
 	}
 	e164 := phonenumbers.Format(n, phonenumbers.E164)
