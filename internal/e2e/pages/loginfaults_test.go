@@ -11,10 +11,10 @@ import (
 	"dekamond-otp/internal/e2e/servicetest"
 )
 
-// message and lead are expressions of the message of the page, and of the digits in its lead.
+// message and sentTo are expressions of the message of the page, and of the digits of the phone that has the code.
 const (
 	message = `document.querySelector("#message").innerText`
-	lead    = `document.querySelector("#lead").innerText.replaceAll(/\D/g, "")`
+	sentTo  = `document.querySelector("#code-phone").innerText.replaceAll(/\D/g, "")`
 	other   = "+989121234568"
 )
 
@@ -63,7 +63,7 @@ func TestPageLeft(t *testing.T) {
 		return b.made("POST", "/logout") == 1
 	})
 	b.step("code")
-	b.is(message + ` === "" && ` + lead + `.includes("989121234568")`)
+	b.is(message + ` === "" && ` + sentTo + `.includes("989121234568")`)
 
 	b.hold("/otp/request")
 	b.click("#resend")

@@ -16,6 +16,9 @@ export interface Settings { // settings.json
   app_name: string
   default_region: string
   code_length: number
+  terms_url: string
+  privacy_url: string
+  sms_notice: boolean
   dev: boolean // whether dev/messages exists
   regions: Region[]
   plans: Record<string, Plan> // by calling code
@@ -42,8 +45,12 @@ export interface Format { // phone.Format of the service
   rule?: string
 }
 
+export type Channel = 'sms' | 'voice' | 'whatsapp' | 'telegram'
+
 export interface SendReply { // 202 of POST otp/request
   phone: string
+  channel: Channel
+  channels: Channel[] // that the number can have
   request_id: string
   code_length: number
   expires_in: number // seconds, as all durations
@@ -109,6 +116,9 @@ export interface Challenge {
   resend_at: number
   expires_at: number
   status: SendStatus
+  channel?: Channel // of the last message; unknown if another tab has asked for the code
+  channels: Channel[] // that the person can choose in place of the usual one
+  again?: 'resent' | 'resent_new' // the word for a message that was not the first one
   over?: boolean // whether no code works any more
   refused_until?: number // when the service accepts another send, after it has refused one
 }

@@ -1,7 +1,7 @@
 // @ts-check
 // The calls of the service that need no access token. This file would be the same in an app of your own.
 
-/** @import { DevMessage, LoginReply, SendReply, StatusReply, TokenReply } from './_types.js' */
+/** @import { Channel, DevMessage, LoginReply, SendReply, StatusReply, TokenReply } from './_types.js' */
 
 const root = new URL('..', import.meta.url) // of the service, under whatever path a proxy serves it
 
@@ -71,9 +71,11 @@ export async function call(method, path, { body, token } = {}) {
  *
  * @param {string} phone
  * @param {string} locale
+ * @param {Channel} [channel] Defaults to the one that the service chooses.
  * @returns {Promise<SendReply>}
  */
-export const requestCode = (phone, locale) => call('POST', 'otp/request', { body: { phone, locale } })
+export const requestCode = (phone, locale, channel) =>
+  call('POST', 'otp/request', { body: { phone, locale, channel } })
 
 /**
  * @param {string} phone

@@ -4,17 +4,19 @@
 import { requestCode } from './api.js'
 import { now } from './state.js'
 
-/** @import { Challenge } from './_types.js' */
+/** @import { Challenge, Channel } from './_types.js' */
 
 /**
  * Asks for a message to a phone. While a challenge of the phone is alive, the message repeats its code.
  *
  * @param {string} phone
  * @param {string} locale
+ * @param {Channel} [channel] Defaults to the usual one.
  * @returns {Promise<Challenge>}
  */
-export async function requestMessage(phone, locale) {
-  const reply = await requestCode(phone, locale)
+export async function requestMessage(phone, locale, channel) {
+  const reply = await requestCode(phone, locale, channel)
+  const usual = reply.channels.includes('sms') ? 'sms' : reply.channels[0] // as the service chooses it
   return {
     asked: phone,
     phone: reply.phone,
@@ -24,6 +26,8 @@ export async function requestMessage(phone, locale) {
     resend_at: now() + reply.resend_in,
     expires_at: now() + reply.expires_in,
     status: 'queued',
+    channel: reply.channel,
+    channels: reply.channels.filter(other => other !== usual),
   }
 }
 
@@ -44,4 +48,5 @@ export const challengeOfOthers = (phone, codeLength, resendIn) => ({
   resend_at: now() + resendIn,
   expires_at: now() + 600,
   status: 'sent',
+  channels: [],
 })

@@ -5,21 +5,21 @@ import { call, Problem, sendStatus, verifyCode } from './api.js'
 import { requestMessage } from './challenge.js'
 import { CodeField } from './codefield.js'
 import { Delivery } from './delivery.js'
-import { $ } from './dom.js'
-import { ltr } from './language.js'
+import { $, make } from './dom.js'
 import { now } from './state.js'
 
-/** @import { LoginReply, Page, Step } from './_types.js' */
+/** @import { Channel, LoginReply, Page, Step } from './_types.js' */
 
 /** @implements {Step} */
 export class CodeStep {
   section = $('code-form', HTMLFormElement)
-  focus
   #page
   #verified
   #field
   #delivery
   #resend = $('resend', HTMLButtonElement)
+  /** @type {NodeListOf<HTMLButtonElement>} */
+  #others = this.section.querySelectorAll('[data-channel]')
 
   /**
    * @param {Page} page
@@ -29,7 +29,6 @@ export class CodeStep {
     this.#page = page
     this.#verified = verified
     this.#field = new CodeField({ edited: () => this.#edited(), complete: () => this.#complete() })
-    this.focus = this.#field.input
     this.#delivery = new Delivery(page, {
       arrived: code => this.take(code),
       dead: () => this.#over('code_dead'),
@@ -38,7 +37,8 @@ export class CodeStep {
       event.preventDefault()
       this.#submit()
     })
-    this.#resend.addEventListener('click', () => this.#sendAgain())
+    this.#resend.addEventListener('click', () => this.#sendAgain(this.#resend))
+    for (const other of this.#others) other.addEventListener('click', () => this.#sendAgain(other))
     $('change').addEventListener('click', () => page.steps.back())
   }
 
@@ -49,14 +49,20 @@ export class CodeStep {
     return challenge
   }
 
+  /** What the person does next: type the code, or ask for another one as soon as that is possible. */
+  get focus() {
+    if (!this.#challenge.over) return this.#field.input
+    return this.#resend.disabled ? $('title') : this.#resend
+  }
+
   title() {
     return this.#page.language.words.title_code
   }
 
   lead() {
-    const { language, phones } = this.#page
-    const phone = ltr(phones.written(this.#challenge.phone).replaceAll(' ', '\u00a0'))
-    return language.say('lead_code', { n: language.number(this.#challenge.code_length), phone })
+    const { language } = this.#page
+    const { code_length, over } = this.#challenge
+    return over ? '' : language.say('lead_code', { n: language.number(code_length) })
   }
 
   /** @param {boolean} isFresh */
@@ -72,21 +78,32 @@ export class CodeStep {
   }
 
   render() {
-    const { language } = this.#page
+    const { language, phones } = this.#page
+    $('code-phone').textContent = phones.written(this.#challenge.phone)
     $('code-label').textContent = language.say('code', { n: language.number(this.#challenge.code_length) })
     this.#delivery.render()
     this.tick()
   }
 
-  /** Moves the countdown of the next send on, and ends the challenge in time. */
+  /** Moves the wait for the next send on, and ends the challenge in time. */
   tick() {
-    const { language, state } = this.#page
-    const wait = Math.ceil(this.#challenge.resend_at - now())
+    const { state, task } = this.#page
+    this.#renderSends()
+    if (!state.isChallengeUnexpired && !task.isRunning) this.#over('code_expired')
+  }
+
+  /** Shows what can be sent now. Once the code is dead, a new one is all that helps. */
+  #renderSends() {
+    const { language } = this.#page
+    const { channels, over = false, resend_at } = this.#challenge
+    const wait = resend_at - now()
+    const [word, wordOfWait] = over ? ['renew', 'renew_in'] : ['resend', 'resend_in']
+    const text = wait > 0 ? language.say(wordOfWait, { time: language.wait(wait) }) : language.words[word]
+    if (this.#resend.textContent !== text) this.#resend.replaceChildren(make('span', { textContent: text }))
     this.#resend.disabled = wait > 0
-    this.#resend.textContent = wait > 0
-      ? language.say('resend_in', { time: language.time(wait) })
-      : language.words.resend
-    if (!state.isChallengeUnexpired) this.#over('code_expired')
+    this.#resend.classList.toggle('main', over)
+    for (const id of ['boxes', 'verify']) $(id).hidden = over
+    for (const other of this.#others) other.hidden = wait > 0 || !channels.some(channel => channel === channelOf(other))
   }
 
   /**
@@ -95,12 +112,11 @@ export class CodeStep {
    * @param {string} code
    */
   take(code) {
-    this.#field.take(code)
+    if (!this.#challenge.over) this.#field.take(code)
   }
 
   /**
-   * Shows that the code no longer works, because it has expired or is burnt. Only the first call has an effect: later,
-   * the field has digits that the person typed after the notice.
+   * Shows that the code no longer works, because it has expired or is burnt.
    *
    * @param {string} word
    */
@@ -111,13 +127,17 @@ export class CodeStep {
   }
 
   #end() {
-    this.#page.state.challenge = { ...this.#challenge, over: true }
+    const { notice, state, steps } = this.#page
+    const isAtWork = ['code', 'verify'].includes(document.activeElement?.id ?? '') // at what is hidden now
+    state.challenge = { ...this.#challenge, over: true }
+    notice.clear()
     this.#field.set('')
-    this.#delivery.render()
+    steps.render()
+    if (isAtWork) this.focus.focus()
   }
 
   #edited() {
-    if (this.focus.hasAttribute('aria-invalid')) this.#page.notice.clear()
+    if (this.#page.notice.word) this.#page.notice.clear()
   }
 
   #complete() {
@@ -128,7 +148,7 @@ export class CodeStep {
   async #submit() {
     const { notice, task } = this.#page
     const code = this.#field.value
-    if (!this.#field.isComplete) return notice.fault(new Problem('invalid_code_format'), this.focus)
+    if (!this.#field.isComplete) return notice.fault(new Problem('invalid_code_format'), this.#field.input)
     await task.run($('verify'), isAwaited => this.#verify(code, isAwaited))
     this.#sendTyped(code)
   }
@@ -149,7 +169,7 @@ export class CodeStep {
       const problem = Problem.from(caught)
       if (problem.code === 'invalid_code') return void this.#wrong(problem, code)
       if (problem.code === 'banned') this.#end() // the code was right, and is used up
-      notice.fault(problem, this.focus)
+      notice.fault(problem, this.#field.input)
     }
   }
 
@@ -173,10 +193,11 @@ export class CodeStep {
   async #wrong(problem, code) {
     const { notice, state, steps, task } = this.#page
     const { request_id, over } = this.#challenge
+    if (over) return notice.show('code_dead', { isBad: true })
     if (this.#field.value === code) this.#field.set('')
-    notice.fault(over ? new Problem('code_dead') : problem, this.focus)
+    notice.fault(problem, this.#field.input)
     this.#field.shake()
-    if (!request_id || over) return
+    if (!request_id) return
     try {
       await sendStatus(request_id)
     } catch (caught) {
@@ -186,33 +207,56 @@ export class CodeStep {
     }
   }
 
-  async #sendAgain() {
-    await this.#page.task.run(this.#resend, isAwaited => this.#send(isAwaited))
+  /**
+   * Sends the code once more, or a new one, by the channel of a button.
+   *
+   * @param {HTMLButtonElement} button
+   */
+  async #sendAgain(button) {
+    await this.#page.task.run(button, isAwaited => this.#send(channelOf(button), isAwaited))
     this.#sendTyped('')
   }
 
-  /** @param {() => boolean} isAwaited */
-  async #send(isAwaited) {
+  /**
+   * @param {Channel | undefined} channel
+   * @param {() => boolean} isAwaited
+   */
+  async #send(channel, isAwaited) {
     const { language, notice, state, steps } = this.#page
     const { asked, over } = this.#challenge
     notice.clear()
     this.#field.set('')
     try {
-      const challenge = await requestMessage(asked, language.tag)
-      if (state.challenge?.asked === asked) state.challenge = challenge
+      const challenge = await requestMessage(asked, language.tag, channel)
+      if (state.challenge?.asked === asked) state.challenge = { ...challenge, again: over ? 'resent_new' : 'resent' }
       if (!isAwaited()) return
       steps.open('code')
-      notice.show(over ? 'resent_new' : 'resent')
     } catch (caught) {
-      if (!isAwaited()) return
-      const problem = Problem.from(caught)
-      if (problem.retryAfter) {
-        const until = now() + problem.retryAfter
-        state.challenge = { ...this.#challenge, resend_at: until, refused_until: until }
-        this.tick()
-      }
-      notice.fault(problem)
+      if (isAwaited()) this.#refused(Problem.from(caught), channel)
     }
-    this.focus.focus()
+    if (isAwaited()) this.focus.focus()
+  }
+
+  /**
+   * Shows why a message was not sent, and offers it no more before it can be sent.
+   *
+   * @param {Problem} problem
+   * @param {Channel | undefined} channel
+   */
+  #refused(problem, channel) {
+    const { notice, state } = this.#page
+    const challenge = { ...this.#challenge }
+    if (problem.retryAfter) challenge.resend_at = challenge.refused_until = now() + problem.retryAfter
+    if (problem.code === 'invalid_field') challenge.channels = challenge.channels.filter(other => other !== channel)
+    state.challenge = challenge
+    this.#renderSends()
+    notice.fault(problem)
   }
 }
+
+/**
+ * Returns the channel that a button stands for; undefined for the usual one.
+ *
+ * @param {HTMLButtonElement} button
+ */
+const channelOf = button => /** @type {Channel | undefined} */ (button.dataset.channel)

@@ -5,10 +5,22 @@ import { Problem, sendStatus } from './api.js'
 import { $ } from './dom.js'
 import { now } from './state.js'
 
-/** @import { Page } from './_types.js' */
+/** @import { Challenge, Page } from './_types.js' */
 
 const pollSeconds = { queued: 1, sent: 4 } // the statuses that may still change
 const slowAfter = 6 // seconds in the queue
+
+/**
+ * Returns the word for what has become of the message of a challenge.
+ *
+ * @param {Challenge} challenge
+ */
+function wordOf({ status, sent_at, channel = 'sms', again }) {
+  if (status === 'queued' && now() > sent_at + slowAfter) return 'delivery_slow'
+  if (status !== 'sent') return 'delivery_' + status
+  if (channel !== 'sms') return 'delivery_sent_' + channel
+  return again ?? 'delivery_sent'
+}
 
 export class Delivery {
   #page
@@ -35,7 +47,6 @@ export class Delivery {
     const { signal } = this.#waiting = new AbortController()
     if ('OTPCredential' in window) this.#readMessage(signal)
     this.#watch(signal)
-    this.#page.drawer?.watch()
   }
 
   stop() {
@@ -44,10 +55,9 @@ export class Delivery {
   }
 
   render() {
-    const { language, state: { challenge } } = this.#page
+    const { language: { words }, state: { challenge } } = this.#page
     if (!challenge) return
-    const isSlow = challenge.status === 'queued' && now() > challenge.sent_at + slowAfter
-    const text = challenge.over ? '' : language.words['delivery_' + (isSlow ? 'slow' : challenge.status)]
+    const text = challenge.over ? '' : words[wordOf(challenge)]
     const element = $('delivery')
     if (element.textContent !== text) element.textContent = text
   }

@@ -22,21 +22,18 @@ export class Drawer {
     this.#page = page
     this.#take = take
     $('drawer').hidden = false
-    const button = $('drawer-switch')
-    if (matchMedia('(width <= 52rem)').matches) button.setAttribute('aria-expanded', 'false')
-    button.addEventListener('click', () => {
-      const isOpen = button.getAttribute('aria-expanded') === 'true'
-      button.setAttribute('aria-expanded', String(!isOpen))
-      this.watch()
-    })
     document.addEventListener('visibilitychange', () => document.hidden || this.watch())
   }
 
   get #isCodeAwaited() {
-    return this.#page.steps.current === 'code'
+    const { state, steps } = this.#page
+    return steps.current === 'code' && !state.challenge?.over
   }
 
-  /** Asks for messages: once, and each second while a code is awaited. It does not ask while the tab is hidden. */
+  /**
+   * Asks for messages: once, so that the drawer is full at every step, and each second while a code is awaited. It does
+   * not ask while the tab is hidden.
+   */
   async watch() {
     clearTimeout(this.#timer)
     if (!document.hidden) await this.#ask()

@@ -33,7 +33,7 @@ export class Language {
   /** The language that was asked for last; its words may still be on their way. */
   wanted = ''
   #whole = new Intl.NumberFormat()
-  #pair = new Intl.NumberFormat()
+  #waits = new Intl.RelativeTimeFormat()
   #select = $('language', HTMLSelectElement)
 
   /** Returns the language of the address, or the chosen one, or the first of the browser's that the page offers. */
@@ -56,7 +56,7 @@ export class Language {
     if (this.wanted !== tag) return
     Object.assign(this, { tag, words, problems })
     this.#whole = new Intl.NumberFormat(tag, { useGrouping: false })
-    this.#pair = new Intl.NumberFormat(tag, { useGrouping: false, minimumIntegerDigits: 2 })
+    this.#waits = new Intl.RelativeTimeFormat(tag)
     document.documentElement.lang = tag
     document.documentElement.dir = ['ar', 'fa'].includes(tag) ? 'rtl' : 'ltr'
     this.#select.value = tag
@@ -83,20 +83,33 @@ export class Language {
     return this.words[word].replace(/\{(\w+)\}/g, (_, name) => values[name])
   }
 
+  /**
+   * Writes a word into an element, with nodes in the places of its placeholders.
+   *
+   * @param {Element} element
+   * @param {string} word
+   * @param {Record<string, Node>} nodes
+   */
+  write(element, word, nodes) {
+    const parts = this.words[word].split(/\{(\w+)\}/) // each second part is the name of a placeholder
+    element.replaceChildren(...parts.map((part, i) => i % 2 ? nodes[part] : part))
+  }
+
   /** @param {number} n a whole number */
   number(n) {
     return this.#whole.format(n)
   }
 
   /**
-   * Writes seconds as a clock does.
+   * Writes a wait in words, such as "in 9 minutes". It is rounded up, so that it is over when the words say so.
    *
    * @param {number} seconds
    */
-  time(seconds) {
-    const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60]
-    const minutes = h ? `${this.number(h)}:${this.#pair.format(m)}` : this.number(m)
-    return `${minutes}:${this.#pair.format(s)}`
+  wait(seconds) {
+    const whole = Math.max(1, Math.ceil(seconds))
+    if (whole < 60) return this.#waits.format(whole, 'second')
+    const minutes = Math.ceil(whole / 60)
+    return minutes < 120 ? this.#waits.format(minutes, 'minute') : this.#waits.format(Math.ceil(minutes / 60), 'hour')
   }
 
   /**

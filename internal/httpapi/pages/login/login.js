@@ -91,7 +91,6 @@ async function begin(page, account) {
   if (tokens.isLoggedIn) return resume(page, account)
   if (history.state?.step === 'code' && state.isChallengeUnexpired) steps.open('code')
   else steps.replace('phone', { focus: matchMedia('(pointer: fine)').matches }) // no keyboard covers a small screen
-  page.drawer?.watch()
 }
 
 /**

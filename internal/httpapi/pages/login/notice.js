@@ -1,5 +1,6 @@
 // @ts-check
-// The one message above the form: what has happened, or why something failed.
+// The one message of a step: what has happened, or why something failed. While there is one, the page hides the line
+// of the step in whose place it stands.
 
 import { Problem } from './api.js'
 import { $, make } from './dom.js'
@@ -82,12 +83,13 @@ export class Notice {
     const left = document.getElementById('left')
     if (!left) return
     const seconds = this.#until - now()
-    if (seconds > 0) left.textContent = this.#retryIn(seconds)
-    else this.show('retry_now')
+    if (seconds <= 0) return this.show('retry_now')
+    const text = this.#retryIn(seconds)
+    if (left.textContent !== text) left.textContent = text
   }
 
   /** @param {number} seconds */
   #retryIn(seconds) {
-    return this.#language.say('retry_in', { time: this.#language.time(Math.max(1, Math.ceil(seconds))) })
+    return this.#language.say('retry_in', { time: this.#language.wait(seconds) })
   }
 }

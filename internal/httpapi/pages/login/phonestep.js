@@ -5,6 +5,7 @@ import { Problem } from './api.js'
 import { challengeOfOthers, requestMessage } from './challenge.js'
 import { $ } from './dom.js'
 import { ltr } from './language.js'
+import { renderLegal } from './legal.js'
 import { digitsOf } from './phones.js'
 import { flagOf } from './regions.js'
 import { now } from './state.js'
@@ -36,16 +37,16 @@ export class PhoneStep {
   }
 
   title() {
-    const { language, settings } = this.#page
-    return settings.app_name ? language.say('title_app', { app: settings.app_name }) : language.words.title
+    return this.#page.language.words.title
   }
 
   lead() {
-    return this.#page.language.words.lead
+    return ''
   }
 
   render() {
     this.#renderOptions()
+    renderLegal(this.#page)
     const { phones, state: { typed } } = this.#page
     const { calling, example } = phones.region(typed.region)
     this.#region.value = typed.region

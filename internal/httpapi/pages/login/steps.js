@@ -52,6 +52,7 @@ export class Steps {
       else step.leave?.()
     }
     this.render()
+    this.#page.drawer?.watch()
     if (focus && isFresh) this.#steps.get(name)?.focus.focus()
   }
 
