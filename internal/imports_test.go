@@ -22,6 +22,7 @@ var floors = [][]string{
 		"internal/probe",
 		"internal/requestid",
 		"internal/secret",
+		"internal/spelling",
 		"internal/text",
 		"internal/trace",
 		"migrations",
@@ -57,12 +58,16 @@ var floors = [][]string{
 		"internal/doctor",
 		"internal/servers",
 	},
+	{
+		"internal/command",
+	},
 	{""}, // main
 }
 
 // wiring are the packages that may import adapters: they open them, ask them about themselves, or show what they count.
 var wiring = []string{
 	"",
+	"internal/command",
 	"internal/doctor",
 	"internal/operator",
 	"internal/servers",
@@ -81,7 +86,7 @@ var owners = map[string][]string{
 	"github.com/golang-jwt":       {"internal/token", "internal/bench"},
 	"github.com/go-jose":          {"internal/token"},
 	"github.com/nyaruka":          {"internal/phone", "internal/config"},
-	"github.com/joho/godotenv":    {""},
+	"github.com/joho/godotenv":    {"internal/command"},
 	"database/sql":                {"internal/sqlitestore", "migrations"},
 	"net/http": {
 		"internal/sms", "internal/metrics", "internal/trace", "internal/health", "internal/operator", "internal/bench",

@@ -21,10 +21,10 @@ import (
 	"dekamond-otp/internal/token"
 )
 
-// Run examines the deployment that the settings describe, and writes the report. misspelt has the names in .env that
+// Run examines the deployment that the settings describe, and writes the report. misspelt has the names that
 // are no settings. The error is a setting.Faults if a store's URL cannot be used, and any other error if something is
 // wrong.
-func Run(ctx context.Context, c *config.Config, misspelt []string, w io.Writer) error {
+func Run(ctx context.Context, c *config.Config, misspelt []config.Misspelling, w io.Writer) error {
 	d := deployment{config: c, misspelt: misspelt, providers: openProviders(c)}
 	d.alive = func(ctx context.Context) error { return health.Check(ctx, address.Reachable(c.HTTPAddr)) }
 	if path, ok := c.SQLitePath(); ok {
@@ -105,7 +105,7 @@ func costlyTexts(c *config.Config) (names []string, err error) {
 // A deployment is what is examined. A function that is nil is not called.
 type deployment struct {
 	config      *config.Config
-	misspelt    []string // Names in .env that are no settings.
+	misspelt    []config.Misspelling
 	keys        []token.Key
 	keysFault   error
 	costlyTexts []string // By language and purpose.

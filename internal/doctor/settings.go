@@ -23,9 +23,9 @@ const (
 )
 
 // examineSettings examines the settings that can be judged by themselves.
-func examineSettings(c *config.Config, misspelt []string) (f findings) {
-	for _, name := range misspelt {
-		f.add(Weak, ".env", "has %s, which is no setting", name)
+func examineSettings(c *config.Config, misspelt []config.Misspelling) (f findings) {
+	for _, m := range misspelt {
+		f.add(Weak, m.Place, "has %s, which is no setting%s", m.Name, m.Question())
 	}
 	f.addEither(c.Production, "APP_ENV", "is production", Weak,
 		"is development: whatever is missing has a default that is good for trying only")

@@ -56,18 +56,12 @@ func New(o Options) *Server {
 	return s
 }
 
-// Serve answers on the address until ctx is done; an empty address is off. An address that cannot be used is logged and
-// nothing else: that the metrics are missing is no reason to keep people from logging in.
-func (s *Server) Serve(ctx context.Context, listen string) {
-	if listen == "" {
+// Serve answers on the listener until ctx is done, and closes it. It does nothing if there is no listener.
+func (s *Server) Serve(ctx context.Context, listener net.Listener) {
+	if listener == nil {
 		return
 	}
 	log := s.options.Log
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
-	if err != nil {
-		log.WarnContext(ctx, "no metrics: set INTERNAL_ADDR to another address, or off", "error", err.Error())
-		return
-	}
 	own := listener.Addr().String()
 	log.InfoContext(ctx, "metrics", "address", own, "page", "http://"+address.Reachable(own)+"/")
 	server := &http.Server{Handler: s.handler, ReadTimeout: readTimeout, WriteTimeout: writeTimeout}

@@ -1,18 +1,16 @@
 // Package servers builds the two servers that the settings describe: the API on HTTP_ADDR and the operator's on
-// INTERNAL_ADDR. What they answer belongs to packages httpapi and operator.
+// INTERNAL_ADDR. It owns their addresses, the log, and what a developer is shown at the start. What the servers answer
+// belongs to packages httpapi and operator.
 package servers
 
 import (
-	"fmt"
 	"io"
 	"iter"
 	"log/slog"
 	"maps"
-	"net"
 	"slices"
 	"time"
 
-	"dekamond-otp/internal/address"
 	"dekamond-otp/internal/config"
 	"dekamond-otp/internal/httpapi"
 	"dekamond-otp/internal/metrics"
@@ -136,29 +134,4 @@ func NewLog(w io.Writer, c *config.Config) *slog.Logger {
 		return slog.New(httpapi.LogHandler(slog.NewJSONHandler(w, options)))
 	}
 	return slog.New(httpapi.LogHandler(slog.NewTextHandler(w, options)))
-}
-
-const welcome = `
-Dekamond OTP answers on http://%[1]s. Try it:
-
-%[2]s  http://%[1]s/docs  describes every endpoint and can call it
-%[3]s
-  curl -i http://%[1]s/otp/request -H 'Content-Type: application/json' -d '{"phone":"+989121234567"}'
-  curl -i http://%[1]s/otp/verify -H 'Content-Type: application/json' -d '{"phone":"+989121234567","code":"THE CODE"}'
-
-`
-
-// Welcome prints how a developer can try the API, which listens on the address. It writes nothing in production.
-func Welcome(w io.Writer, c *config.Config, listening net.Addr) {
-	if c.Production {
-		return
-	}
-	own, page, operator := address.Reachable(listening.String()), "", ""
-	if c.LoginPage {
-		page = "  http://" + own + "/      is a login page\n"
-	}
-	if c.InternalAddr != "" {
-		operator = "  http://" + address.Reachable(c.InternalAddr) + "/      shows whether codes arrive\n"
-	}
-	fmt.Fprintf(w, welcome, own, page, operator)
 }

@@ -26,6 +26,13 @@ func (f Faults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// Refused is the error of a setting whose value has the right form and is not accepted by the machine or the server
+// that it names, such as an address in use. Another start may succeed, in contrast to one with Faults.
+type Refused Fault
+
+// Error returns the variable and the problem.
+func (r Refused) Error() string { return r.Variable + ": " + r.Problem }
+
 // A Reader reads variables and collects their faults.
 type Reader struct {
 	getenv func(string) string

@@ -1,6 +1,7 @@
 package operation
 
 import (
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,7 +23,7 @@ func TestFaultySettings(t *testing.T) {
 		"DATABASE_URL", "REDIS_URL", "OTP_SECRET", "OTP_TTL", "JWT_SECRET", "JWT_KEY_GRACE", "SMS_REGIONS",
 		"SMS_PROVIDERS",
 	} {
-		if !strings.Contains(log, name+": ") {
+		if !strings.Contains(log, `"variable":"`+name+`"`) { // production logs JSON
 			t.Errorf("%s is not named:\n%s", name, log)
 		}
 	}
@@ -45,8 +46,8 @@ func TestDotEnv(t *testing.T) {
 	}
 	write("OTP_SECRET='hunter2\n")
 	status, _, log := servicetest.Run(t, dir, nil)
-	if status != 2 || !strings.Contains(log, ".env") || strings.Contains(log, "hunter2") {
-		t.Errorf("status %d, %s; want 2 and the file's name, without its content", status, log)
+	if status != 2 || !strings.Contains(log, ".env: line 1 ") || strings.Contains(log, "hunter2") {
+		t.Errorf("status %d, %s; want 2 and the line in the file, without its content", status, log)
 	}
 }
 
@@ -59,6 +60,7 @@ func TestCommands(t *testing.T) {
 	}{
 		{[]string{"help"}, 0, "healthcheck"},
 		{[]string{"version"}, 0, "\n"},
+		{[]string{"--version"}, 0, "\n"},
 		{[]string{"migrate"}, 0, ""},
 		{[]string{"healthcheck"}, 1, ""},
 		{[]string{"start"}, 2, ""},
@@ -78,6 +80,56 @@ func TestCommands(t *testing.T) {
 	if status, _, log := servicetest.Run(t, dir, []string{address}, "healthcheck"); status != 0 {
 		t.Errorf("healthcheck: %d, %s; want 0", status, log)
 	}
+}
+
+// TestAddressInUse checks that an address in use is named by its setting before anything is made, that such an
+// INTERNAL_ADDR keeps nobody from logging in, and that the banner then shows no page of the operator.
+func TestAddressInUse(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	dir, taken := t.TempDir(), l.Addr().String()
+	status, out, log := servicetest.Run(t, dir, []string{"HTTP_ADDR=" + taken})
+	if status != 1 || out != "" || !strings.HasPrefix(log, "HTTP_ADDR: "+taken+" is in use: ") {
+		t.Errorf("with HTTP_ADDR in use: %d, %q, %s; want 1 and its name", status, out, log)
+	}
+	if made, err := os.ReadDir(dir); err != nil || len(made) > 0 {
+		t.Errorf("with HTTP_ADDR in use the service made %v, %v; want nothing", made, err)
+	}
+	s := servicetest.Launch(t, dir, "INTERNAL_ADDR="+taken)
+	s.Await()
+	if log := s.Log.String(); !strings.Contains(log, "INTERNAL_ADDR: "+taken+" is in use: ") {
+		t.Errorf("with INTERNAL_ADDR in use: %s; want a warning with its name", log)
+	}
+	s.Login(phone)
+	if out := s.Stdout.String(); !strings.Contains(out, s.URL+"/docs") || strings.Contains(out, taken) {
+		t.Errorf("the banner is %s; want no page of the operator", out)
+	}
+}
+
+// TestMisspeltSettings checks that serve and doctor name a misspelt setting of the environment and of .env.
+func TestMisspeltSettings(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, ".env"), []byte("SMS_PROVIDER=twilio\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := servicetest.Launch(t, dir, "OTP_LENGT=8")
+	s.Await()
+	for _, want := range []string{
+		"name=SMS_PROVIDER in=.env meant=SMS_PROVIDERS",
+		"name=OTP_LENGT in=environment meant=OTP_LENGTH",
+	} {
+		if !strings.Contains(s.Log.String(), want) {
+			t.Errorf("the log lacks %s:\n%s", want, s.Log.String())
+		}
+	}
+	_, out, _ := servicetest.Run(t, dir, []string{"OTP_LENGT=8"}, "doctor")
+	report(t, out,
+		"weak .env has SMS_PROVIDER, which is no setting; do you mean SMS_PROVIDERS?",
+		"weak environment has OTP_LENGT, which is no setting; do you mean OTP_LENGTH?",
+	)
 }
 
 func TestMigrateOnStart(t *testing.T) {

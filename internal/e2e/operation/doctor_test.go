@@ -132,7 +132,7 @@ func TestDoctorInProduction(t *testing.T) {
 	env := weakProduction(t, database, webhook)
 	_, id := servicetest.NewKey(t, filepath.Join(dir, "keys"), "ES256")
 	status, out, log := servicetest.Run(t, dir, env, "doctor")
-	if status != 1 || !strings.HasPrefix(log, "doctor: ") {
+	if status != 1 || !strings.Contains(log, `"error":"doctor: `) {
 		t.Errorf("doctor: %d, %s; want 1", status, log)
 	}
 	report(t, out,
