@@ -44,6 +44,7 @@ func TestPageTellsStatus(t *testing.T) {
 	b.release()
 	b.wantOneLine("delivery_sent")
 	b.offline(true)
+	b.wantOneLine("offline")
 	b.press(servicetest.WrongCode(w.Messages()[0]["code"]))
 	b.wantOneLine("offline")
 	b.accessible("offline, with a code")
@@ -106,6 +107,16 @@ func TestPageRenews(t *testing.T) {
 	b.step("code")
 	b.is(`!` + shown("#boxes"))
 
+	s = servicetest.Start(t, nil, "OTP_RESEND_AFTER=off", "OTP_MAX_ATTEMPTS=1", "OTP_LIMIT_PHONE=1/10m")
+	b = openLogin(t, s, view{})
+	b.ask(phone)
+	b.press(servicetest.WrongCode(s.ShownCode(phone)))
+	b.wantOneLine("code_dead")
+	b.is(`/^` + renew + ` in (10|9) minutes$/.test(document.querySelector("#resend").innerText)`)
+	b.is(`document.title === ` + quote(said(t, "en", "title_renew")))
+	b.click("#change") // is not stuck
+	b.step("phone")
+
 	s = servicetest.Start(t, nil, servicetest.Unlimited...)
 	b = openLogin(t, s, view{})
 	b.ask(phone)
@@ -124,6 +135,22 @@ func TestPageRenews(t *testing.T) {
 	b.until(`document.activeElement.id === "code" && ` + shown("#boxes") + ` && !document.querySelector("#resend.main")`)
 	b.press(s.ShownCode(phone))
 	b.step("account")
+}
+
+// TestPageSecondTab asks for a code in two tabs, one after the other.
+func TestPageSecondTab(t *testing.T) {
+	t.Parallel()
+	s := servicetest.Start(t, nil)
+	openLogin(t, s, view{}).ask(phone)
+	b := openLogin(t, s, view{})
+	b.ask(phone)
+	b.wantOneLine("resend_too_soon")
+	b.is(`!document.querySelector("#message").matches(".bad") && document.activeElement.id === "code"`)
+	b.is(`/^Send again in [123]\d seconds$/.test(document.querySelector("#resend").innerText)`)
+	b.accessible("with the code of another tab")
+	b.press(s.ShownCode(phone))
+	b.step("account")
+	b.wantMade("POST", "/otp/verify", 1)
 }
 
 // TestPageWaits checks that waits are told in words, in every language, and are right after the device slept.

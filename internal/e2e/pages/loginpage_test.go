@@ -645,6 +645,7 @@ func TestPageSessions(t *testing.T) {
 	b.holding(1)
 	b.press(s.ShownCode(phone))
 	b.says("banned")
+	b.step("phone")
 	b.release()
 	b.untilAnswered("/otp/status", 404)
 	b.is(message + ` === ` + quote(said(t, "en", "banned")))

@@ -56,7 +56,8 @@ export class CodeStep {
   }
 
   title() {
-    return this.#page.language.words.title_code
+    const { words } = this.#page.language
+    return this.#challenge.over ? words.title_renew : words.title_code
   }
 
   lead() {
@@ -81,13 +82,13 @@ export class CodeStep {
     const { language, phones } = this.#page
     $('code-phone').textContent = phones.written(this.#challenge.phone)
     $('code-label').textContent = language.say('code', { n: language.number(this.#challenge.code_length) })
-    this.#delivery.render()
     this.tick()
   }
 
   /** Moves the wait for the next send on, and ends the challenge in time. */
   tick() {
     const { state, task } = this.#page
+    this.#delivery.render()
     this.#renderSends()
     if (!state.isChallengeUnexpired && !task.isRunning) this.#over('code_expired')
   }
@@ -122,11 +123,6 @@ export class CodeStep {
    */
   #over(word) {
     if (this.#challenge.over) return
-    this.#end()
-    this.#page.notice.show(word, { isBad: true })
-  }
-
-  #end() {
     const { notice, state, steps } = this.#page
     const isAtWork = ['code', 'verify'].includes(document.activeElement?.id ?? '') // at what is hidden now
     state.challenge = { ...this.#challenge, over: true }
@@ -134,6 +130,7 @@ export class CodeStep {
     this.#field.set('')
     steps.render()
     if (isAtWork) this.focus.focus()
+    notice.show(word, { isBad: true })
   }
 
   #edited() {
@@ -168,9 +165,16 @@ export class CodeStep {
       if (!isAwaited()) return
       const problem = Problem.from(caught)
       if (problem.code === 'invalid_code') return void this.#wrong(problem, code)
-      if (problem.code === 'banned') this.#end() // the code was right, and is used up
+      if (problem.code === 'banned') this.#giveUp()
       notice.fault(problem, this.#field.input)
     }
+  }
+
+  /** Gives up the challenge, whose code was right and is used up, although nobody is logged in. */
+  #giveUp() {
+    const { state, steps } = this.#page
+    state.challenge = null
+    steps.replace('phone')
   }
 
   /**

@@ -55,9 +55,9 @@ export class Delivery {
   }
 
   render() {
-    const { language: { words }, state: { challenge } } = this.#page
+    const { language: { words, problems }, state: { challenge } } = this.#page
     if (!challenge) return
-    const text = challenge.over ? '' : words[wordOf(challenge)]
+    const text = challenge.over ? '' : navigator.onLine ? words[wordOf(challenge)] : problems.offline
     const element = $('delivery')
     if (element.textContent !== text) element.textContent = text
   }
