@@ -6,8 +6,9 @@ FUZZTIME  = 30s
 BENCHTIME = 1s
 BASELINE  =
 DELAY     = 0s
+DIR       = /tmp/states
 
-.PHONY: help run build test check format bench fuzz vendored pictures clean
+.PHONY: help run build test check format bench fuzz vendored pictures states clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -59,6 +60,10 @@ vendored: ## fetch the files of other projects that the _vendored files of the p
 
 pictures: ## take the pictures of the documents
 	.ci/with-services go test -count=1 -run '^TestPictures$$' ./internal/e2e/pages -pictures
+
+states: ## take pictures of every state of the login page in all browsers, into the folder DIR=/tmp/states
+	@mkdir -p "$(DIR)"
+	TEST_PICTURES="$(abspath $(DIR))" .ci/with-services go test -count=1 -run '^TestStates$$' ./internal/e2e/pages
 
 clean: ## remove what was built; data/ stays
 	rm -f application

@@ -2,11 +2,10 @@ package pages
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/chromedp/chromedp"
 
 	"dekamond-otp/internal/e2e/servicetest"
 )
@@ -18,45 +17,49 @@ const low = `(scrollTo(0, 0), [...document.querySelectorAll("main button.main")]
 // TestPageFold checks that the button of both steps is in sight on a phone that lies on its side, in every language.
 func TestPageFold(t *testing.T) {
 	t.Parallel()
-	s := servicetest.Start(t, nil, append(servicetest.Unlimited, "APP_NAME="+strings.Repeat("Name ", 8)[:39])...)
-	b := openLogin(t, s, windows[1])
-	for n, language := range languages(t) {
-		b.text(`sessionStorage.clear(), ""`)
-		b.speak(s, language)
-		b.is(low + ` === ""`)
-		b.write("#phone", "+1")
-		b.click("#send")
-		b.until(message)
-		b.is(low + ` === ""`)
-		to := fmt.Sprintf("+98912123456%d", n)
-		b.ask(to)
-		b.is(low + ` === ""`)
-		b.press(servicetest.WrongCode(s.ShownCode(to)))
-		b.until(message)
-		b.is(low + ` === ""`)
-	}
+	everywhere(t, func(t *testing.T, v view) {
+		s := servicetest.Start(t, nil, append(servicetest.Unlimited, "APP_NAME="+strings.Repeat("Name ", 8)[:39])...)
+		b := openLogin(t, s, sized(v, windows[1]))
+		for n, language := range languages(t) {
+			b.text(`sessionStorage.clear(), ""`)
+			b.speak(s, language)
+			b.is(low + ` === ""`)
+			b.write("#phone", "+1")
+			b.click("#send")
+			b.until(message)
+			b.is(low + ` === ""`)
+			to := fmt.Sprintf("+98912123456%d", n)
+			b.ask(to)
+			b.is(low + ` === ""`)
+			b.press(servicetest.WrongCode(s.ShownCode(to)))
+			b.until(message)
+			b.is(low + ` === ""`)
+		}
+	})
 }
 
 // TestPageMagnified uses the page at 200 %, which leaves a desktop half of its pixels, and on the smallest phone.
 func TestPageMagnified(t *testing.T) {
 	t.Parallel()
-	s := servicetest.Start(t, nil, servicetest.Unlimited...)
-	for _, window := range []view{{width: 640, height: 400, scale: 2}, smallest} {
-		b := openLogin(t, s, window)
-		for _, language := range []string{"en", "de", "fa"} {
-			b.text(`sessionStorage.clear(), ""`)
-			b.speak(s, language)
-			b.is(`document.documentElement.scrollWidth <= innerWidth`)
-			b.wantTargets(language + ", the phone step")
-			b.ask(phone)
-			b.is(`document.documentElement.scrollWidth <= innerWidth`)
-			b.wantTargets(language + ", the code step")
-			b.sleep(10 * time.Minute)
-			b.until(message)
-			b.is(`document.documentElement.scrollWidth <= innerWidth`)
-			b.wantTargets(language + ", after the code expired")
+	everywhere(t, func(t *testing.T, v view) {
+		s := servicetest.Start(t, nil, servicetest.Unlimited...)
+		for _, window := range []view{{Width: 640, Height: 400, Scale: 2}, smallest} {
+			b := openLogin(t, s, sized(v, window))
+			for _, language := range []string{"en", "de", "fa"} {
+				b.text(`sessionStorage.clear(), ""`)
+				b.speak(s, language)
+				b.is(`document.documentElement.scrollWidth <= innerWidth`)
+				b.wantTargets(language + ", the phone step")
+				b.ask(phone)
+				b.is(`document.documentElement.scrollWidth <= innerWidth`)
+				b.wantTargets(language + ", the code step")
+				b.sleep(10 * time.Minute)
+				b.until(message)
+				b.is(`document.documentElement.scrollWidth <= innerWidth`)
+				b.wantTargets(language + ", after the code expired")
+			}
 		}
-	}
+	})
 }
 
 // small is an expression of the controls that are smaller than a finger needs, except links within a sentence.
@@ -88,49 +91,57 @@ const apart = `(([a, b]) => a.right <= b.left || b.right <= a.left || a.bottom <
 // TestPageDrawer checks that the drawer covers nothing, in any window, and has all messages at every step.
 func TestPageDrawer(t *testing.T) {
 	t.Parallel()
-	s := servicetest.Start(t, nil, servicetest.Unlimited...)
-	for _, language := range []string{"en", "fa"} {
-		b := openLogin(t, s, view{})
-		for _, window := range append([]view{smallest, {width: 768, height: 800}, {width: 1000, height: 800},
-			{width: 1100, height: 800}}, windows...) {
-			b.resize(window)
-			b.text(`sessionStorage.clear(), ""`)
-			b.speak(s, language)
-			where := fmt.Sprintf("%s, %d × %d", language, window.width, window.height)
-			wantFree := func(step string) {
-				t.Helper()
-				if found := b.text(covered); found != "" {
-					t.Errorf("%s, %s: the drawer covers %s", where, step, found)
+	everywhere(t, func(t *testing.T, v view) {
+		s := servicetest.Start(t, nil, servicetest.Unlimited...)
+		for _, language := range []string{"en", "fa"} {
+			b := openLogin(t, s, v)
+			for _, window := range slices.Concat(windows, []view{
+				smallest,
+				{Width: 768, Height: 800},
+				{Width: 1000, Height: 800},
+				{Width: 1100, Height: 800},
+			}) {
+				b.resize(window)
+				b.text(`sessionStorage.clear(), ""`)
+				b.speak(s, language)
+				where := fmt.Sprintf("%s, %d × %d", language, window.Width, window.Height)
+				wantFree := func(step string) {
+					t.Helper()
+					if found := b.text(covered); found != "" {
+						t.Errorf("%s, %s: the drawer covers %s", where, step, found)
+					}
+					b.is(apart)
 				}
-				b.is(apart)
+				wantFree("the phone step")
+				b.ask(phone)
+				b.until(`document.querySelector("#messages li button")`)
+				wantFree("the code step")
+				b.sleep(10 * time.Minute)
+				b.until(message)
+				wantFree("after the code expired")
 			}
-			wantFree("the phone step")
-			b.ask(phone)
-			b.until(`document.querySelector("#messages li button")`)
-			wantFree("the code step")
-			b.sleep(10 * time.Minute)
-			b.until(message)
-			wantFree("after the code expired")
 		}
-	}
+	})
 }
 
 // TestPageDrawerIsFull checks that the messages stay in the drawer after a login, a reload and a logout.
 func TestPageDrawerIsFull(t *testing.T) {
 	t.Parallel()
-	s := servicetest.Start(t, nil, servicetest.Unlimited...)
-	b := openLogin(t, s, view{})
-	const messages = `document.querySelectorAll("#messages li").length === 1`
-	b.login(s, phone)
-	b.until(messages)
-	b.do(chromedp.Reload())
-	b.step("account")
-	b.until(messages)
-	b.click("#logout")
-	b.step("phone")
-	b.until(messages)
-	b.is(`document.querySelector("#messages li button").disabled`) // because there is no field for its code
-	b.do(chromedp.Reload())
-	b.step("phone")
-	b.until(messages)
+	everywhere(t, func(t *testing.T, v view) {
+		s := servicetest.Start(t, nil, servicetest.Unlimited...)
+		b := openLogin(t, s, v)
+		const messages = `document.querySelectorAll("#messages li").length === 1`
+		b.login(s, phone)
+		b.until(messages)
+		b.Reload()
+		b.step("account")
+		b.until(messages)
+		b.click("#logout")
+		b.step("phone")
+		b.until(messages)
+		b.is(`document.querySelector("#messages li button").disabled`) // because there is no field for its code
+		b.Reload()
+		b.step("phone")
+		b.until(messages)
+	})
 }

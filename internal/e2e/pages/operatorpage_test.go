@@ -11,7 +11,7 @@ import (
 func openOperator(t *testing.T, v view, change string) *tab {
 	t.Helper()
 	s := servicetest.Start(t, nil, "INTERNAL_ADDR=127.0.0.1:0")
-	v.zone, v.script = "UTC", "globalThis.change = numbers => {"+change+"};"+day
+	v.Zone, v.Script = "UTC", "globalThis.change = numbers => {"+change+"};"+day
 	b := open(t, operatorPage(s), v)
 	b.until(`document.querySelectorAll(".chart canvas").length === 2`)
 	return b
@@ -64,7 +64,7 @@ func TestOperatorVerdict(t *testing.T) {
 	b.is(`document.title.startsWith("Bad 8")`)
 	const links = `[...document.querySelectorAll("#points a")].map(a => a.href).join(" ")`
 	for address := range strings.FieldsSeq(b.text(links)) {
-		b.visit(address)
+		b.Visit(address)
 		b.until(`document.querySelector(":target, h1")?.checkVisibility()`)
 	}
 }
@@ -140,7 +140,7 @@ func TestOperatorBars(t *testing.T) {
 	b.choose("24")
 	b.until(`document.querySelector("#refusals .bar")`)
 	b.is(starts + " === 2") // of two columns of cards
-	b = openOperator(t, view{width: 390, height: 844, mobile: true}, "")
+	b = openOperator(t, view{Width: 390, Height: 844, Touch: true}, "")
 	b.choose("24")
 	b.until(`document.querySelector("#refusals .bar")`)
 	b.is(starts + " === 1")
@@ -149,7 +149,7 @@ func TestOperatorBars(t *testing.T) {
 // TestOperatorOnHandset checks that the page fits into a narrow window, and that its tables show that they scroll.
 func TestOperatorOnHandset(t *testing.T) {
 	t.Parallel()
-	b := openOperator(t, view{width: 390, height: 844, mobile: true}, "")
+	b := openOperator(t, view{Width: 390, Height: 844, Touch: true}, "")
 	b.until(`document.querySelector("#regions tbody tr")`)
 	b.is(`document.documentElement.scrollWidth === innerWidth`)
 	const scroll = `document.querySelector(".scroll:has(#regions)")`

@@ -10,24 +10,26 @@ import (
 // TestPageOfCalls makes the calls of a login on the page of the OpenAPI document.
 func TestPageOfCalls(t *testing.T) {
 	t.Parallel()
-	s := servicetest.Start(t, nil)
-	b := open(t, s.URL+"/docs", view{})
-	execute := func(tag, operation, body string, want int) {
-		t.Helper()
-		call := "#operations-" + tag + "-" + operation
-		b.click(call + " .opblock-summary-control")
-		if body != "" {
-			b.fill(call+" textarea.body-param__text", body)
+	everywhere(t, func(t *testing.T, v view) {
+		s := servicetest.Start(t, nil)
+		b := open(t, s.URL+"/docs", v)
+		execute := func(tag, operation, body string, want int) {
+			t.Helper()
+			call := "#operations-" + tag + "-" + operation
+			b.click(call + " .opblock-summary-control")
+			if body != "" {
+				b.fill(call+" textarea.body-param__text", body)
+			}
+			b.click(call + " .execute")
+			status := quote(call + " .live-responses-table tbody .response-col_status")
+			b.until(fmt.Sprintf(`document.querySelector(%s)?.textContent.startsWith("%d")`, status, want))
+			b.click(call + " .opblock-summary-control")
 		}
-		b.click(call + " .execute")
-		status := quote(call + " .live-responses-table tbody .response-col_status")
-		b.until(fmt.Sprintf(`document.querySelector(%s)?.textContent.startsWith("%d")`, status, want))
-		b.click(call + " .opblock-summary-control")
-	}
-	execute("login", "requestCode", servicetest.JSON("phone", phone), 202)
-	execute("login", "verifyCode", servicetest.JSON("phone", phone, "code", s.ShownCode(phone)), 201)
-	execute("user", "getMe", "", 200) // with the token of the answer before it
-	b.wantMade("POST", "/otp/request", 1)
+		execute("login", "requestCode", servicetest.JSON("phone", phone), 202)
+		execute("login", "verifyCode", servicetest.JSON("phone", phone, "code", s.ShownCode(phone)), 201)
+		execute("user", "getMe", "", 200) // with the token of the answer before it
+		b.wantMade("POST", "/otp/request", 1)
+	})
 }
 
 func TestPageOfOperator(t *testing.T) {

@@ -11,22 +11,20 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chromedp/chromedp"
-
 	"dekamond-otp/internal/e2e/servicetest"
 )
 
 // windows are the sizes in which the pages have been looked at: two phones, one of them lying on its side, and a
 // desktop.
 var windows = []view{
-	{width: 375, height: 667, mobile: true},
-	{width: 667, height: 375, mobile: true},
-	{width: 390, height: 844, mobile: true},
-	{width: 1280, height: 800},
+	{Width: 375, Height: 667, Touch: true},
+	{Width: 667, Height: 375, Touch: true},
+	{Width: 390, Height: 844, Touch: true},
+	{Width: 1280, Height: 800},
 }
 
 // smallest is the narrowest phone that the pages are made for.
-var smallest = view{width: 320, height: 568, mobile: true}
+var smallest = view{Width: 320, Height: 568, Touch: true}
 
 // languages returns the languages of the login page.
 func languages(t *testing.T) (all []string) {
@@ -65,13 +63,13 @@ func allSaid(t *testing.T, language string) (words, problems map[string]string) 
 // resize gives the window of a tab another size.
 func (b *tab) resize(v view) {
 	b.t.Helper()
-	b.do(chromedp.EmulateViewport(v.width, v.height))
+	b.Resize(v.Width, v.Height)
 }
 
 // speak visits the page in a language.
 func (b *tab) speak(s *servicetest.Service, language string) {
 	b.t.Helper()
-	b.visit(s.URL + "/?lang=" + language)
+	b.Visit(s.URL + "/?lang=" + language)
 	b.until(`document.documentElement.lang === ` + quote(language) + ` && document.body.dataset.step`)
 }
 
@@ -104,7 +102,7 @@ func (b *tab) wantStill(line, button string, texts []string) {
 		b.resize(window)
 		if found := b.text(fmt.Sprintf(moves, quote(line), quote(button), list)); found != "" {
 			b.t.Errorf("in a window of %d × %d pixels %s moves %s for\n%s",
-				window.width, window.height, line, button, found)
+				window.Width, window.Height, line, button, found)
 		}
 	}
 	b.resize(smallest)
@@ -129,50 +127,52 @@ func (b *tab) withWaits(words, problems map[string]string, others ...string) (te
 // the button, in any language.
 func TestPageStandsStill(t *testing.T) {
 	t.Parallel()
-	s := servicetest.Start(t, nil, append(servicetest.Unlimited, "SMS_REGIONS=IR,US")...)
-	b := openLogin(t, s, smallest)
-	for n, language := range languages(t) {
-		words, problems := allSaid(t, language)
-		b.text(`sessionStorage.clear(), ""`)
-		b.speak(s, language)
-		before := b.top("#send")
-		for _, tc := range []struct{ typed, problem string }{
-			{"", "phone_missing"},
-			{"+1 202", "invalid_phone"},
-			{"+33612345678", "destination_not_allowed"},
-		} {
-			b.write("#phone", tc.typed)
-			b.click("#send")
-			b.until(message + ` === ` + quote(problems[tc.problem]))
-			b.wantFault("#phone", "#number")
-			if after := b.top("#send"); after != before {
-				t.Errorf("%s: after %s the button is at %s; want %s", language, tc.problem, after, before)
+	everywhere(t, func(t *testing.T, v view) {
+		s := servicetest.Start(t, nil, append(servicetest.Unlimited, "SMS_REGIONS=IR,US")...)
+		b := openLogin(t, s, sized(v, smallest))
+		for n, language := range languages(t) {
+			words, problems := allSaid(t, language)
+			b.text(`sessionStorage.clear(), ""`)
+			b.speak(s, language)
+			before := b.top("#send")
+			for _, tc := range []struct{ typed, problem string }{
+				{"", "phone_missing"},
+				{"+1 202", "invalid_phone"},
+				{"+33612345678", "destination_not_allowed"},
+			} {
+				b.write("#phone", tc.typed)
+				b.click("#send")
+				b.until(message + ` === ` + quote(problems[tc.problem]))
+				b.wantFault("#phone", "#number")
+				if after := b.top("#send"); after != before {
+					t.Errorf("%s: after %s the button is at %s; want %s", language, tc.problem, after, before)
+				}
 			}
-		}
-		b.write("#phone", "+1")
-		b.is(message + ` === ""`)
-		b.wantStill("#message", "#send", b.withWaits(words, problems, "logged_out", "registered", "retry_now"))
+			b.write("#phone", "+1")
+			b.is(message + ` === ""`)
+			b.wantStill("#message", "#send", b.withWaits(words, problems, "logged_out", "registered", "retry_now"))
 
-		to := fmt.Sprintf("+98912123456%d", n)
-		b.ask(to)
-		before = b.top("#verify")
-		b.press(servicetest.WrongCode(s.ShownCode(to)))
-		b.until(message + ` === ` + quote(problems["invalid_code"]))
-		b.wantFault("#code", "#boxes")
-		if after := b.top("#verify"); after != before {
-			t.Errorf("%s: after a wrong code the button is at %s; want %s", language, after, before)
-		}
-		b.wantStill("#message", "#verify", b.withWaits(words, problems, "retry_now"))
-		b.press("1")
-		b.until(message + ` === ""`)
-		var statuses []string
-		for word, text := range words {
-			if strings.HasPrefix(word, "delivery_") || strings.HasPrefix(word, "resent") {
-				statuses = append(statuses, text)
+			to := fmt.Sprintf("+98912123456%d", n)
+			b.ask(to)
+			before = b.top("#verify")
+			b.press(servicetest.WrongCode(s.ShownCode(to)))
+			b.until(message + ` === ` + quote(problems["invalid_code"]))
+			b.wantFault("#code", "#boxes")
+			if after := b.top("#verify"); after != before {
+				t.Errorf("%s: after a wrong code the button is at %s; want %s", language, after, before)
 			}
+			b.wantStill("#message", "#verify", b.withWaits(words, problems, "retry_now"))
+			b.press("1")
+			b.until(message + ` === ""`)
+			var statuses []string
+			for word, text := range words {
+				if strings.HasPrefix(word, "delivery_") || strings.HasPrefix(word, "resent") {
+					statuses = append(statuses, text)
+				}
+			}
+			b.wantStill("#delivery", "#verify", statuses)
 		}
-		b.wantStill("#delivery", "#verify", statuses)
-	}
+	})
 }
 
 // wantFault checks that a field is marked as wrong, described by the message, and above it.
@@ -187,61 +187,66 @@ func (b *tab) wantFault(field, frame string) {
 
 func TestPageInvites(t *testing.T) {
 	t.Parallel()
-	s := servicetest.Start(t, nil, "APP_NAME=Orders")
-	b := openLogin(t, s, view{})
-	titles := map[string]bool{}
-	for _, language := range languages(t) {
-		b.speak(s, language)
-		title := b.text(`document.querySelector("h1").innerText`)
-		b.is(`document.title === ` + quote(title+" · Orders"))
-		titles[title] = true
-	}
-	if !titles["Log in or sign up"] || !titles["Anmelden oder registrieren"] || len(titles) != len(languages(t)) {
-		t.Errorf("the titles are %v; want one in each language", titles)
-	}
+	everywhere(t, func(t *testing.T, v view) {
+		s := servicetest.Start(t, nil, "APP_NAME=Orders")
+		b := openLogin(t, s, v)
+		titles := map[string]bool{}
+		for _, language := range languages(t) {
+			b.speak(s, language)
+			title := b.text(`document.querySelector("h1").innerText`)
+			b.is(`document.title === ` + quote(title+" · Orders"))
+			titles[title] = true
+		}
+		if !titles["Log in or sign up"] || !titles["Anmelden oder registrieren"] || len(titles) != len(languages(t)) {
+			t.Errorf("the titles are %v; want one in each language", titles)
+		}
+	})
 }
 
 // TestPageLegal checks the small print below the button: the links to the terms and the policy, and the notice of the
 // carriers.
 func TestPageLegal(t *testing.T) {
 	t.Parallel()
-	const terms, policy = "https://example.com/terms?of=use", "http://127.0.0.1/privacy"
-	start := func(env ...string) (*servicetest.Service, *tab) {
-		s := servicetest.Start(t, nil, env...)
-		return s, openLogin(t, s, smallest)
-	}
-	const legal = `document.querySelector("#legal")`
-	links := func(b *tab) string {
-		return b.text(`[...document.querySelectorAll("#legal a")].map(a => a.getAttribute("href")).join(" ")`)
-	}
-
-	s, b := start("TERMS_URL="+terms, "PRIVACY_URL="+policy, "SMS_NOTICE=true")
-	b.is(legal + `.innerText === "By continuing, you agree to our Terms of Service and Privacy Policy. ` +
-		`Message and data rates may apply."`)
-	b.is(legal + `.getBoundingClientRect().top > document.querySelector("#send").getBoundingClientRect().bottom`)
-	b.accessible("with small print")
-	for _, language := range languages(t) {
-		b.speak(s, language)
-		words, _ := allSaid(t, language)
-		if got := links(b); got != terms+" "+policy {
-			t.Errorf("%s: the links are %s; want the terms and the policy", language, got)
+	everywhere(t, func(t *testing.T, v view) {
+		const terms, policy = "https://example.com/terms?of=use", "http://127.0.0.1/privacy"
+		start := func(env ...string) (*servicetest.Service, *tab) {
+			s := servicetest.Start(t, nil, env...)
+			return s, openLogin(t, s, sized(v, smallest))
 		}
-		b.is(`[...document.querySelectorAll("#legal a")].every(a => a.target === "_blank" && a.rel.includes("noopener"))`)
-		filled := strings.NewReplacer("{terms}", words["terms"], "{privacy}", words["privacy"])
-		b.is(legal + `.textContent === ` + quote(filled.Replace(words["agree"])+" "+words["sms_notice"]))
-		b.fits(language + ", with small print")
-	}
-
-	for _, tc := range []struct{ env, text, links string }{
-		{"TERMS_URL=" + terms, "By continuing, you agree to our Terms of Service.", terms},
-		{"PRIVACY_URL=" + policy, "Our Privacy Policy says how we use your data.", policy},
-		{"SMS_NOTICE=true", "Message and data rates may apply.", ""},
-		{"SMS_NOTICE=false", "", ""},
-	} {
-		_, b := start(tc.env)
-		if got := b.text(legal + `.textContent.trim()`); got != tc.text || links(b) != tc.links {
-			t.Errorf("%s: the small print is %q, with the links %s", tc.env, got, links(b))
+		const legal = `document.querySelector("#legal")`
+		links := func(b *tab) string {
+			return b.text(`[...document.querySelectorAll("#legal a")].map(a => a.getAttribute("href")).join(" ")`)
 		}
-		b.is(fmt.Sprintf(`%s.checkVisibility() === %t`, legal, tc.text != ""))
-	}
+
+		s, b := start("TERMS_URL="+terms, "PRIVACY_URL="+policy, "SMS_NOTICE=true")
+		b.is(legal + `.innerText === "By continuing, you agree to our Terms of Service and Privacy Policy. ` +
+			`Message and data rates may apply."`)
+		b.is(legal + `.getBoundingClientRect().top > document.querySelector("#send").getBoundingClientRect().bottom`)
+		b.accessible("with small print")
+		for _, language := range languages(t) {
+			b.speak(s, language)
+			words, _ := allSaid(t, language)
+			if got := links(b); got != terms+" "+policy {
+				t.Errorf("%s: the links are %s; want the terms and the policy", language, got)
+			}
+			b.is(`[...document.querySelectorAll("#legal a")]
+				.every(a => a.target === "_blank" && a.rel.includes("noopener"))`)
+			filled := strings.NewReplacer("{terms}", words["terms"], "{privacy}", words["privacy"])
+			b.is(legal + `.textContent === ` + quote(filled.Replace(words["agree"])+" "+words["sms_notice"]))
+			b.fits(language + ", with small print")
+		}
+
+		for _, tc := range []struct{ env, text, links string }{
+			{"TERMS_URL=" + terms, "By continuing, you agree to our Terms of Service.", terms},
+			{"PRIVACY_URL=" + policy, "Our Privacy Policy says how we use your data.", policy},
+			{"SMS_NOTICE=true", "Message and data rates may apply.", ""},
+			{"SMS_NOTICE=false", "", ""},
+		} {
+			_, b := start(tc.env)
+			if got := b.text(legal + `.textContent.trim()`); got != tc.text || links(b) != tc.links {
+				t.Errorf("%s: the small print is %q, with the links %s", tc.env, got, links(b))
+			}
+			b.is(fmt.Sprintf(`%s.checkVisibility() === %t`, legal, tc.text != ""))
+		}
+	})
 }
