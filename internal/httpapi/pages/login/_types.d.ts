@@ -117,7 +117,7 @@ export interface Challenge {
   expires_at: number
   status: SendStatus
   channel?: Channel // of the last message; unknown if another tab has asked for the code
-  channels: Channel[] // that the person can choose in place of the usual one
+  channels?: Channel[] // that the person can choose in place of the usual one
   again?: 'resent' | 'resent_new' // the word for a message that was not the first one
   over?: boolean // whether no code works any more
   refused_until?: number // when the service accepts another send, after it has refused one

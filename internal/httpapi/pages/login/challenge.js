@@ -48,5 +48,4 @@ export const challengeOfOthers = (phone, codeLength, resendIn) => ({
   resend_at: now() + resendIn,
   expires_at: now() + 600,
   status: 'sent',
-  channels: [],
 })

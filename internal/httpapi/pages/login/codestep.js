@@ -96,7 +96,7 @@ export class CodeStep {
   /** Shows what can be sent now. Once the code is dead, a new one is all that helps. */
   #renderSends() {
     const { language } = this.#page
-    const { channels, over = false, resend_at } = this.#challenge
+    const { channels = [], over = false, resend_at } = this.#challenge
     const wait = resend_at - now()
     const [word, wordOfWait] = over ? ['renew', 'renew_in'] : ['resend', 'resend_in']
     const text = wait > 0 ? language.say(wordOfWait, { time: language.wait(wait) }) : language.words[word]
@@ -251,7 +251,7 @@ export class CodeStep {
     const { notice, state } = this.#page
     const challenge = { ...this.#challenge }
     if (problem.retryAfter) challenge.resend_at = challenge.refused_until = now() + problem.retryAfter
-    if (problem.code === 'invalid_field') challenge.channels = challenge.channels.filter(other => other !== channel)
+    if (problem.code === 'invalid_field') challenge.channels = challenge.channels?.filter(other => other !== channel)
     state.challenge = challenge
     this.#renderSends()
     notice.fault(problem)
