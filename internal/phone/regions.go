@@ -16,6 +16,7 @@ type Region struct {
 	Code    string `json:"code"`    // ISO 3166
 	Calling string `json:"calling"` // the digits after the +
 	Example string `json:"example"` // a mobile number, in digits, without the calling code and the national prefix
+	Mobile  string `json:"mobile"`  // a regular expression for whole numbers of this form that receive texts
 	// Own is a regular expression for the beginnings of the numbers that belong to this region alone. It is empty for
 	// the main region of a calling code, and for a region whose numbers do not differ from those of others.
 	Own string `json:"own,omitempty"`
@@ -74,12 +75,24 @@ func regionOf(m *phonenumbers.PhoneMetadata) (region Region, ok bool) {
 		Code:    code,
 		Calling: strconv.Itoa(calling),
 		Example: phonenumbers.GetNationalSignificantNumber(example),
+		Mobile:  mobileOf(m),
 	}
 	main := phonenumbers.GetRegionCodeForCountryCode(calling)
 	if main != code && phonenumbers.GetRegionCodeForNumber(example) == code {
 		region.Own = cmp.Or(m.GetLeadingDigits(), m.GetMobile().GetNationalNumberPattern())
 	}
 	return region, true
+}
+
+// mobileOf returns a regular expression for the kinds of numbers that Parse accepts.
+func mobileOf(m *phonenumbers.PhoneMetadata) string {
+	var patterns []string
+	for _, kind := range []*phonenumbers.PhoneNumberDesc{m.GetMobile(), m.GetVoip(), m.GetPersonalNumber()} {
+		if pattern := kind.GetNationalNumberPattern(); pattern != "" && !slices.Contains(patterns, pattern) {
+			patterns = append(patterns, pattern)
+		}
+	}
+	return strings.Join(patterns, "|")
 }
 
 // planOf returns the plan of a calling code, which is the plan of its main region.

@@ -5,15 +5,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/nyaruka/phonenumbers"
 
 	"dekamond-otp/internal/e2e/servicetest"
+	phones "dekamond-otp/internal/phone"
 )
 
 // TestNumbersOfPage has Node parse and format numbers as the login page does, with the settings that the service
-// serves.
+// serves. What the page sends for a pasted number must be the number that the service reads in the pasted text.
 func TestNumbersOfPage(t *testing.T) {
 	s := servicetest.Start(t, nil)
 	s.Unvalidated = true
@@ -28,6 +31,7 @@ func TestNumbersOfPage(t *testing.T) {
 	settings := s.Want(s.Call("GET", "/login/settings.json", ""), 200, "")
 	write("settings.json", settings.Body)
 	var examples []map[string]string // as libphonenumber writes them
+	var pasted []pastedNumber
 	for _, region := range settings.Field("regions").([]any) {
 		code := region.(map[string]any)["code"].(string)
 		example := phonenumbers.GetExampleNumberForType(code, phonenumbers.MOBILE)
@@ -36,12 +40,10 @@ func TestNumbersOfPage(t *testing.T) {
 			"digits":   phonenumbers.GetNationalSignificantNumber(example),
 			"national": phonenumbers.Format(example, phonenumbers.NATIONAL),
 		})
+		pasted = append(pasted, waysToPaste(code, example)...)
 	}
-	text, err := json.Marshal(examples)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write("examples.json", string(text))
+	write("examples.json", asJSON(t, examples))
+	write("pasted.json", asJSON(t, pasted))
 	test, err := os.ReadFile("testdata/phones.test.js")
 	if err != nil {
 		t.Fatal(err)
@@ -52,4 +54,67 @@ func TestNumbersOfPage(t *testing.T) {
 	if out, err := node.CombinedOutput(); err != nil {
 		t.Errorf("node: %v\n%s", err, out)
 	}
+	text, err := os.ReadFile(filepath.Join(dir, "sent.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sent []struct{ Phone, Region string }
+	if err := json.Unmarshal(text, &sent); err != nil {
+		t.Fatal(err)
+	}
+	for i, number := range pasted {
+		parser, _ := phones.NewParser("").In(sent[i].Region)
+		if got, err := parser.Parse(sent[i].Phone); got.E164() != number.e164 {
+			t.Errorf("%+q in %s: the page sends %v, which is %s, %v; the service reads the text as %s",
+				number.Text, number.Region, sent[i], got.E164(), err, number.e164)
+		}
+	}
+}
+
+// A pastedNumber is a text beside a region, and the number that the service reads in it.
+type pastedNumber struct {
+	Text   string `json:"text"`
+	Region string `json:"region"`
+	e164   string
+}
+
+// waysToPaste returns a mobile number of a region in the forms that the service reads.
+func waysToPaste(region string, example *phonenumbers.PhoneNumber) (ways []pastedNumber) {
+	digits := phonenumbers.GetNationalSignificantNumber(example)
+	calling := strconv.Itoa(int(example.GetCountryCode()))
+	prefix := phonenumbers.GetNddPrefixForRegion(region, true)
+	persian := strings.NewReplacer("0", "۰", "1", "۱", "2", "۲", "3", "۳", "4", "۴", "5", "۵", "6", "۶", "7", "۷", "8", "۸",
+		"9", "۹")
+	parser, _ := phones.NewParser("").In(region)
+	for _, text := range []string{
+		digits,
+		prefix + digits,
+		calling + digits,
+		calling + prefix + digits,
+		"+" + calling + digits,
+		"+" + calling + prefix + digits,
+		"00" + calling + digits,
+		"＋" + calling + digits,
+		"\u202a+" + calling + "\u00a0" + digits + "\u202c\n",
+		"(+" + calling + ") " + digits[:2] + "-" + digits[2:],
+		phonenumbers.Format(example, phonenumbers.NATIONAL),
+		phonenumbers.Format(example, phonenumbers.INTERNATIONAL),
+		persian.Replace(prefix + digits),
+		digits[1:],
+		digits[3:],
+	} {
+		if number, err := parser.Parse(text); err == nil {
+			ways = append(ways, pastedNumber{text, region, number.E164()})
+		}
+	}
+	return ways
+}
+
+func asJSON(t *testing.T, v any) string {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { codeIn, digitsOf, Phones } from './phones.js'
+import { codeIn, digitsOf, latin, Phones } from './phones.js'
 
 const read = name => JSON.parse(readFileSync(new URL(name, import.meta.url)))
 const settings = read('settings.json')
@@ -49,31 +49,73 @@ test('phones are written while they are typed', () => {
 })
 
 test('phones are read as people write them', () => {
-  for (const [text, region, wantRegion, e164] of [
-    ['0912 123 4567', 'IR', 'IR', '+9809121234567'],
-    ['۹۱۲۱۲۳۴۵۶۷', 'IR', 'IR', '+989121234567'],
-    ['٩١٢١٢٣٤٥٦٧', 'IR', 'IR', '+989121234567'],
-    ['+98 (912) 123-4567', 'US', 'IR', '+989121234567'],
-    ['00989121234567', 'US', 'IR', '+989121234567'],
-    ['+۹۸۹۱۲', 'US', 'IR', '+98912'],
-    ['+1 201 555 0123', 'IR', 'US', '+12015550123'],
-    ['+1 604 555 0123', 'IR', 'CA', '+16045550123'],
-    ['6045550123', 'US', 'CA', '+16045550123'],
-    ['604', 'CA', 'CA', '+1604'],
-    ['+7 912 345 67 89', 'IR', 'RU', '+79123456789'],
-    ['+7 771 000 9998', 'IR', 'KZ', '+77710009998'],
-    ['+44 7400 123456', 'IR', 'GB', '+447400123456'],
-    ['+44 7781 123456', 'IR', 'GG', '+447781123456'],
-    ['+9', 'IR', 'IR', '+9'],
-    ['+', 'IR', 'IR', '+'],
-  ]) {
-    const typed = phones.read(text, region)
-    assert.deepEqual([typed.region, phones.asSent(typed)], [wantRegion, e164], text)
-  }
-  assert.equal(phones.read('989121234567', 'IR', { whole: true }).digits, '9121234567')
+  for (const [text, region, wantRegion, phone] of [
+    ['0912 123 4567', 'IR', 'IR', '09121234567'],
+    ['۹۱۲۱۲۳۴۵۶۷', 'IR', 'IR', '9121234567'],
+    ['٩١٢١٢٣٤٥٦٧', 'IR', 'IR', '9121234567'],
+    ['९१२१२३४५६७', 'IR', 'IR', '9121234567'],
+    ['𝟵𝟭𝟮𝟭𝟮𝟯𝟰𝟱𝟲𝟳', 'IR', 'IR', '9121234567'],
+    ['\u202a+98 912\u202c 123 4567\n', 'US', 'IR', '9121234567'],
+    ['＋９８ ９１２１２３４５６７', 'US', 'IR', '9121234567'],
+    ['+0912 123 4567', 'IR', 'IR', '09121234567'],
+    ['+98 (912) 123-4567', 'US', 'IR', '9121234567'],
+    ['00989121234567', 'US', 'IR', '9121234567'],
+    ['+۹۸۹۱۲', 'US', 'IR', '912'],
+    ['+1 201 555 0123', 'IR', 'US', '2015550123'],
+    ['+1 604 555 0123', 'IR', 'CA', '6045550123'],
+    ['6045550123', 'US', 'CA', '6045550123'],
+    ['604', 'CA', 'CA', '604'],
+    ['+7 912 345 67 89', 'IR', 'RU', '9123456789'],
+    ['+7 771 000 9998', 'IR', 'KZ', '7710009998'],
+    ['+44 7400 123456', 'IR', 'GB', '7400123456'],
+    ['+44 7781 123456', 'IR', 'GG', '7781123456'],
+  ]) assert.deepEqual(phones.asSent(phones.read(text, region)), { phone, region: wantRegion }, text)
+  assert.deepEqual(phones.asSent(phones.read('+9', 'IR')), { phone: '+9' })
+  assert.deepEqual(phones.asSent(phones.read('+', 'IR')), { phone: '+' })
   assert.equal(phones.read('6045550123', 'US', { keep: true }).region, 'US')
   assert.equal(phones.written('+989121234567'), '+98 912 123 4567')
   assert.equal(phones.written('+999123'), '+999123')
+})
+
+test('a calling code that was pasted without a plus is not written twice', () => {
+  for (const [text, region, digits] of [
+    ['989121234567', 'IR', '9121234567'],
+    ['6281234567890', 'ID', '81234567890'],
+    ['628123456789', 'ID', '8123456789'],
+    ['62 0812 3456 7890', 'ID', '081234567890'],
+    ['4915123456789', 'DE', '15123456789'],
+    ['5511961234567', 'BR', '11961234567'],
+    ['9121234567', 'IN', '9121234567'], // 91 is India's code, and begins this number
+    ['912', 'IN', '912'],
+  ]) assert.equal(phones.read(text, region, { whole: true }).digits, digits, text)
+  assert.equal(phones.read('6281234567890', 'ID').digits, '6281234567890', 'digits that are typed one by one stay')
+})
+
+// The service compares what is sent here with its own reading of the text.
+test('pasted phones are sent', () => {
+  const sent = read('pasted.json').map(({ text, region }) => phones.asSent(phones.read(text, region, { whole: true })))
+  writeFileSync(new URL('sent.json', import.meta.url), JSON.stringify(sent))
+})
+
+test('a national phone of another country is offered', () => {
+  for (const [text, region, likely, want] of [
+    ['09121234567', 'DE', ['DE', 'IR'], ['IR']],
+    ['9121234567', 'DE', ['IR'], ['IR']],
+    ['15123456789', 'IR', ['IR', 'DE'], ['DE']],
+    ['+999121234567', 'DE', ['IR'], []],
+    ['0', 'DE', ['IR'], []],
+  ]) {
+    const typed = phones.read(text, region, { whole: true })
+    assert.deepEqual(phones.others(typed, likely), want, `${text} in ${region}`)
+  }
+})
+
+test('digits of every script are read', () => {
+  let digits = ''
+  for (let point = 0; point <= 0x10ffff; point++) {
+    if (/\p{Nd}/u.test(String.fromCodePoint(point))) digits += String.fromCodePoint(point)
+  }
+  assert.equal(latin(digits), '0123456789'.repeat([...digits].length / 10))
 })
 
 test('the code is found in a message', () => {
@@ -83,6 +125,8 @@ test('the code is found in a message', () => {
     ['رمز ٠٤٢١٣٧ خلال ١٢٠ ثانية', 6, '042137'],
     ['Good for 10 min: G-123456.', 6, '123456'],
     ['Your code is 123 456', 6, '123456'],
+    ['Your code is 123\u2013456\u200e', 6, '123456'],
+    ['কোড ১২৩৪৫৬', 6, '123456'],
     ['12345678', 8, '12345678'],
     ['1234567', 6, ''],
     ['12345', 6, ''],

@@ -28,6 +28,7 @@ export interface Region { // phone.Region of the service
   code: string // ISO 3166
   calling: string
   example: string // digits without the calling code
+  mobile: string // a regular expression for whole numbers, which can receive texts
   own?: string // a regular expression for the first digits of its numbers, where several regions share a calling code
 }
 
@@ -107,9 +108,14 @@ export interface TypedPhone {
   international: boolean // whether the calling code is not known (yet)
 }
 
+export interface AskedPhone { // the phone in POST otp/request
+  phone: string
+  region?: string // in whose form the phone is written; absent behind a plus
+}
+
 export interface Challenge {
-  asked: string // the phone as it was sent to the service
-  phone: string // the phone as the service wrote it
+  asked: AskedPhone
+  phone: string // in E.164 form, or as much like it as the page knows
   request_id?: string // unknown if another tab has asked for the code
   code_length: number
   sent_at: number // seconds of now(), as all times

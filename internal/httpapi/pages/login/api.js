@@ -1,7 +1,7 @@
 // @ts-check
 // The calls of the service that need no access token. This file would be the same in an app of your own.
 
-/** @import { Channel, DevMessage, LoginReply, SendReply, StatusReply, TokenReply } from './_types.js' */
+/** @import { AskedPhone, Channel, DevMessage, LoginReply, SendReply, StatusReply, TokenReply } from './_types.js' */
 
 const root = new URL('..', import.meta.url) // of the service, under whatever path a proxy serves it
 
@@ -69,20 +69,20 @@ export async function call(method, path, { body, token } = {}) {
 /**
  * Asks for a message with a code. A live code is sent again.
  *
- * @param {string} phone
+ * @param {AskedPhone} phone
  * @param {string} locale
  * @param {Channel} [channel] Defaults to the one that the service chooses.
  * @returns {Promise<SendReply>}
  */
 export const requestCode = (phone, locale, channel) =>
-  call('POST', 'otp/request', { body: { phone, locale, channel } })
+  call('POST', 'otp/request', { body: { ...phone, locale, channel } })
 
 /**
- * @param {string} phone
+ * @param {AskedPhone} phone as it was in the request
  * @param {string} code
  * @returns {Promise<LoginReply>}
  */
-export const verifyCode = (phone, code) => call('POST', 'otp/verify', { body: { phone, code } })
+export const verifyCode = (phone, code) => call('POST', 'otp/verify', { body: { ...phone, code } })
 
 /**
  * Returns the status of a send. The Problem is not_found once the code is dead.

@@ -4,21 +4,21 @@
 import { requestCode } from './api.js'
 import { now } from './state.js'
 
-/** @import { Challenge, Channel } from './_types.js' */
+/** @import { AskedPhone, Challenge, Channel } from './_types.js' */
 
 /**
  * Asks for a message to a phone. While a challenge of the phone is alive, the message repeats its code.
  *
- * @param {string} phone
+ * @param {AskedPhone} asked
  * @param {string} locale
  * @param {Channel} [channel] Defaults to the usual one.
  * @returns {Promise<Challenge>}
  */
-export async function requestMessage(phone, locale, channel) {
-  const reply = await requestCode(phone, locale, channel)
+export async function requestMessage(asked, locale, channel) {
+  const reply = await requestCode(asked, locale, channel)
   const usual = reply.channels.includes('sms') ? 'sms' : reply.channels[0] // as the service chooses it
   return {
-    asked: phone,
+    asked,
     phone: reply.phone,
     request_id: reply.request_id,
     code_length: reply.code_length,
@@ -35,13 +35,14 @@ export async function requestMessage(phone, locale, channel) {
  * Returns what is known of the challenge of a phone that got its message a moment ago, by another tab for example. It
  * lives for ten minutes at most.
  *
- * @param {string} phone
+ * @param {AskedPhone} asked
+ * @param {string} phone for the eye
  * @param {number} codeLength
  * @param {number} resendIn seconds
  * @returns {Challenge}
  */
-export const challengeOfOthers = (phone, codeLength, resendIn) => ({
-  asked: phone,
+export const challengeOfOthers = (asked, phone, codeLength, resendIn) => ({
+  asked,
   phone,
   code_length: codeLength,
   sent_at: now(),
@@ -49,3 +50,9 @@ export const challengeOfOthers = (phone, codeLength, resendIn) => ({
   expires_at: now() + 600,
   status: 'sent',
 })
+
+/**
+ * @param {AskedPhone} a
+ * @param {AskedPhone} b
+ */
+export const isSame = (a, b) => a.phone === b.phone && a.region === b.region

@@ -2,7 +2,7 @@
 // The second step: the code arrives, or is typed, and is sent back.
 
 import { call, Problem, sendStatus, verifyCode } from './api.js'
-import { requestMessage } from './challenge.js'
+import { isSame, requestMessage } from './challenge.js'
 import { CodeField } from './codefield.js'
 import { Delivery } from './delivery.js'
 import { $, make } from './dom.js'
@@ -158,7 +158,7 @@ export class CodeStep {
     const { notice } = this.#page
     notice.clear()
     try {
-      const login = await verifyCode(this.#challenge.phone, code)
+      const login = await verifyCode(this.#challenge.asked, code)
       if (isAwaited()) this.#verified(login)
       else if (login.access_token) call('POST', 'logout', { token: login.access_token }).catch(() => {})
     } catch (caught) {
@@ -232,7 +232,8 @@ export class CodeStep {
     this.#field.set('')
     try {
       const challenge = await requestMessage(asked, language.tag, channel)
-      if (state.challenge?.asked === asked) state.challenge = { ...challenge, again: over ? 'resent_new' : 'resent' }
+      const isStillAsked = state.challenge !== null && isSame(state.challenge.asked, asked)
+      if (isStillAsked) state.challenge = { ...challenge, again: over ? 'resent_new' : 'resent' }
       if (!isAwaited()) return
       steps.open('code')
     } catch (caught) {

@@ -54,11 +54,14 @@ export class Notice {
    *
    * @param {unknown} caught
    * @param {HTMLElement} [field]
+   * @param {HTMLElement[]} [ways] out of it, as buttons behind the text
    */
-  fault(caught, field) {
+  fault(caught, field, ways = []) {
     const { code, retryAfter } = Problem.from(caught)
     const known = Object.hasOwn(this.#language.problems, code) ? code : 'internal_error'
-    this.show(known, { isBad: true, until: retryAfter ? now() + retryAfter : 0 })
+    const word = ways.length > 0 ? 'other_country' : known
+    this.show(word, { isBad: true, until: retryAfter ? now() + retryAfter : 0 })
+    for (const way of ways) this.#element.append(' ', way)
     if (!field || !problemsOfFields.includes(known)) return
     field.setAttribute('aria-invalid', 'true')
     field.focus()

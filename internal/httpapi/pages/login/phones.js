@@ -1,29 +1,45 @@
 // @ts-check
 // Phones and codes as people write them. Nothing in this file depends on the page or on the network.
 
-/** @import { Format, Plan, Region, TypedPhone } from './_types.js' */
+/** @import { AskedPhone, Format, Plan, Region, TypedPhone } from './_types.js' */
+
+const PLUS = '+＋﹢⁺₊﬩'
 
 /**
- * Turns Persian (U+06F0…) and Arabic-Indic (U+0660…) digits into ASCII ones.
+ * Turns the digits of every script into ASCII ones. Unicode has the ten digits of a script in a row, from zero to nine,
+ * and the rows of some scripts side by side.
  *
  * @param {string} text
  */
-export const latin = text => text.replace(/[۰-۹٠-٩]/g, digit => String(digit.charCodeAt(0) & 15))
+export const latin = text => text.replace(/(?![0-9])\p{Nd}/gu, digit => {
+  const point = digit.codePointAt(0) ?? 0
+  let first = point
+  while (/\p{Nd}/u.test(String.fromCodePoint(first - 1))) first--
+  return String((point - first) % 10)
+})
 
 /** @param {string} text */
 export const digitsOf = text => latin(text).replace(/\D/g, '')
 
 /**
+ * Reports whether a plus stands before the first digit.
+ *
+ * @param {string} text
+ */
+export const hasPlus = text => new RegExp(`^\\P{Nd}*[${PLUS}]`, 'u').test(text)
+
+/**
  * Returns the code in a message, or '' if there is none: the first run of exactly length digits, without regard to
- * separators if there is no such run.
+ * white space, dashes and invisible characters if there is no such run.
  *
  * @param {string} message
  * @param {number} length
  */
 export function codeIn(message, length) {
-  /** @param {string} text */
-  const find = text => latin(text).match(/\d+/g)?.find(run => run.length === length)
-  return find(message) ?? find(message.replace(/([\d۰-۹٠-٩])[\s-](?=[\d۰-۹٠-٩])/g, '$1')) ?? ''
+  const text = latin(message)
+  /** @param {string} written */
+  const find = written => written.match(/\d+/g)?.find(run => run.length === length)
+  return find(text) ?? find(text.replace(/(\d)[\p{Z}\p{Pd}\p{Cf}\s]+(?=\d)/gu, '$1')) ?? ''
 }
 
 /** Phones reads and writes phones by the regions and plans of settings.json, which are libphonenumber's. */
@@ -58,13 +74,15 @@ export class Phones {
    * @returns {TypedPhone}
    */
   read(text, region, { whole = false, keep = false } = {}) {
-    const international = this.#international(text)
+    const international = this.#cutSign(text)
     if (international !== null) return this.#split(international, region)
     let digits = digitsOf(text)
-    const { calling, example } = this.region(region)
-    const isWithCalling = digits.startsWith(calling) && digits.length === calling.length + example.length
-    if (whole && isWithCalling) digits = digits.slice(calling.length)
-    return { region: keep ? region : this.#regionOf(calling, digits, region), digits, international: false }
+    const { calling } = this.region(region)
+    const isWithCalling = digits.startsWith(calling) && this.isMobile(region, digits.slice(calling.length))
+    if (whole && isWithCalling && !this.isMobile(region, digits)) digits = digits.slice(calling.length)
+    const owner = this.#regionOf(calling, digits, region)
+    const isSure = !keep && (!whole || this.isMobile(owner, digits)) // a local number begins with the digits of others
+    return { region: isSure ? owner : region, digits, international: false }
   }
 
   /**
@@ -72,10 +90,41 @@ export class Phones {
    *
    * @param {string} text
    */
-  #international(text) {
+  #cutSign(text) {
     const digits = digitsOf(text)
-    if (/^\D*\+/.test(text)) return digits
-    return digits.startsWith('00') ? digits.slice(2) : null
+    if (digits.startsWith('00')) return digits.slice(2)
+    return hasPlus(text) && !digits.startsWith('0') ? digits : null // no calling code begins with 0
+  }
+
+  /**
+   * Reports whether a whole national number, with or without the national prefix, can receive texts.
+   *
+   * @param {string} code of the region
+   * @param {string} digits
+   */
+  isMobile(code, digits) {
+    const { calling, mobile } = this.region(code)
+    const { prefix = '' } = this.#plans[calling]
+    const isWhole = new RegExp(`^(?:${mobile})$`)
+    const isPrefixed = prefix !== '' && digits.startsWith(prefix)
+    return isWhole.test(digits) || (isPrefixed && isWhole.test(digits.slice(prefix.length)))
+  }
+
+  /**
+   * Returns the regions to which a national phone may belong that is none of the chosen region's: the likely ones, or
+   * else all if they are few.
+   *
+   * @param {TypedPhone} typed
+   * @param {string[]} likely the codes of regions, the likeliest first
+   */
+  others({ region, digits, international }, likely) {
+    if (international) return []
+    /** @param {string} code */
+    const fits = code => code !== region && this.isMobile(code, digits)
+    const found = likely.filter(fits)
+    if (found.length > 0) return found.slice(0, 2)
+    const all = [...this.regions.keys()].filter(fits)
+    return all.length <= 2 ? all : []
   }
 
   /**
@@ -110,11 +159,21 @@ export class Phones {
   }
 
   /**
-   * Returns a phone as it is sent to the service. A national prefix that was typed stays in it; the service removes it.
+   * Returns a phone as it is sent to the service, which reads it in the form of the region.
+   *
+   * @param {TypedPhone} typed
+   * @returns {AskedPhone}
+   */
+  asSent({ region, digits, international }) {
+    return international ? { phone: `+${digits}` } : { phone: digits, region }
+  }
+
+  /**
+   * Returns a phone in a form like E.164, in which a national prefix may have stayed.
    *
    * @param {TypedPhone} typed
    */
-  asSent({ region, digits, international }) {
+  international({ region, digits, international }) {
     return `+${international ? '' : this.region(region).calling}${digits}`
   }
 

@@ -2,15 +2,15 @@
 // The first step: a phone is typed and sent.
 
 import { Problem } from './api.js'
-import { challengeOfOthers, requestMessage } from './challenge.js'
-import { $ } from './dom.js'
+import { challengeOfOthers, isSame, requestMessage } from './challenge.js'
+import { $, make } from './dom.js'
 import { ltr } from './language.js'
 import { renderLegal } from './legal.js'
-import { digitsOf } from './phones.js'
-import { flagOf } from './regions.js'
+import { digitsOf, hasPlus } from './phones.js'
+import { flagOf, likelyRegions } from './regions.js'
 import { now } from './state.js'
 
-/** @import { Page, Step } from './_types.js' */
+/** @import { AskedPhone, Page, Step } from './_types.js' */
 
 /** @implements {Step} */
 export class PhoneStep {
@@ -113,37 +113,61 @@ export class PhoneStep {
     if (!isDeletion || digits.length !== this.#page.state.typed.digits.length) return { text, caret }
     const at = inputType === 'deleteContentBackward' ? caret - 1 : caret
     if (at < 0 || at >= digits.length) return { text, caret }
-    const sign = /^\D*\+/.test(text) ? '+' : ''
+    const sign = hasPlus(text) ? '+' : ''
     return { text: sign + digits.slice(0, at) + digits.slice(at + 1), caret: Math.min(caret, at) }
+  }
+
+  /**
+   * Returns buttons for the regions in whose form a refused phone is one. They send it as theirs.
+   *
+   * @param {Problem} problem
+   */
+  #offers({ code }) {
+    const { language, phones, settings, state } = this.#page
+    if (code !== 'invalid_phone') return []
+    const likely = likelyRegions(phones.regions, settings.default_region)
+    const names = new Intl.DisplayNames(language.tag, { type: 'region' })
+    return phones.others(state.typed, likely).map(region => {
+      const calling = ltr(`+${phones.region(region).calling}`)
+      const textContent = language.say('meant_region', { region: `${names.of(region)} ${calling}` })
+      const button = make('button', { type: 'button', className: 'link', textContent })
+      button.addEventListener('click', () => {
+        this.#pick(region)
+        this.#submit()
+      })
+      return button
+    })
   }
 
   #submit() {
     const { notice, phones, state, steps, task } = this.#page
     if (!state.typed.digits) return notice.fault(new Problem('phone_missing'), this.focus)
-    const phone = phones.asSent(state.typed)
+    const asked = phones.asSent(state.typed)
     const { challenge } = state
-    const isOnItsWay = challenge?.asked === phone && state.isChallengeUnexpired && now() < challenge.resend_at
+    const isOfPhone = challenge !== null && isSame(challenge.asked, asked)
+    const isOnItsWay = isOfPhone && state.isChallengeUnexpired && now() < challenge.resend_at
     if (isOnItsWay) return steps.push('code')
-    task.run($('send'), isAwaited => this.#send(phone, isAwaited))
+    task.run($('send'), isAwaited => this.#send(asked, isAwaited))
   }
 
   /**
-   * @param {string} phone
+   * @param {AskedPhone} asked
    * @param {() => boolean} isAwaited
    */
-  async #send(phone, isAwaited) {
-    const { language, notice, settings, state, steps } = this.#page
+  async #send(asked, isAwaited) {
+    const { language, notice, phones, settings, state, steps } = this.#page
     notice.clear()
     let challenge
     let isTooSoon = false
     try {
-      challenge = await requestMessage(phone, language.tag)
+      challenge = await requestMessage(asked, language.tag)
     } catch (caught) {
       const problem = Problem.from(caught)
       isTooSoon = problem.code === 'resend_too_soon'
-      if (isAwaited() && !isTooSoon) notice.fault(problem, this.focus)
+      if (isAwaited() && !isTooSoon) notice.fault(problem, this.focus, this.#offers(problem))
       if (!isTooSoon) return
-      challenge = challengeOfOthers(phone, settings.code_length, problem.retryAfter)
+      const phone = phones.international(state.typed)
+      challenge = challengeOfOthers(asked, phone, settings.code_length, problem.retryAfter)
     }
     if (!isAwaited()) return
     state.challenge = challenge

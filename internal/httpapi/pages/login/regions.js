@@ -4,18 +4,27 @@
 /** @import { Region } from './_types.js' */
 
 /**
- * Returns the region where the browser seems to be. Its time zone is a better sign than its language, which is often
- * just English.
+ * Returns the region where the browser seems to be.
  *
  * @param {Map<string, Region>} regions the regions on offer
  * @param {string} preferred wins if it is on offer
  */
 export function likelyRegion(regions, preferred) {
-  if (regions.has(preferred)) return preferred
+  return likelyRegions(regions, preferred)[0] ?? [...regions.keys()][0]
+}
+
+/**
+ * Returns the regions where the browser may be, the likeliest first. Its time zone is a better sign than its languages,
+ * which are often just English.
+ *
+ * @param {Map<string, Region>} regions the regions on offer
+ * @param {string} preferred is first if it is on offer
+ */
+export function likelyRegions(regions, preferred) {
   const spoken = navigator.languages.map(regionOf).filter(code => regions.has(code))
-  const all = [...spoken, ...regions.keys()]
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone
-  return (zone !== 'UTC' && all.find(code => zonesOf(code).includes(zone))) || all[0]
+  const here = zone === 'UTC' ? undefined : [...spoken, ...regions.keys()].find(code => zonesOf(code).includes(zone))
+  return [...new Set([preferred, here ?? '', ...spoken])].filter(code => regions.has(code))
 }
 
 /**

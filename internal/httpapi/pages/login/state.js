@@ -17,7 +17,7 @@ export class State {
   #typed = { region: '', digits: '', international: false }
 
   /** @type {Challenge | null} */
-  #challenge = recall('otp.pending')
+  #challenge = recall('otp.challenge')
 
   /** The phone as the person has typed it so far. */
   get typed() {
@@ -48,8 +48,8 @@ export class State {
 
   set challenge(challenge) {
     this.#challenge = challenge
-    if (challenge) tab.setItem('otp.pending', JSON.stringify(challenge))
-    else tab.removeItem('otp.pending')
+    if (challenge) tab.setItem('otp.challenge', JSON.stringify(challenge))
+    else tab.removeItem('otp.challenge')
   }
 
   /** Reports whether the code has not expired yet. A burnt or used code counts as well: see Challenge.over. */
