@@ -11,7 +11,7 @@ import (
 func TestPageOffersOtherCountry(t *testing.T) {
 	t.Parallel()
 	s := servicetest.Start(t, nil, append(servicetest.Unlimited, "DEFAULT_REGION=IR")...)
-	b := openLogin(t, s, view{width: 375, height: 667})
+	b := openLogin(t, s, view{Width: 375, Height: 667})
 	b.is(`document.querySelector("#region").value === "IR"`)
 	const choose = `(region => { region.value = "DE"; region.dispatchEvent(new Event("change")); return region.value })`
 	b.text(choose + `(document.querySelector("#region"))`)
