@@ -83,8 +83,9 @@ func waysToPaste(region string, example *phonenumbers.PhoneNumber) (ways []paste
 	digits := phonenumbers.GetNationalSignificantNumber(example)
 	calling := strconv.Itoa(int(example.GetCountryCode()))
 	prefix := phonenumbers.GetNddPrefixForRegion(region, true)
-	persian := strings.NewReplacer("0", "۰", "1", "۱", "2", "۲", "3", "۳", "4", "۴", "5", "۵", "6", "۶", "7", "۷", "8", "۸",
-		"9", "۹")
+	persian := func(digits string) string {
+		return strings.Map(func(digit rune) rune { return digit - '0' + '۰' }, digits)
+	}
 	parser, _ := phones.NewParser("").In(region)
 	for _, text := range []string{
 		digits,
@@ -99,7 +100,7 @@ func waysToPaste(region string, example *phonenumbers.PhoneNumber) (ways []paste
 		"(+" + calling + ") " + digits[:2] + "-" + digits[2:],
 		phonenumbers.Format(example, phonenumbers.NATIONAL),
 		phonenumbers.Format(example, phonenumbers.INTERNATIONAL),
-		persian.Replace(prefix + digits),
+		persian(prefix + digits),
 		digits[1:],
 		digits[3:],
 	} {

@@ -9,6 +9,17 @@ import { recall, tab } from './storage.js'
 /** Returns seconds of this machine's clock. They are compared only with each other: the service's clock may differ. */
 export const now = () => Date.now() / 1000
 
+/**
+ * Returns the challenge that the tab remembers. Before version 1.1.0 the phone that was asked for was a text.
+ *
+ * @returns {Challenge | null}
+ */
+function recallChallenge() {
+  const kept = recall('otp.pending')
+  if (typeof kept?.asked === 'string') kept.asked = { phone: kept.asked }
+  return kept
+}
+
 export class State {
   /** The person who is logged in. @type {Account | undefined} */
   account
@@ -17,7 +28,7 @@ export class State {
   #typed = { region: '', digits: '', international: false }
 
   /** @type {Challenge | null} */
-  #challenge = recall('otp.challenge')
+  #challenge = recallChallenge()
 
   /** The phone as the person has typed it so far. */
   get typed() {
@@ -48,8 +59,8 @@ export class State {
 
   set challenge(challenge) {
     this.#challenge = challenge
-    if (challenge) tab.setItem('otp.challenge', JSON.stringify(challenge))
-    else tab.removeItem('otp.challenge')
+    if (challenge) tab.setItem('otp.pending', JSON.stringify(challenge))
+    else tab.removeItem('otp.pending')
   }
 
   /** Reports whether the code has not expired yet. A burnt or used code counts as well: see Challenge.over. */
