@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 	"strconv"
@@ -47,14 +46,6 @@ type notReadyError struct {
 
 func (e *notReadyError) Error() string { return fmt.Sprintf("not ready: %v", e.cause) }
 func (e *notReadyError) Unwrap() error { return errNotReady }
-
-//go:embed openapi.yaml
-var openAPI []byte
-
-func (s *Server) document(c *fiber.Ctx) error {
-	c.Set(fiber.HeaderContentType, "application/yaml") // RFC 9512
-	return c.Send(openAPI)
-}
 
 // keySet answers with the public keys with which other services check access tokens.
 func (s *Server) keySet(c *fiber.Ctx) error {

@@ -43,11 +43,12 @@ func (s *Server) mount() {
 		app.Add(method, "/hooks/:provider/:secret", s.hook)
 	}
 
-	// About the service itself. See operation.go, page.go, documents.go and dev.go.
+	// About the service itself. See operation.go, openapi.go, page.go, documents.go and dev.go.
 	app.Get("/.well-known/jwks.json", s.keySet)
 	app.Get("/healthz", s.alive)
 	app.Get("/readyz", s.ready)
-	app.Get("/openapi.yaml", s.document)
+	app.Get("/openapi.yaml", document(openAPI))
+	app.Get("/openapi-3.0.yaml", document(openAPI30))
 	s.mountPage("/docs", "docs")
 	s.mountDocuments()
 	if s.inbox != nil {
