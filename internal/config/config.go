@@ -25,11 +25,13 @@ const (
 
 // Config holds the settings. Each field is the variable of the same name; docs/settings.md explains them.
 type Config struct {
-	Production   bool          // APP_ENV=production.
-	HTTPAddr     string        // host:port; without a host every interface.
-	InternalAddr string        // host:port of the operator's page and of the metrics; empty = off.
-	PublicURL    string        // http(s)://host[/path] without a final slash, for providers' callbacks; may be empty.
-	HookSecret   secret.Secret // URL-safe; the secret path of delivery reports that are not signed.
+	Production      bool          // APP_ENV=production.
+	HTTPAddr        string        // host:port; without a host every interface.
+	HTTPMaxHeader   int           // Bytes, 4 KiB to 1 MiB.
+	HTTPIdleTimeout time.Duration // 1s to 1h.
+	InternalAddr    string        // host:port of the operator's page and of the metrics; empty = off.
+	PublicURL       string        // http(s)://host[/path] without a final slash, for providers' callbacks; may be empty.
+	HookSecret      secret.Secret // URL-safe; the secret path of delivery reports that are not signed.
 
 	DatabaseURL     secret.Secret // postgres://, postgresql:// or sqlite:PATH; see SQLitePath.
 	MigrateOnStart  bool

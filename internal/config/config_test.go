@@ -55,8 +55,10 @@ func mustLoad(t *testing.T, getenv func(string) string) *Config {
 
 func TestDevelopmentDefaults(t *testing.T) {
 	want := &Config{
-		HTTPAddr:     "127.0.0.1:1628",
-		InternalAddr: "127.0.0.1:1629",
+		HTTPMaxHeader:   16 << 10,
+		HTTPIdleTimeout: 75 * time.Second,
+		HTTPAddr:        "127.0.0.1:1628",
+		InternalAddr:    "127.0.0.1:1629",
 
 		DatabaseURL:     secret.New("sqlite:data/otp.db"),
 		MigrateOnStart:  true,
@@ -145,6 +147,12 @@ var valueTests = []struct {
 	want any
 }{
 	{"HTTP_ADDR= [::1]:0 ", func(c *Config) any { return c.HTTPAddr }, "[::1]:0"},
+	{"HTTP_MAX_HEADER=4096", func(c *Config) any { return c.HTTPMaxHeader }, 4 << 10},
+	{"HTTP_MAX_HEADER=32KiB", func(c *Config) any { return c.HTTPMaxHeader }, 32 << 10},
+	{"HTTP_MAX_HEADER=32 kb", func(c *Config) any { return c.HTTPMaxHeader }, 32 << 10},
+	{"HTTP_MAX_HEADER=64k", func(c *Config) any { return c.HTTPMaxHeader }, 64 << 10},
+	{"HTTP_MAX_HEADER=1M", func(c *Config) any { return c.HTTPMaxHeader }, 1 << 20},
+	{"HTTP_IDLE_TIMEOUT=620s", func(c *Config) any { return c.HTTPIdleTimeout }, 620 * time.Second},
 	{
 		"DATABASE_URL=postgresql:///otp?host=/run/postgresql",
 		func(c *Config) any { return c.DatabaseURL.Reveal() },
@@ -226,6 +234,11 @@ var valueTests = []struct {
 		"CORS_ORIGINS=https://App.example.com,http://localhost:3000",
 		func(c *Config) any { return c.CORSOrigins },
 		[]string{"https://app.example.com", "http://localhost:3000"},
+	},
+	{
+		"CORS_ORIGINS=capacitor://localhost,http://[::1]:3000",
+		func(c *Config) any { return c.CORSOrigins },
+		[]string{"capacitor://localhost", "http://[::1]:3000"},
 	},
 	{"CORS_ORIGINS=*", func(c *Config) any { return c.CORSOrigins }, []string{"*"}},
 	{"TERMS_URL=https://a.example/t?l=de#1", func(c *Config) any { return c.TermsURL }, "https://a.example/t?l=de#1"},
@@ -386,6 +399,12 @@ var faultTests = []struct {
 }{
 	{nil, "APP_ENV=Production", "APP_ENV: must be development or production"},
 	{nil, "HTTP_ADDR=1628", "HTTP_ADDR: must be host:port"},
+	{nil, "HTTP_MAX_HEADER=4095", "HTTP_MAX_HEADER: must be a size from 4 to 1024 KiB, such as 4KiB"},
+	{nil, "HTTP_MAX_HEADER=2MiB", "HTTP_MAX_HEADER: must be a size from 4 to 1024 KiB, such as 4KiB"},
+	{nil, "HTTP_MAX_HEADER=16pt", "HTTP_MAX_HEADER: must be a size from 4 to 1024 KiB, such as 4KiB"},
+	{nil, "HTTP_MAX_HEADER=16.5KiB", "HTTP_MAX_HEADER: must be a size from 4 to 1024 KiB, such as 4KiB"},
+	{nil, "HTTP_MAX_HEADER=-16KiB", "HTTP_MAX_HEADER: must be a size from 4 to 1024 KiB, such as 4KiB"},
+	{nil, "HTTP_IDLE_TIMEOUT=0s", "HTTP_IDLE_TIMEOUT: must be a duration from 1s to 1h in whole seconds"},
 	{nil, "HTTP_ADDR=:16280000", "HTTP_ADDR: must be host:port"},
 	{nil, "DATABASE_URL=mysql://u:hunter2@db/otp", "DATABASE_URL: must be postgres://… or sqlite:PATH"},
 	{nil, "DATABASE_URL=sqlite://data/otp.db", "DATABASE_URL: must be postgres://… or sqlite:PATH"},

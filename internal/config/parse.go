@@ -126,12 +126,14 @@ func prefix(s string) (netip.Prefix, error) {
 	return p.Masked(), setting.ErrorUnless(err == nil && !p.Addr().Is4In6(), "be a CIDR or an address")
 }
 
-// origin returns the origin as browsers send it (RFC 6454 §6.2): in lower case, with nothing after the host.
+// originShape is what a browser sends as Origin (RFC 6454 §7), in lower case. Apps have schemes of their own, such as
+// capacitor://localhost.
+var originShape = regexp.MustCompile(`^[a-z][a-z0-9+.-]*://[a-z0-9._-]+(:[0-9]+)?$|^https?://\[[0-9a-f:]+\](:[0-9]+)?$`)
+
+// origin returns an origin in lower case, as browsers send it.
 func origin(s string) (string, error) {
-	s, err := setting.URL(strings.ToLower(s))
-	_, host, _ := strings.Cut(s, "://")
-	ok := err == nil && !strings.ContainsAny(host, "/?#@*")
-	return s, setting.ErrorUnless(ok, "be an origin such as https://example.com")
+	s = strings.ToLower(s)
+	return s, setting.ErrorUnless(originShape.MatchString(s), "be an origin such as https://example.com")
 }
 
 // databaseURL leaves the rest of a Postgres URL to the driver, which reads more than net/url does. In sqlite:PATH it

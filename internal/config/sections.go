@@ -47,6 +47,8 @@ func (r *reader) readEnvironment() {
 
 func (r *reader) readServer(c *Config) {
 	c.HTTPAddr = read(r, "HTTP_ADDR", r.def("127.0.0.1:1628", ":1628"), hostPort)
+	c.HTTPMaxHeader = read(r, "HTTP_MAX_HEADER", "16KiB", setting.Bytes(4<<10, 1<<20))
+	c.HTTPIdleTimeout = read(r, "HTTP_IDLE_TIMEOUT", "75s", seconds("1s", "1h"))
 	c.InternalAddr = read(r, "INTERNAL_ADDR", "127.0.0.1:1629", setting.Or("off", "", hostPort))
 	c.PublicURL = read(r, "PUBLIC_URL", "", baseURL)
 	c.HookSecret = read(r, "HOOK_SECRET", "", hidden(pathSecret))

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"mime"
 	"net/url"
 	"strconv"
 	"strings"
@@ -49,11 +48,9 @@ func decode(body []byte, into any) error {
 
 // readBody decodes the request's body. Its errors are errMediaType and errJSON.
 func readBody(c *fiber.Ctx, into any) error {
-	mediaType, params, err := mime.ParseMediaType(c.Get(fiber.HeaderContentType))
-	if err != nil || mediaType != fiber.MIMEApplicationJSON {
-		return errMediaType
-	}
-	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
+	// No parameter has a meaning, charset least of all (RFC 8259 §11): JSON is UTF-8, which decode checks.
+	mediaType, _, _ := strings.Cut(c.Get(fiber.HeaderContentType), ";")
+	if !strings.EqualFold(strings.TrimSpace(mediaType), fiber.MIMEApplicationJSON) {
 		return errMediaType
 	}
 	if encoding := c.Get(fiber.HeaderContentEncoding); encoding != "" && !strings.EqualFold(encoding, "identity") {

@@ -159,7 +159,7 @@ var httpProblems = map[int]problem{
 	},
 	431: {
 		431, "headers_too_large", "The headers are too large.",
-		"They must not exceed 4 KiB.",
+		"They are usually cookies. This service takes 16 KiB of headers, or what it is configured to take.",
 	},
 }
 
@@ -184,8 +184,10 @@ func problemOf(err error) problem {
 
 // fail is the error handler. It answers an error with its problem, and logs the error if the fault is the service's.
 func (s *Server) fail(c *fiber.Ctx, err error) error {
-	if requestid.From(c.UserContext()) == "" {
+	if requestid.From(c.UserContext()) == "" { // the request could not be read
 		s.prepare(c)
+		s.allowUnread(c)
+		linger(c)
 	}
 	p := problemOf(err)
 	s.metrics.CountProblem(routeOf(c, err), p.code)

@@ -1,11 +1,6 @@
 package httpapi
 
-import (
-	"strings"
-
-	"github.com/gofiber/fiber/v2"
-	"github.com/gofiber/fiber/v2/middleware/cors"
-)
+import "github.com/gofiber/fiber/v2"
 
 // mount registers all routes but those of the login page.
 func (s *Server) mount() {
@@ -54,16 +49,4 @@ func (s *Server) mount() {
 	if s.inbox != nil {
 		app.Get(devPath, s.devMessages)
 	}
-}
-
-// crossOrigin lets pages of the given origins call the service, but for /dev/messages.
-func crossOrigin(origins []string) fiber.Handler {
-	return cors.New(cors.Config{
-		Next:          func(c *fiber.Ctx) bool { return c.Path() == devPath },
-		AllowOrigins:  strings.Join(origins, ","),
-		AllowMethods:  "GET,POST,PATCH,DELETE",
-		AllowHeaders:  "Authorization,Content-Type,Traceparent,Tracestate",
-		ExposeHeaders: "Retry-After,X-Request-ID",
-		MaxAge:        600,
-	})
 }

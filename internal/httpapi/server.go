@@ -8,6 +8,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -35,8 +36,6 @@ const (
 	readTimeout   = 5 * time.Second  // of a whole request
 	answerTimeout = 9 * time.Second  // of a handler; shorter than writeTimeout, so that its answer is still written
 	writeTimeout  = 10 * time.Second // of a whole answer
-	idleTimeout   = 30 * time.Second // of a connection between two requests
-	maxHeader     = 4 << 10          // bytes
 	maxBody       = 2 << 10          // bytes
 )
 
@@ -83,8 +82,10 @@ type Options struct {
 	PublicURL      string          // The base of the hooks' URLs as providers call them, without a slash at the end.
 	AdminKeys      []string        // Defaults to none, which turns the admin endpoints off.
 	TrustedProxies []netip.Prefix  // Proxies whose X-Forwarded-For is believed.
-	CORSOrigins    []string        // scheme://host[:port], or "*". Defaults to none.
+	CORSOrigins    []string        // scheme://host[:port] in lower case, or "*". Defaults to none.
 	LoginPage      *LoginPage      // Defaults to no login page.
+	MaxHeader      int             // Bytes of a request's head, its first line and headers. Defaults to 16 KiB.
+	IdleTimeout    time.Duration   // How long a connection is kept between two requests. Defaults to 75 s.
 
 	// Inbox yields the messages that the console provider has shown, the newest first, and when they were sent.
 	// Defaults to nil, which turns /dev/messages off.
@@ -130,6 +131,8 @@ type Server struct {
 	adminKeys      []adminKey
 	trustedProxies []netip.Prefix
 	inbox          iter.Seq2[otp.Message, time.Time]
+	origins        []string        // as Options.CORSOrigins
+	refused        refusedOrigins  // pages that were refused
 	quiet          map[string]bool // the routes that the access log has at the debug level
 	stopping       atomic.Bool     // set by Shutdown
 }
@@ -153,16 +156,15 @@ func New(o Options) (*Server, error) {
 		publicURL:      o.PublicURL,
 		trustedProxies: o.TrustedProxies,
 		inbox:          o.Inbox,
+		origins:        o.CORSOrigins,
 		quiet:          map[string]bool{"/healthz": true, "/readyz": true, devPath: true},
 	}
 	for _, k := range o.AdminKeys {
 		s.adminKeys = append(s.adminKeys, sha256.Sum256([]byte(k)))
 	}
-	s.app = newApp(s.fail)
+	s.app = newApp(cmp.Or(o.MaxHeader, 16<<10), cmp.Or(o.IdleTimeout, 75*time.Second), s.fail)
 	s.app.Use(s.around)
-	if len(o.CORSOrigins) > 0 {
-		s.app.Use(crossOrigin(o.CORSOrigins))
-	}
+	s.app.Use(s.crossOrigin)
 	s.mount()
 	if o.LoginPage != nil {
 		s.mountLogin(*o.LoginPage)
@@ -170,8 +172,9 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// newApp returns a Fiber app with the limits of this service, whose failures are all answered by the error handler.
-func newApp(onError fiber.ErrorHandler) *fiber.App {
+// newApp returns a Fiber app with the limits of this service, whose failures are all answered by the error handler. A
+// connection has a buffer of maxHeader bytes.
+func newApp(maxHeader int, idleTimeout time.Duration, onError fiber.ErrorHandler) *fiber.App {
 	app := fiber.New(fiber.Config{
 		DisableStartupMessage:        true,
 		CaseSensitive:                true,
@@ -204,7 +207,7 @@ type discard struct{}
 func (discard) Printf(string, ...any) {}
 
 // Serve answers requests until Shutdown, and then returns nil.
-func (s *Server) Serve(l net.Listener) error { return s.app.Listener(l) }
+func (s *Server) Serve(l net.Listener) error { return s.app.Listener(lingerListener{l}) }
 
 // Shutdown makes the server not ready, accepts no new connections, and waits until every request in flight is answered
 // or ctx is done.

@@ -91,3 +91,12 @@ func TestPanic(t *testing.T) {
 		}
 	}
 }
+
+// TestDefaultLimits checks the limits of a server whose options have none, which are those of the settings.
+func TestDefaultLimits(t *testing.T) {
+	fast := newServer(t, Options{}).app.Server()
+	if fast.ReadBufferSize != 16<<10 || fast.IdleTimeout != 75*time.Second {
+		t.Errorf("a head of %d bytes, connections kept for %v; want 16 KiB and 75 s",
+			fast.ReadBufferSize, fast.IdleTimeout)
+	}
+}

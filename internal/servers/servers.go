@@ -86,6 +86,8 @@ func newAPI(o Options) (*httpapi.Server, error) {
 		AdminKeys:      adminKeys,
 		TrustedProxies: c.TrustedProxies,
 		CORSOrigins:    c.CORSOrigins,
+		MaxHeader:      c.HTTPMaxHeader,
+		IdleTimeout:    c.HTTPIdleTimeout,
 		LoginPage:      loginPage(c),
 		Inbox:          inbox(c, s.Providers),
 	})

@@ -97,6 +97,30 @@ func Seconds(least, most string) Parser[time.Duration] {
 	}
 }
 
+// byteUnits are the units of Bytes, in lower case.
+var byteUnits = map[string]int{
+	"":    1,
+	"k":   1 << 10,
+	"kb":  1 << 10,
+	"kib": 1 << 10,
+	"m":   1 << 20,
+	"mb":  1 << 20,
+	"mib": 1 << 20,
+}
+
+// Bytes reads a size from least to most bytes: a whole number of bytes, of KiB or of MiB. As in other servers, k and KB
+// stand for KiB.
+func Bytes(least, most int) Parser[int] {
+	be := fmt.Sprintf("be a size from %d to %d KiB, such as %dKiB", least>>10, most>>10, least>>10)
+	return func(s string) (int, error) {
+		digits := len(s) - len(strings.TrimLeft(s, "0123456789"))
+		n, err := strconv.ParseUint(s[:digits], 10, 32)
+		unit, known := byteUnits[strings.ToLower(strings.TrimSpace(s[digits:]))]
+		size := int(n) * unit
+		return size, ErrorUnless(err == nil && known && least <= size && size <= most, be)
+	}
+}
+
 // HostPort takes host:port; the host may be empty, the port is a number.
 func HostPort(s string) (string, error) {
 	_, port, err := net.SplitHostPort(s)
