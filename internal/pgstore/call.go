@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -32,20 +33,61 @@ func (a *Accounts) call(
 	return err
 }
 
-// within waits for a connection, and then runs f on it within the timeout. translate explains its errors.
+// within waits for a connection, and then runs f on it within the timeout. translate explains its errors. f runs a
+// second time if the first one met a statement that Postgres had prepared before the schema changed. That error ends
+// the transaction that it happens in, so that f has carried out nothing that cannot be repeated.
 func (a *Accounts) within(
 	ctx context.Context, timeout time.Duration, f func(context.Context, *pgxpool.Conn) error,
 ) error {
-	acquire, cancel := context.WithTimeout(ctx, a.timeouts.Acquire)
-	defer cancel()
-	conn, err := a.pool.Acquire(acquire)
+	conn, err := a.acquire(ctx)
 	if err != nil {
 		return fmt.Errorf("%w: postgres: connect: %w", account.ErrUnavailable, err)
 	}
 	defer conn.Release()
-	ctx, cancel = context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	return translate(f(ctx, conn))
+	err = f(ctx, conn)
+	if outdated(err) {
+		if err = conn.Conn().DeallocateAll(ctx); err == nil { // the other statements of f may be outdated as well
+			err = f(ctx, conn)
+		}
+	}
+	return translate(err)
+}
+
+// outdated reports whether a statement failed because it was prepared before the schema changed, or because a pool
+// between here and Postgres has mixed up prepared statements (PostgreSQL manual, appendix A).
+func outdated(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && slices.Contains([]string{
+		"0A000", // cached plan must not change result type
+		"26000", // the prepared statement does not exist
+		"42P05", // the prepared statement exists already
+	}, pg.Code)
+}
+
+// patience is the key of the timer in the context of acquire.
+type patience struct{}
+
+// acquire waits for a free connection for timeouts.Acquire, or for timeouts.Dial if it has to open one.
+func (a *Accounts) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	timer := time.AfterFunc(a.timeouts.Acquire, func() { cancel(context.DeadlineExceeded) })
+	defer timer.Stop()
+	conn, err := a.pool.Acquire(context.WithValue(ctx, patience{}, timer))
+	if err != nil && context.Cause(ctx) != nil {
+		err = context.Cause(ctx) // pgx reports that the context was cancelled, not why
+	}
+	return conn, err
+}
+
+// dials prolongs the wait of the call of acquire whose context the pool opens a connection with. The connections that
+// the pool opens by itself have no such context.
+func dials(ctx context.Context, timeout time.Duration) {
+	if timer, ok := ctx.Value(patience{}).(*time.Timer); ok {
+		timer.Reset(timeout)
+	}
 }
 
 // tx runs f in a transaction.

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 
@@ -24,20 +26,25 @@ import (
 )
 
 const (
-	connectTimeout = 3 * time.Second
-	maxConns       = 16 // unless the URL has pool_max_conns
+	maxConns = 16 // unless the URL has pool_max_conns
+	minConns = 2  // unless the URL has pool_min_conns or a smaller pool_max_conns
 )
 
 // Options are the inputs of Open.
 type Options struct {
-	URL      string // postgres://
+	// URL is postgres://…. What it lacks, or all if it is empty, is read from the environment: PGHOST, PGPASSWORD and
+	// their siblings (PostgreSQL manual, libpq, Environment Variables).
+	URL      string
 	Timeouts Timeouts
 	Observer Observer // nil: calls are not observed
+
+	dial pgconn.DialFunc // nil: the network; the tests have servers of their own
 }
 
 // Timeouts are how long the parts of a call may take.
 type Timeouts struct {
 	Acquire     time.Duration // for a free connection. Defaults to 500 ms.
+	Dial        time.Duration // to open a connection, in place of Acquire. Defaults to 3 s.
 	Statement   time.Duration // for one statement. Defaults to 1.5 s.
 	Transaction time.Duration // for several statements, on as many rows as one user may have. Defaults to 5 s.
 }
@@ -45,6 +52,7 @@ type Timeouts struct {
 func (t Timeouts) withDefaults() Timeouts {
 	return Timeouts{
 		Acquire:     cmp.Or(t.Acquire, 500*time.Millisecond),
+		Dial:        cmp.Or(t.Dial, 3*time.Second),
 		Statement:   cmp.Or(t.Statement, 1500*time.Millisecond),
 		Transaction: cmp.Or(t.Transaction, 5*time.Second),
 	}
@@ -59,21 +67,33 @@ type Accounts struct {
 
 var _ account.Store = (*Accounts)(nil)
 
-// Open returns the store of a URL. It opens no connection; Ping does. No error holds the URL's password.
+// Open returns the store of a URL. It waits for no connection; Ping does. No error holds the URL's password. Two
+// connections at least stay open, so that the first call after a quiet time does not have to dial.
 func Open(o Options) (*Accounts, error) {
 	c, err := pgxpool.ParseConfig(o.URL)
 	if err != nil {
 		return nil, errors.New("pgstore: not a Postgres URL") // err could quote the password
 	}
-	c.ConnConfig.ConnectTimeout = connectTimeout
+	timeouts := o.Timeouts.withDefaults()
+	c.ConnConfig.ConnectTimeout = timeouts.Dial
+	if o.dial != nil {
+		c.ConnConfig.DialFunc = o.dial
+	}
+	c.BeforeConnect = func(ctx context.Context, _ *pgx.ConnConfig) error {
+		dials(ctx, timeouts.Dial)
+		return nil
+	}
 	if !strings.Contains(o.URL, "pool_max_conns") {
 		c.MaxConns = maxConns
+	}
+	if !strings.Contains(o.URL, "pool_min_conns") {
+		c.MinConns = min(minConns, c.MaxConns)
 	}
 	pool, err := pgxpool.NewWithConfig(context.Background(), c)
 	if err != nil {
 		return nil, fmt.Errorf("pgstore: %w", err)
 	}
-	return &Accounts{pool: pool, timeouts: o.Timeouts.withDefaults(), observer: o.Observer}, nil
+	return &Accounts{pool: pool, timeouts: timeouts, observer: o.Observer}, nil
 }
 
 // Close closes the connections.
