@@ -70,6 +70,17 @@ func TestPageOfOperatorNamesCountry(t *testing.T) {
 	b.accessible("the operator's page while nobody takes messages")
 }
 
+// TestPageOfOperatorInOddBrowser opens the page with a language that is not a valid tag, in all browsers.
+func TestPageOfOperatorInOddBrowser(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, v view) {
+		s := servicetest.Start(t, nil, "INTERNAL_ADDR=127.0.0.1:0")
+		v.Script = `Object.defineProperty(Navigator.prototype, "languages", {get: () => ["C", "en-US@posix"]})`
+		b := open(t, operatorPage(s), v)
+		b.until(`document.querySelector("#welcome").checkVisibility()`)
+	})
+}
+
 // operatorPage returns the address of the operator's page once it is served.
 func operatorPage(s *servicetest.Service) string {
 	return "http://" + s.InternalAddress() + "/"

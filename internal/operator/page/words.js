@@ -1,7 +1,8 @@
 // @ts-check
 // How the page writes numbers, times and names. Its sentences are English; the rest follows the browser's languages.
 
-const { languages } = navigator
+/** The languages of the browser, except names that are no language, such as "C" in a browser without a locale. */
+const languages = navigator.languages.filter(isTag)
 const hourAndMinute = /** @type {const} */ ({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })
 const regionNames = new Intl.DisplayNames(languages, { type: 'region' })
 
@@ -18,6 +19,15 @@ const clock = new Intl.DateTimeFormat(languages, hourAndMinute)
 export const clockSeconds = new Intl.DateTimeFormat(languages, { ...hourAndMinute, second: '2-digit' })
 const day = new Intl.DateTimeFormat(languages, { ...hourAndMinute, weekday: 'short' })
 export const list = new Intl.ListFormat('en')
+
+/** @param {string} language */
+function isTag(language) {
+  try {
+    return Intl.getCanonicalLocales(language).length > 0
+  } catch {
+    return false
+  }
+}
 
 /** @param {string} code */
 export function regionName(code) {
