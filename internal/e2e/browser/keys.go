@@ -33,7 +33,7 @@ type action map[string]any
 
 // pressing returns the actions that type keys while the held keys are down.
 func pressing(keys, held []Key) []action {
-	var actions []action
+	actions := []action{} // also of no keys, because null is no list
 	add := func(kind string, key Key) { actions = append(actions, action{"type": kind, "value": key}) }
 	for _, key := range held {
 		add("keyDown", key)

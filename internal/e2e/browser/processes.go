@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -38,17 +39,14 @@ func Close() {
 
 // A process is a program that a browser consists of. It ends with Close, and also when the tests are killed.
 type process struct {
-	home string // holds all that the process writes
-	log  string // the file of its output
-	cmd  *exec.Cmd
+	log string // the file of its output
+	cmd *exec.Cmd
 }
 
-// home returns a new directory, which Close removes, and .ci/with-services if the tests were killed.
+// home returns a new directory for all that a browser writes. Close removes it, or .ci/with-services if the tests were
+// killed.
 func home() (string, error) {
 	dir, err := os.MkdirTemp(os.Getenv("TEST_BUILD_DIR"), "otp-browser-home-")
-	if err == nil {
-		err = os.Chmod(dir, 0o700) // as XDG_RUNTIME_DIR must be
-	}
 	atEnd(func() { os.RemoveAll(dir) })
 	return dir, err
 }
@@ -58,28 +56,31 @@ var dying = []string{"setpriv", "--pdeathsig", "TERM"}
 
 // start starts a program in a home of its own.
 func start(home string, env []string, args ...string) (*process, error) {
-	p := &process{home: home, log: filepath.Join(home, filepath.Base(args[0])+".log")}
+	p := &process{log: filepath.Join(home, filepath.Base(args[0])+".log")}
 	output, err := os.Create(p.log)
 	if err != nil {
 		return nil, err
 	}
 	defer output.Close() // the process has its own descriptor
 	args = append(slices.Clip(dying), args...)
-	p.cmd = exec.Command(args[0], args[1:]...)
+	ctx, cancel := context.WithCancel(context.Background())
+	p.cmd = exec.CommandContext(ctx, args[0], args[1:]...)
+	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
+	p.cmd.WaitDelay = 10 * time.Second // after which it is killed
 	p.cmd.Dir = home
 	p.cmd.Stdout, p.cmd.Stderr = output, output
 	p.cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"),
 		"HOME=" + home,
 		"XDG_RUNTIME_DIR=" + home,
-		"LC_ALL=C.UTF-8",
-		"LANGUAGE=en_US",
+		"LC_ALL=en_US.UTF-8",
 	}, env...)
 	if err := p.cmd.Start(); err != nil {
+		cancel()
 		return nil, err
 	}
 	atEnd(func() {
-		_ = p.cmd.Process.Signal(syscall.SIGTERM)
+		cancel()
 		_ = p.cmd.Wait()
 	})
 	return p, nil

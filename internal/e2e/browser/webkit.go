@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -88,7 +89,7 @@ func startWebKit(ctx context.Context, address string, kind webkitKind) (*webkit,
 		return nil, err
 	}
 	w := &webkit{kind: kind, session: "http://" + address + "/session"}
-	args := append(dying[1:len(dying):len(dying)], WebKit.path(), "--automation")
+	args := append(slices.Clone(dying[1:]), WebKit.path(), "--automation")
 	if kind.dark {
 		args = append(args, "--dark-mode")
 	}
