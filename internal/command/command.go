@@ -83,14 +83,12 @@ type command struct {
 	does          string
 	do            func(r *run, ctx context.Context, args []string) error
 	argument      string // What its only argument may be; "" if it takes none.
-	needsSettings bool
+	needsSettings bool   // Whether a fault in .env keeps it from running.
 }
 
-// commands are all commands, the default first. They are set by init, because help lists them.
-var commands []command
-
-func init() {
-	commands = []command{
+// commands returns all commands, the default first.
+func commands() []command {
+	return []command{
 		{
 			name:          "serve",
 			does:          "answer requests (default)",
@@ -150,15 +148,20 @@ func withSettings(
 }
 
 func (r *run) serve(ctx context.Context, c *config.Config) error {
+	return r.Serve(ctx, c, r.openLog(ctx, c))
+}
+
+func (r *run) migrate(ctx context.Context, c *config.Config) error {
+	return stores.Migrate(ctx, c, r.openLog(ctx, c))
+}
+
+// openLog returns the log, which begins with the misspelt names.
+func (r *run) openLog(ctx context.Context, c *config.Config) *slog.Logger {
 	log := servers.NewLog(r.Stderr, c)
 	for _, m := range r.misspelt {
 		log.WarnContext(ctx, misspeltMessage, misspeltAttributes(m)...)
 	}
-	return r.Serve(ctx, c, log)
-}
-
-func (r *run) migrate(ctx context.Context, c *config.Config) error {
-	return stores.Migrate(ctx, c, servers.NewLog(r.Stderr, c))
+	return log
 }
 
 func (r *run) doctor(ctx context.Context, c *config.Config) error {
@@ -214,7 +217,7 @@ func (r *run) help(_ context.Context, args []string) error {
 		}
 	}
 	var list strings.Builder
-	for _, c := range commands {
+	for _, c := range commands() {
 		fmt.Fprintf(&list, "  %-13s%s\n", c.name, c.does)
 	}
 	_, err := fmt.Fprintf(r.Stdout, usage, list.String())

@@ -30,13 +30,13 @@ var flags = map[string]string{
 // help is help. The error is a usageError.
 func find(args []string) (c command, rest []string, err error) {
 	if len(args) == 0 {
-		return commands[0], nil, nil
+		return commands()[0], nil, nil
 	}
 	words := slices.Clone(args)
 	if name, ok := flags[words[0]]; ok {
 		words[0] = name
 	}
-	for _, c = range commands {
+	for _, c = range commands() {
 		name := strings.Fields(c.name)
 		if len(words) >= len(name) && slices.Equal(words[:len(name)], name) {
 			return check(c, words[len(name):])
@@ -61,7 +61,8 @@ func check(c command, args []string) (command, []string, error) {
 }
 
 func named(name string) command {
-	return commands[slices.IndexFunc(commands, func(c command) bool { return c.name == name })]
+	all := commands()
+	return all[slices.IndexFunc(all, func(c command) bool { return c.name == name })]
 }
 
 // unknown returns the error for arguments that begin with no command. It offers the command that was probably meant.
@@ -70,7 +71,7 @@ func unknown(args []string) error {
 		return usageError(name + " is a setting and no command: set it in the environment, or in .env")
 	}
 	text, nearest, least := args[0], "", 3
-	for _, c := range commands {
+	for _, c := range commands() {
 		said := strings.Join(args[:min(len(args), len(strings.Fields(c.name)))], " ")
 		d := distance(said, c.name)
 		if first, _, two := strings.Cut(c.name, " "); two && first == args[0] {
