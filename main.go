@@ -81,13 +81,14 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger) (err error) 
 
 	// Services.
 	s.services, err = services.New(services.Options{
-		Config:       c,
-		Tools:        tools,
-		CodeStore:    s.stores.Codes,
-		AccountStore: s.stores.Accounts,
-		Metrics:      counters,
-		Tracer:       tracer,
-		Log:          log,
+		Config:        c,
+		Tools:         tools,
+		CodeStore:     s.stores.Codes,
+		AccountStore:  s.stores.Accounts,
+		AccountHealth: s.stores.DatabaseHealth,
+		Metrics:       counters,
+		Tracer:        tracer,
+		Log:           log,
 	})
 	if err != nil {
 		return err
@@ -122,6 +123,7 @@ func (s service) answer(ctx context.Context, listener net.Listener) error {
 	defer stopRequests()
 	background.Go(func() { s.services.Tokens.Watch(requests, s.hangups, s.services.Users.RecordKeys) })
 	background.Go(func() { s.services.Users.Housekeep(requests) })
+	background.Go(func() { s.stores.Watch(requests) })
 	background.Go(func() { defer stopCounting(); s.services.Codes.Deliver(delivery) })
 	background.Go(func() { s.history.Share(counting, s.stores.History) })
 	background.Go(func() { s.servers.Operator.Serve(counting, s.internal) })

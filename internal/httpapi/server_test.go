@@ -35,7 +35,7 @@ func newServer(t *testing.T, o Options) *Server {
 	}
 	o.Codes = cmp.Or(o.Codes, codes)
 	o.Accounts = cmp.Or(o.Accounts, account.New(account.Options{}))
-	o.Login = cmp.Or(o.Login, login.New(o.Codes, o.Accounts))
+	o.Login = cmp.Or(o.Login, login.New(o.Codes, o.Accounts, nil))
 	o.Tokens = struct{ Tokens }{}
 	o.Phones = cmp.Or(o.Phones, phone.NewParser(""))
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))

@@ -15,6 +15,7 @@ package login
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/google/uuid"
 
@@ -41,19 +42,40 @@ type Accounts interface {
 	Delete(ctx context.Context, user uuid.UUID, actor account.Actor) error
 }
 
+// AccountHealth knows whether the account store takes writes. It is implemented by stores.Health.
+type AccountHealth interface {
+	// Stalled reports whether the account store has taken no write for 10 s. It asks no store and returns at once.
+	Stalled() bool
+}
+
+// errStalled refuses a request for a code that could not be used: no message is bought for it.
+var errStalled = fmt.Errorf("%w: it has taken no write for 10s, and without it no code can be used",
+	account.ErrUnavailable)
+
 // A Service runs the use cases. It is safe for use by many goroutines.
 type Service struct {
 	codes    Codes
 	accounts Accounts
+	health   AccountHealth // of accounts
 }
 
 // New returns a Service that works on the given codes and accounts.
-func New(codes Codes, accounts Accounts) *Service { return &Service{codes, accounts} }
+func New(codes Codes, accounts Accounts, health AccountHealth) *Service {
+	return &Service{codes, accounts, health}
+}
 
-// Request sends a code for a login. It ignores r.Purpose. Its errors are those of otp.Service.Request. It does not ask
-// for the account, so that the answer is the same for a known and an unknown phone.
+// Request sends a code for a login. It ignores r.Purpose. Its errors are those of otp.Service.Request, and
+// account.ErrUnavailable once the account store has taken no write for 10 s. It does not ask for the account, so that
+// the answer is the same for a known and an unknown phone, and a short loss of the account store costs nobody a login.
 func (s *Service) Request(ctx context.Context, r otp.Request) (otp.Accepted, error) {
-	r.Purpose = otp.ForLogin
+	return s.request(ctx, r, otp.ForLogin)
+}
+
+func (s *Service) request(ctx context.Context, r otp.Request, p otp.Purpose) (otp.Accepted, error) {
+	if s.health.Stalled() {
+		return otp.Accepted{}, errStalled
+	}
+	r.Purpose = p
 	return s.codes.Request(ctx, r)
 }
 
@@ -73,10 +95,9 @@ func (s *Service) Login(
 }
 
 // RequestPhoneChange sends a code for a change of the user's phone to the phone of the request. It ignores r.Purpose.
-// Its errors are those of otp.Service.Request.
+// Its errors are those of Request.
 func (s *Service) RequestPhoneChange(ctx context.Context, user uuid.UUID, r otp.Request) (otp.Accepted, error) {
-	r.Purpose = otp.ForPhoneChange(user)
-	return s.codes.Request(ctx, r)
+	return s.request(ctx, r, otp.ForPhoneChange(user))
 }
 
 // ChangePhone makes the phone the user's own if the code is right. The right code is one that RequestPhoneChange sent

@@ -44,10 +44,13 @@ type fakes struct {
 	gotClient                  account.Client
 	gotUser                    uuid.UUID
 	gotActor                   account.Actor
+	stalled                    bool
 }
 
+func (f *fakes) Stalled() bool { return f.stalled }
+
 func (f *fakes) Request(_ context.Context, r otp.Request) (otp.Accepted, error) {
-	f.requested = r
+	f.calls, f.requested = append(f.calls, "request"), r
 	return otp.Accepted{Ticket: "ticket"}, nil
 }
 
@@ -97,18 +100,35 @@ func wrapped(err error) error { return fmt.Errorf("in the database: %w", err) }
 func TestRequestNamesPurpose(t *testing.T) {
 	var f fakes
 	r := otp.Request{Phone: number, Purpose: "another", Channel: otp.SMS}
-	if got, err := New(&f, &f).Request(t.Context(), r); got.Ticket != "ticket" || err != nil {
+	if got, err := New(&f, &f, &f).Request(t.Context(), r); got.Ticket != "ticket" || err != nil {
 		t.Errorf("Request: %+v, %v; want the answer of the codes", got, err)
 	}
 	if want := (otp.Request{Phone: number, Purpose: otp.ForLogin, Channel: otp.SMS}); f.requested != want {
 		t.Errorf("Request asked for %+v; want %+v", f.requested, want)
 	}
-	if got, err := New(&f, &f).RequestPhoneChange(t.Context(), user.ID, r); got.Ticket != "ticket" || err != nil {
+	if got, err := New(&f, &f, &f).RequestPhoneChange(t.Context(), user.ID, r); got.Ticket != "ticket" || err != nil {
 		t.Errorf("RequestPhoneChange: %+v, %v; want the answer of the codes", got, err)
 	}
 	want := otp.Request{Phone: number, Purpose: otp.ForPhoneChange(user.ID), Channel: otp.SMS}
 	if f.requested != want {
 		t.Errorf("RequestPhoneChange asked for %+v; want %+v", f.requested, want)
+	}
+}
+
+// TestNoMessageWithoutAccounts checks that no code is sent for which the account store takes no login.
+func TestNoMessageWithoutAccounts(t *testing.T) {
+	f := fakes{stalled: true}
+	s := New(&f, &f, &f)
+	_, err := s.Request(t.Context(), otp.Request{Phone: number})
+	if !errors.Is(err, account.ErrUnavailable) {
+		t.Errorf("Request: %v; want ErrUnavailable", err)
+	}
+	_, err = s.RequestPhoneChange(t.Context(), user.ID, otp.Request{Phone: number})
+	if !errors.Is(err, account.ErrUnavailable) {
+		t.Errorf("RequestPhoneChange: %v; want ErrUnavailable", err)
+	}
+	if len(f.calls) > 0 {
+		t.Errorf("the codes were called: %v", f.calls)
 	}
 }
 
@@ -127,7 +147,7 @@ func TestDatabaseDecidesLogin(t *testing.T) {
 		{context.DeadlineExceeded, false},
 	} {
 		f := fakes{loggedIn: tc.err}
-		got, err := New(&f, &f).Login(t.Context(), number, otp.Code{}, client)
+		got, err := New(&f, &f, &f).Login(t.Context(), number, otp.Code{}, client)
 		if !errors.Is(err, tc.err) || f.spent != tc.spent {
 			t.Errorf("Login, with the database's %v: %v, spent %t; want spent %t", tc.err, err, f.spent, tc.spent)
 		}
@@ -157,7 +177,7 @@ func TestDatabaseDecidesPhone(t *testing.T) {
 		{wrapped(account.ErrUnavailable), false},
 	} {
 		f := fakes{changed: tc.err}
-		got, err := New(&f, &f).ChangePhone(t.Context(), user.ID, number, otp.Code{}, actor)
+		got, err := New(&f, &f, &f).ChangePhone(t.Context(), user.ID, number, otp.Code{}, actor)
 		if !errors.Is(err, tc.err) || f.spent != tc.spent {
 			t.Errorf("ChangePhone, with the database's %v: %v, spent %t; want spent %t", tc.err, err, f.spent, tc.spent)
 		}
@@ -178,7 +198,7 @@ func TestDatabaseDecidesPhone(t *testing.T) {
 func TestCodeStoreProposes(t *testing.T) {
 	for _, refusal := range []error{otp.ErrWrong, otp.ErrNotLive, otp.ErrUnavailable} {
 		f := fakes{checked: wrapped(refusal)}
-		s := New(&f, &f)
+		s := New(&f, &f, &f)
 		if _, err := s.Login(t.Context(), number, otp.Code{}, client); !errors.Is(err, refusal) || f.redeemed {
 			t.Errorf("Login: %v, redeemed %t; want %v and no question to the database", err, f.redeemed, refusal)
 		}
@@ -202,7 +222,7 @@ func TestRemoveAsksRedisFirst(t *testing.T) {
 		{"the database is down", nil, wrapped(account.ErrUnavailable), []string{"forget", "delete"}},
 	} {
 		f := fakes{forgotten: tc.forgotten, deleted: tc.deleted}
-		err := New(&f, &f).Remove(t.Context(), user, actor)
+		err := New(&f, &f, &f).Remove(t.Context(), user, actor)
 		if want := cmp.Or(tc.forgotten, tc.deleted); !errors.Is(err, want) {
 			t.Errorf("%s: Remove: %v; want %v", tc.name, err, want)
 		}

@@ -28,6 +28,9 @@ func sources(err error) Sources {
 		Resting: func(yield func(string, bool) bool) {
 			_ = yield("twilio", true) && yield("vonage", false)
 		},
+		Failing: func(yield func(string, bool) bool) {
+			_ = yield("database", true) && yield("redis", false)
+		},
 	}
 }
 
@@ -85,6 +88,8 @@ func TestMetrics(t *testing.T) {
 		`otp_outbox_oldest_seconds 2.5`,
 		`otp_provider_resting{provider="twilio"} 1`,
 		`otp_provider_resting{provider="vonage"} 0`,
+		`otp_store_failing{store="database"} 1`,
+		`otp_store_failing{store="redis"} 0`,
 		"go_goroutines", "process_cpu_seconds_total",
 	} {
 		if status != http.StatusOK || !strings.Contains(text, want) {

@@ -21,6 +21,8 @@ type Sources struct {
 	Outbox func(ctx context.Context) (messages int, oldest time.Duration, err error)
 	// Resting yields the providers, and whether this copy leaves each alone for now.
 	Resting iter.Seq2[string, bool]
+	// Failing yields the stores, and whether each takes no writes.
+	Failing iter.Seq2[string, bool]
 }
 
 // Watch adds the metrics of the sources. It is called once.
@@ -49,6 +51,8 @@ var (
 		"Age of the oldest message that is queued or being delivered; 0 if there is none.")
 	providerResting = desc("otp_provider_resting",
 		"1 while the provider is not called, because it fails or asked for a pause.", "provider")
+	storeFailing = desc("otp_store_failing",
+		"1 while the store takes no writes.", "store")
 )
 
 // A collector implements prometheus.Collector. It asks each source once for all metrics that come from it.
@@ -66,6 +70,7 @@ func (s collector) Describe(c chan<- *prometheus.Desc) {
 		outboxMessages,
 		outboxOldest,
 		providerResting,
+		storeFailing,
 	} {
 		c <- d
 	}
@@ -92,11 +97,10 @@ func (s collector) Collect(c chan<- prometheus.Metric) {
 	counter(databaseWaited, waited.Seconds())
 
 	for provider, rests := range s.Resting {
-		value := 0.0
-		if rests {
-			value = 1
-		}
-		gauge(providerResting, value, provider)
+		gauge(providerResting, number(rests), provider)
+	}
+	for store, fails := range s.Failing {
+		gauge(storeFailing, number(fails), store)
 	}
 
 	ctx, cancel := context.WithTimeout(context.Background(), outboxTimeout)
@@ -105,4 +109,11 @@ func (s collector) Collect(c chan<- prometheus.Metric) {
 		gauge(outboxMessages, float64(messages))
 		gauge(outboxOldest, oldest.Seconds())
 	}
+}
+
+func number(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }

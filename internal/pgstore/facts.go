@@ -63,7 +63,7 @@ const selectFacts = `
 const selectRights = `
 	select bool_and(has_table_privilege(name, 'select') and has_table_privilege(name, 'insert')
 		and has_table_privilege(name, 'update') and has_table_privilege(name, 'delete'))
-	from unnest(array['users', 'sessions', 'audit']) as name`
+	from unnest(array['users', 'sessions', 'audit', 'health']) as name`
 
 // Inspect asks Postgres about itself and changes nothing.
 func (a *Accounts) Inspect(ctx context.Context) (facts Facts, err error) {

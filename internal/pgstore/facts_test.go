@@ -86,7 +86,7 @@ func TestInspectAsRole(t *testing.T) {
 	if _, err := inspect(t, u.String()); !errors.Is(err, errRights) {
 		t.Errorf("Inspect as a role that may not write the tables: %v; want %v", err, errRights)
 	}
-	exec("grant select, insert, update, delete on users, sessions, audit to " + role)
+	exec("grant select, insert, update, delete on users, sessions, audit, health to " + role)
 	got, err := inspect(t, u.String())
 	if err != nil || got.Superuser || !got.ReadOnly || !got.Unsafe || got.Pool != 7 {
 		t.Errorf("Inspect as a role of its own: %+v, %v; want no superuser, read-only, unsafe, a pool of 7", got, err)

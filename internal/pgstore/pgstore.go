@@ -99,9 +99,21 @@ func Open(o Options) (*Accounts, error) {
 // Close closes the connections.
 func (a *Accounts) Close() error { a.pool.Close(); return nil }
 
-// Ping returns nil if Postgres answers.
+// Ping returns nil if Postgres answers, whatever its schema.
 func (a *Accounts) Ping(ctx context.Context) error {
 	return a.within(ctx, a.timeouts.Statement, func(ctx context.Context, c *pgxpool.Conn) error { return c.Ping(ctx) })
+}
+
+const touch = `
+	insert into health (id, at) values (1, now())
+	on conflict (id) do update set at = excluded.at`
+
+// Touch writes to the database, and returns nil if the database took it. The schema must be up to date.
+func (a *Accounts) Touch(ctx context.Context) error {
+	return a.within(ctx, a.timeouts.Statement, func(ctx context.Context, c *pgxpool.Conn) error {
+		_, err := c.Exec(ctx, touch)
+		return err
+	})
 }
 
 // Pool returns the connections, how many calls had to wait for one, and for how long in all.

@@ -334,6 +334,32 @@ func TestUnavailable(t *testing.T) {
 	}
 }
 
+// TestTouch checks that Touch writes, on any number of copies at once, and that a Postgres that answers and takes no
+// writes is unavailable.
+func TestTouch(t *testing.T) {
+	url := pgtest.NewDatabase(t)
+	a := open(t, url)
+	if _, err := a.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if err := a.Touch(t.Context()); err != nil {
+				t.Errorf("Touch: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	readOnly := open(t, url+"&default_transaction_read_only=on")
+	if err := readOnly.Ping(t.Context()); err != nil {
+		t.Errorf("Ping of a Postgres that takes no writes: %v", err)
+	}
+	if err := readOnly.Touch(t.Context()); !errors.Is(err, account.ErrUnavailable) {
+		t.Errorf("Touch of a Postgres that takes no writes: %v; want ErrUnavailable", err)
+	}
+}
+
 func TestStatementTimeout(t *testing.T) {
 	a := open(t, pgtest.NewDatabase(t))
 	began := time.Now()

@@ -12,6 +12,7 @@
 //	otp:{n}:phone:sends         list    times of the messages to the phone                    lives the limit's window
 //	otp:{n}:phone:wrong         list    times of the phone's wrong attempts                   lives a day
 //	otp:{n}:outbox              stream  queued messages: key, id, send, time, receipt, letter
+//	otp:{n}:health              string  nothing; Touch writes it                              lives a minute
 //	otp:{address}:sends         list    times of the messages that the address requested      lives the limit's window
 //	otp:report:{provider:id}    string  the message to which a provider's report belongs      lives an hour
 //	otp:numbers:2026-11-24T10   hash    what each copy counted in that hour                   lives 49 hours
@@ -71,7 +72,7 @@ type Client struct {
 	shown   *atomic.Pointer[x509.Certificate] // the last one that a server has presented
 }
 
-// Open returns a Client. It does not connect; Ping does.
+// Open returns a Client. The first call connects.
 //
 // A script is not sent again after its reply was lost, because it may have counted already. The exception is the
 // cluster client, which repeats a call after a broken connection. A send is still counted once then, but a wrong
@@ -188,14 +189,33 @@ func StartEmbedded() *Client {
 	}
 }
 
-// Ping returns an error unless Redis answers.
+// Ping returns nil if Redis answers, of a cluster any master.
 func (c *Client) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	if err := c.redis.Ping(ctx).Err(); err != nil {
+	if err := c.pingAny(ctx); err != nil {
 		return fmt.Errorf("redis: %w", err)
 	}
 	return nil
+}
+
+func (c *Client) pingAny(ctx context.Context) error {
+	cluster, ok := c.redis.(*redis.ClusterClient)
+	if !ok {
+		return c.redis.Ping(ctx).Err()
+	}
+	var answered atomic.Bool
+	err := cluster.ForEachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
+		err := master.Ping(ctx).Err()
+		if err == nil {
+			answered.Store(true)
+		}
+		return err
+	})
+	if answered.Load() {
+		return nil
+	}
+	return err
 }
 
 // Pool returns how many connections are idle and in use, and how many calls have waited in vain for one.

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
+	"github.com/alicebob/miniredis/v2/server"
 	"github.com/redis/go-redis/v9"
 
 	"dekamond-otp/internal/otp"
@@ -108,8 +110,65 @@ func TestNoRedis(t *testing.T) {
 		}
 		defer c.Close()
 		began := time.Now()
-		if err := c.Ping(t.Context()); err == nil || time.Since(began) > time.Minute {
-			t.Errorf("Ping, %s: %v after %v; want an error at once", mode, err, time.Since(began))
+		err = NewCodes(c, CodesOptions{Partitions: 16}).Touch(t.Context())
+		if !errors.Is(err, otp.ErrUnavailable) || time.Since(began) > time.Minute {
+			t.Errorf("Touch, %s: %v after %v; want ErrUnavailable at once", mode, err, time.Since(began))
+		}
+		if err := c.Ping(t.Context()); err == nil {
+			t.Errorf("Ping, %s, without a server: no error", mode)
+		}
+	}
+}
+
+// TestTouch checks that Touch writes, with a life, what all partitions of a cluster can be asked for.
+func TestTouch(t *testing.T) {
+	onEveryRedis(t, func(t *testing.T, c *Client) {
+		s := NewCodes(c, CodesOptions{Partitions: 16})
+		if err := c.Ping(t.Context()); err != nil {
+			t.Errorf("Ping: %v", err)
+		}
+		if err := s.Touch(t.Context()); err != nil {
+			t.Fatalf("Touch: %v", err)
+		}
+		for i, p := range s.partitions {
+			if i > 0 && !c.cluster {
+				break
+			}
+			life, err := c.redis.PTTL(t.Context(), p.health()).Result()
+			if err != nil || life <= 0 || life > touchLife {
+				t.Errorf("%s lives for %v, %v; want at most %v", p.health(), life, err, touchLife)
+			}
+		}
+	})
+}
+
+// TestTouchRefused checks that a Redis that answers and takes no writes is unavailable.
+func TestTouchRefused(t *testing.T) {
+	for _, refusal := range []string{
+		"READONLY You can't write against a read only replica.",
+		"OOM command not allowed when used memory > 'maxmemory'.",
+		"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.",
+		"NOREPLICAS Not enough good replicas to write.",
+	} {
+		m := miniredis.RunT(t)
+		m.Server().SetPreHook(func(p *server.Peer, command string, _ ...string) bool {
+			if command != "SET" {
+				return false
+			}
+			p.WriteError(refusal)
+			return true
+		})
+		c, err := Open(Options{URL: "redis://" + m.Addr(), Mode: Single})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if err := c.redis.Ping(t.Context()).Err(); err != nil {
+			t.Fatalf("PING: %v", err)
+		}
+		s := NewCodes(c, CodesOptions{Partitions: 16})
+		if err := s.Touch(t.Context()); !errors.Is(err, otp.ErrUnavailable) || !strings.Contains(err.Error(), refusal) {
+			t.Errorf("Touch: %v; want ErrUnavailable, and %s", err, refusal)
 		}
 	}
 }

@@ -3,7 +3,11 @@ package redisstore
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"dekamond-otp/internal/otp"
 )
@@ -13,6 +17,8 @@ const (
 	day = 24 * time.Hour
 	// outboxMax is the most messages that wait in one partition. Further requests are refused.
 	outboxMax = 4096
+	// touchLife is how long the key lives that Touch writes.
+	touchLife = time.Minute
 )
 
 // CodesOptions are the inputs of NewCodes.
@@ -177,6 +183,28 @@ func (s *Codes) refund(ctx context.Context, r receipt) error {
 		return unavailable(err)
 	}
 	return nil
+}
+
+// Touch writes to Redis, and returns nil if Redis took it. On a cluster it writes to every partition, in one round trip
+// a master. One master that takes the write is enough, because a copy that is taken out of service for one master would
+// keep away the phones of the others, too.
+func (s *Codes) Touch(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
+	defer cancel()
+	touched := s.partitions
+	if !s.client.cluster {
+		touched = touched[:1]
+	}
+	writes, err := s.client.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, part := range touched {
+			p.Set(ctx, part.health(), 1, touchLife)
+		}
+		return nil
+	})
+	if err == nil || slices.ContainsFunc(writes, func(w redis.Cmder) bool { return w.Err() == nil }) {
+		return nil
+	}
+	return fmt.Errorf("%w: redis: %w", otp.ErrUnavailable, err)
 }
 
 func us(d time.Duration) int64 { return d.Microseconds() }

@@ -30,6 +30,7 @@ func (s *Codes) partition(phone otp.Pseudonym) partition {
 }
 
 func (p partition) outbox() string                   { return string(p) + "outbox" }
+func (p partition) health() string                   { return string(p) + "health" }
 func (p partition) sends(phone otp.Pseudonym) string { return string(p) + string(phone) + ":sends" }
 func (p partition) wrong(phone otp.Pseudonym) string { return string(p) + string(phone) + ":wrong" }
 

@@ -74,7 +74,8 @@ func age(t *testing.T, c *Client, d time.Duration) {
 	t.Helper()
 	ctx := t.Context()
 	for _, key := range keys(t, c) {
-		if strings.HasPrefix(key, c.prefix+"report:") || strings.HasPrefix(key, c.prefix+"numbers:") {
+		if strings.HasPrefix(key, c.prefix+"report:") || strings.HasPrefix(key, c.prefix+"numbers:") ||
+			strings.HasSuffix(key, ":health") {
 			continue
 		}
 		ttl, err := c.redis.PTTL(ctx, key).Result()

@@ -48,6 +48,7 @@ func New(o Options) (*Servers, error) {
 		DatabasePool: o.Stores.Accounts.Pool,
 		Outbox:       outbox,
 		Resting:      resting,
+		Failing:      o.Stores.Failing,
 	})
 	return &Servers{
 		API: api,
@@ -78,8 +79,8 @@ func newAPI(o Options) (*httpapi.Server, error) {
 		Metrics:  s.Metrics,
 		Tracer:   s.Tracer,
 		Checks: []httpapi.Check{
-			{Name: "database", Ping: o.Stores.Accounts.Ping},
-			{Name: "redis", Ping: o.Stores.Redis.Ping},
+			{Name: "database", Ping: o.Stores.DatabaseHealth.Ping},
+			{Name: "redis", Ping: o.Stores.RedisHealth.Ping},
 		},
 		Hooks:          hooks(s.Providers),
 		PublicURL:      c.PublicURL,

@@ -134,11 +134,12 @@ func Policy(c *config.Config) otp.Policy {
 type Options struct {
 	Config *config.Config
 	Tools
-	CodeStore    otp.Store
-	AccountStore account.Store
-	Metrics      *metrics.Metrics
-	Tracer       *trace.Tracer
-	Log          *slog.Logger
+	CodeStore     otp.Store
+	AccountStore  account.Store
+	AccountHealth login.AccountHealth
+	Metrics       *metrics.Metrics
+	Tracer        *trace.Tracer
+	Log           *slog.Logger
 }
 
 // Services are what servers offer. They keep the options that they were made with.
@@ -191,6 +192,6 @@ func New(o Options) (*Services, error) {
 		Router:  router,
 		Codes:   codes,
 		Users:   users,
-		Login:   login.New(codes, users),
+		Login:   login.New(codes, users, o.AccountHealth),
 	}, nil
 }

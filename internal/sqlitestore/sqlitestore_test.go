@@ -1,6 +1,7 @@
 package sqlitestore
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -144,5 +145,43 @@ func TestMigrateFirstVersion(t *testing.T) {
 	err = a.read.QueryRowContext(t.Context(), `select count(*) from sessions`).Scan(&left)
 	if err != nil || left != 0 {
 		t.Errorf("%d sessions of a deleted user, %v; want none", left, err)
+	}
+}
+
+// TestTouch checks that Touch writes, that a file that takes no writes is unavailable, and that Touch does not make the
+// file grow.
+func TestTouch(t *testing.T) {
+	a := open(t, filepath.Join(t.TempDir(), "otp.db"))
+	if _, err := a.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	pages := func() (n int) {
+		t.Helper()
+		if err := a.write.QueryRowContext(t.Context(), "pragma page_count").Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	before := pages()
+	if err := a.Touch(t.Context()); err != nil {
+		t.Fatalf("Touch: %v", err)
+	}
+	if got := pages() - before; got < 16 {
+		t.Errorf("Touch wrote %d pages more; want more than a login writes", got)
+	}
+	before = pages()
+	for range 10 {
+		if err := a.Touch(t.Context()); err != nil {
+			t.Fatalf("Touch: %v", err)
+		}
+	}
+	if got := pages(); got != before {
+		t.Errorf("the file has %d pages after the first Touch, and %d after ten more; want it not to grow", before, got)
+	}
+	if _, err := a.write.ExecContext(t.Context(), "pragma query_only = 1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Touch(t.Context()); !errors.Is(err, account.ErrUnavailable) {
+		t.Errorf("Touch of a file that takes no writes: %v; want ErrUnavailable", err)
 	}
 }

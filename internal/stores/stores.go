@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"dekamond-otp/internal/account"
@@ -40,13 +41,17 @@ type Stores struct {
 	Redis    *redisstore.Client
 	Codes    *redisstore.Codes
 	History  *redisstore.History
+
+	DatabaseHealth, RedisHealth *Health
 }
 
 // Accounts is an account.Store and what else main needs of one.
 type Accounts interface {
 	account.Store
-	// Ping returns nil if the store answers and takes writes.
+	// Ping returns nil if the store answers, whatever its schema.
 	Ping(ctx context.Context) error
+	// Touch writes to the store, and returns nil if the store took it. The schema must be up to date.
+	Touch(ctx context.Context) error
 	// Pool returns the connections, how many calls had to wait for one, and for how long in all.
 	Pool() (idle, used, most int, waits int64, waited time.Duration)
 	// Migrate brings the schema up to date and returns the names of the migrations that it applied.
@@ -56,7 +61,8 @@ type Accounts interface {
 	Close() error
 }
 
-// Open returns the stores once they answer, or an error if one of them does not within 30 s. The caller closes them.
+// Open returns the stores once they take writes, or an error if one of them does not within 30 s. The caller closes
+// them.
 func Open(ctx context.Context, o Options) (*Stores, error) {
 	accounts, err := openAccounts(ctx, o.Config, o.Metrics, o.Log, o.Config.MigrateOnStart)
 	if err != nil {
@@ -66,8 +72,9 @@ func Open(ctx context.Context, o Options) (*Stores, error) {
 	if err != nil {
 		return nil, errors.Join(err, accounts.Close())
 	}
+	health := newHealth("database", "DATABASE_URL", accounts.Ping, accounts.Touch, o.Log)
 	s := &Stores{
-		Accounts: accounts,
+		Accounts: countedAccounts{accounts, health},
 		Redis:    redis,
 		History:  redisstore.NewHistory(redis),
 		Codes: redisstore.NewCodes(redis, redisstore.CodesOptions{
@@ -75,12 +82,31 @@ func Open(ctx context.Context, o Options) (*Stores, error) {
 			Partitions: o.Config.RedisPartitions,
 			Observer:   o.Metrics.Redis(),
 		}),
+		DatabaseHealth: health,
 	}
-	if err := await(ctx, o.Log, "redis", redis.Ping); err != nil {
+	s.RedisHealth = newHealth("redis", "REDIS_URL", redis.Ping, s.Codes.Touch, o.Log)
+	if err := await(ctx, o.Log, "redis", s.Codes.Touch); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	logEmbedded(o.Config, o.Log)
 	return s, nil
+}
+
+// Watch watches the health of both stores until ctx is done.
+func (s *Stores) Watch(ctx context.Context) {
+	var wg sync.WaitGroup
+	wg.Go(func() { s.DatabaseHealth.watch(ctx) })
+	wg.Go(func() { s.RedisHealth.watch(ctx) })
+	wg.Wait()
+}
+
+// Failing yields the stores, and whether each takes no writes.
+func (s *Stores) Failing(yield func(store string, failing bool) bool) {
+	for _, h := range []*Health{s.DatabaseHealth, s.RedisHealth} {
+		if !yield(h.store, h.fails()) {
+			return
+		}
+	}
 }
 
 // Close closes the stores.
@@ -105,6 +131,9 @@ func openAccounts(
 	}
 	if err = await(ctx, log, "database", accounts.Ping); err == nil {
 		err = migrate(ctx, log, accounts, mayMigrate)
+	}
+	if err == nil {
+		err = await(ctx, log, "database", accounts.Touch)
 	}
 	if err != nil {
 		return nil, errors.Join(err, accounts.Close())

@@ -45,7 +45,7 @@ func TestOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(s.Accounts.Ping(t.Context()), s.Redis.Ping(t.Context()), s.Close()); err != nil {
+	if err := errors.Join(s.DatabaseHealth.Ping(t.Context()), s.RedisHealth.Ping(t.Context()), s.Close()); err != nil {
 		t.Errorf("Ping and Close: %v", err)
 	}
 	for _, want := range []string{`msg="database migrated"`, "00001_users_and_sessions.sql", `msg="embedded stores"`} {

@@ -192,8 +192,8 @@ func TestRedisHoldsNothingThatLogsIn(t *testing.T) {
 	s.Verify(phone, servicetest.WrongCode(code))
 	r := servicetest.Redis(t, stores)
 	keys := servicetest.RedisKeys(t, stores)
-	if len(keys) != 5 {
-		t.Fatalf("keys %v; want the five of package redisstore", keys)
+	if len(keys) != 6 {
+		t.Fatalf("keys %v; want the six of package redisstore", keys)
 	}
 	for _, key := range keys {
 		held := key + values(t, r, key)

@@ -18,9 +18,9 @@ func TestStoresDown(t *testing.T) {
 		"OTP_RESEND_AFTER=off", "ADMIN_API_KEY="+servicetest.AdminKey)
 	s.Want(s.Call("GET", "/readyz", ""), 200, "")
 
+	code := s.Code(phone)
 	database.Shut(true)
-	code := s.Code(phone) // codes need no database
-	for range 10 {        // a code that cannot be redeemed costs no attempt
+	for range 10 { // a code that cannot be redeemed costs no attempt
 		s.Want(s.Verify(phone, code), 503, "unavailable")
 	}
 	s.Want(s.Call("GET", "/users", "", servicetest.Admin), 503, "unavailable")
