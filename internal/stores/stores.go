@@ -85,7 +85,11 @@ func Open(ctx context.Context, o Options) (*Stores, error) {
 		DatabaseHealth: health,
 	}
 	s.RedisHealth = newHealth("redis", "REDIS_URL", redis.Ping, s.Codes.Touch, o.Log)
-	if err := await(ctx, o.Log, "redis", s.Codes.Touch); err != nil {
+	err = await(ctx, o.Log, "redis", redis.Ping)
+	if err == nil {
+		err = await(ctx, o.Log, "redis", s.Codes.Touch)
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	logEmbedded(o.Config, o.Log)
