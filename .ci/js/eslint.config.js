@@ -37,7 +37,7 @@ export default [
   },
   {
     files: ['internal/httpapi/pages/docs/*.js'],
-    languageOptions: { sourceType: 'script', globals: { ...globals.browser, SwaggerUIBundle: 'readonly' } },
+    languageOptions: { globals: { ...globals.browser, SwaggerUIBundle: 'readonly' } },
   },
   {
     files: ['**/testdata/**/*.js', '.ci/js/*.js'],

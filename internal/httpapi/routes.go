@@ -2,7 +2,7 @@ package httpapi
 
 import "github.com/gofiber/fiber/v2"
 
-// mount registers all routes but those of the login page.
+// mount registers all routes but those of the pages that depend on settings: callspage.go and loginpage.go.
 func (s *Server) mount() {
 	app := s.app
 
@@ -44,7 +44,6 @@ func (s *Server) mount() {
 	app.Get("/readyz", s.ready)
 	app.Get("/openapi.yaml", document(openAPI))
 	app.Get("/openapi-3.0.yaml", document(openAPI30))
-	s.mountPage("/docs", "docs")
 	s.mountDocuments()
 	if s.inbox != nil {
 		app.Get(devPath, s.devMessages)

@@ -87,6 +87,10 @@ type Options struct {
 	MaxHeader      int             // Bytes of a request's head, its first line and headers. Defaults to 16 KiB.
 	IdleTimeout    time.Duration   // How long a connection is kept between two requests. Defaults to 75 s.
 
+	// ExamplePhone is the number, in E.164 form, that the page of the calls logs in if there is an Inbox. Defaults to
+	// none, which turns that off.
+	ExamplePhone string
+
 	// Inbox yields the messages that the console provider has shown, the newest first, and when they were sent.
 	// Defaults to nil, which turns /dev/messages off.
 	Inbox iter.Seq2[otp.Message, time.Time]
@@ -166,6 +170,7 @@ func New(o Options) (*Server, error) {
 	s.app.Use(s.around)
 	s.app.Use(s.crossOrigin)
 	s.mount()
+	s.mountCalls(o)
 	if o.LoginPage != nil {
 		s.mountLogin(*o.LoginPage)
 	}

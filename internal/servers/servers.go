@@ -90,6 +90,7 @@ func newAPI(o Options) (*httpapi.Server, error) {
 		MaxHeader:      c.HTTPMaxHeader,
 		IdleTimeout:    c.HTTPIdleTimeout,
 		LoginPage:      loginPage(c),
+		ExamplePhone:   examplePhone(c),
 		Inbox:          inbox(c, s.Providers),
 	})
 }
@@ -119,6 +120,17 @@ func loginPage(c *config.Config) *httpapi.LoginPage {
 		PrivacyURL:    c.PrivacyURL,
 		SMSNotice:     c.SMSNotice,
 	}
+}
+
+// examplePhone returns a number that may get messages, one of DEFAULT_REGION if that is possible.
+func examplePhone(c *config.Config) string {
+	switch {
+	case slices.Contains(c.SMSRegions, "*"):
+		return phone.Example(c.DefaultRegion, "IR")
+	case slices.Contains(c.SMSRegions, c.DefaultRegion):
+		return phone.Example(c.DefaultRegion)
+	}
+	return phone.Example(c.SMSRegions...)
 }
 
 // inbox yields the messages that the console has shown, the newest first, and when. It returns nil in production, and
