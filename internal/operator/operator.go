@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"dekamond-otp/internal/address"
+	"dekamond-otp/internal/otp"
 )
 
 const (
@@ -32,6 +33,8 @@ type Options struct {
 	History *History
 	// Outbox returns how many messages wait in all copies, and the age of the oldest.
 	Outbox func(ctx context.Context) (messages int, oldest time.Duration, err error)
+	// LookUp returns what is known of a message by its ticket. Its errors are otp.ErrUnknown and otp.ErrUnavailable.
+	LookUp func(ctx context.Context, ticket string) (otp.Lookup, error)
 	// Resting yields the providers, and whether this copy leaves each alone for now.
 	Resting iter.Seq2[string, bool]
 	Log     *slog.Logger
@@ -49,6 +52,7 @@ func New(o Options) *Server {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", o.Metrics)
 	mux.HandleFunc("GET /numbers.json", s.summary)
+	mux.HandleFunc("GET /message.json", s.message)
 	servePage(mux)
 	serveDocuments(mux)
 	serveProfiles(mux)

@@ -9,12 +9,17 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"dekamond-otp/internal/otp"
 )
+
+const messageID = "01a20ae8-c1f0-7d2e-8b1d-6d2f0e9d4a11-2"
 
 var errDown = errors.New("down")
 
@@ -25,9 +30,25 @@ func server(h *History, err error) *Server {
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "up 1") }),
 		History: h,
 		Outbox:  func(context.Context) (int, time.Duration, error) { return 5, 2500 * time.Millisecond, err },
+		LookUp:  lookUp,
 		Resting: func(yield func(string, bool) bool) { _ = yield("twilio", true) && yield("vonage", false) },
 		Log:     slog.New(slog.DiscardHandler),
 	})
+}
+
+// lookUp knows three tickets.
+func lookUp(_ context.Context, ticket string) (otp.Lookup, error) {
+	found := otp.Lookup{Message: messageID, Send: 2, Purpose: "login", OpenedAt: time.Unix(1e9, 0).UTC()}
+	switch ticket {
+	case "live":
+		found.Live = &otp.Status{State: otp.Sent, Provider: "twilio", Wrong: 1, ExpiresIn: 90 * time.Second}
+		return found, nil
+	case "dead":
+		return found, nil
+	case "down":
+		return found, otp.ErrUnavailable
+	}
+	return otp.Lookup{}, otp.ErrUnknown
 }
 
 func ask(s *Server, method, path string, header ...string) *http.Response {
@@ -103,7 +124,8 @@ func TestPageIsComplete(t *testing.T) {
 		t.Fatalf("the page loads %v", loads)
 	}
 	for _, l := range loads {
-		if strings.Contains(l[1], ":") || ask(s, "GET", "/"+l[1]).StatusCode != 200 {
+		file, _, _ := strings.Cut(l[1], "#")
+		if strings.Contains(file, ":") || ask(s, "GET", "/"+file).StatusCode != 200 {
 			t.Errorf("the page loads %s, which is not here", l[1])
 		}
 	}
@@ -203,7 +225,7 @@ func TestForeignNames(t *testing.T) {
 		{"::1", "evil.example", 421},
 		{"10.0.0.7", "otp.internal.example:1629", 200},
 	} {
-		for _, path := range []string{"/", "/numbers.json", "/metrics"} {
+		for _, path := range []string{"/", "/numbers.json", "/message.json", "/metrics"} {
 			r := httptest.NewRequest("GET", path, nil)
 			r.Host = tc.host
 			own := &net.TCPAddr{IP: net.ParseIP(tc.local), Port: 1629}
@@ -227,5 +249,36 @@ func TestProfiles(t *testing.T) {
 	r = ask(s, "GET", "/debug/pprof/profile", "Sec-Fetch-Site", "cross-site")
 	if r.StatusCode != http.StatusForbidden {
 		t.Errorf("GET on behalf of another site = %d; want 403", r.StatusCode)
+	}
+}
+
+// TestMessage checks what the page is told of each kind of identifier, and that nothing else is repeated.
+func TestMessage(t *testing.T) {
+	s := server(NewHistory(), nil)
+	const (
+		request = "0e2b4c0a-6c3f-4f0e-9b57-3f3a3c1b7f55"
+		trace   = "4bf92f3577b34da6a3ce929d0e0e4736"
+		message = `{"kind":"ticket","search":"` + messageID + `","message":{"id":"` + messageID + `","send":2,` +
+			`"purpose":"login","opened_at":"2001-09-09T01:46:40Z",`
+	)
+	for text, want := range map[string]string{
+		"live": message + `"redis_answers":true,"live":{"state":"sent","provider":"twilio","wrong_attempts":1,` +
+			`"expires_in":90}}}`,
+		"dead":                     message + `"redis_answers":true,"live":null}}`,
+		"down":                     message + `"redis_answers":false,"live":null}}`,
+		request:                    `{"kind":"request","search":"` + request + `","message":null}`,
+		strings.ToUpper(request):   `{"kind":"request","search":"` + request + `","message":null}`,
+		messageID:                  `{"kind":"message","search":"` + messageID + `","message":null}`,
+		trace:                      `{"kind":"trace","search":"` + trace + `","message":null}`,
+		"":                         `{"kind":"unknown","search":"","message":null}`,
+		"+989121234567":            `{"kind":"unknown","search":"","message":null}`,
+		request + "'; rm -rf ~; '": `{"kind":"unknown","search":"","message":null}`,
+	} {
+		r := ask(s, "GET", "/message.json?request_id="+url.QueryEscape(" "+text+"\n"))
+		body, _ := io.ReadAll(r.Body)
+		if string(body) != want+"\n" || r.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("request_id %q: %s, Cache-Control %q; want %s, no-store", text, body,
+				r.Header.Get("Cache-Control"), want)
+		}
 	}
 }

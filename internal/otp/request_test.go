@@ -1,6 +1,7 @@
 package otp_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -152,12 +154,46 @@ func TestTickets(t *testing.T) {
 			if _, err := w.Status(w.t.Context(), ticket); !errors.Is(err, otp.ErrUnknown) {
 				t.Errorf("Status(%s): %v; want ErrUnknown", ticket, err)
 			}
+			if found, err := w.LookUp(w.t.Context(), ticket); found.Message != "" || !errors.Is(err, otp.ErrUnknown) {
+				t.Errorf("LookUp(%s) = %+v, %v; want ErrUnknown", ticket, found, err)
+			}
 		}
 		if err := w.verify(otp.Answer{Phone: iranian}, w.router.code(), true, nil); err != nil {
 			t.Fatal(err)
 		}
 		w.want(first, "")
 		w.want(second, otp.Sent)
+	})
+}
+
+// TestLookUp checks what a ticket tells while its code is live, later, and while the store does not answer.
+func TestLookUp(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		opened := time.Now()
+		a := w.request(otp.Request{Phone: iranian})
+		w.want(a, otp.Sent)
+		message := w.router.messages[0].ID
+		found, err := w.LookUp(w.t.Context(), a.Ticket)
+		if found.OpenedAt.Before(opened.Truncate(time.Millisecond)) { // UUIDs of earlier tests may have run ahead
+			t.Errorf("OpenedAt = %v; want %v", found.OpenedAt, opened)
+		}
+		want := otp.Lookup{Message: message, Send: 1, Purpose: "login", OpenedAt: found.OpenedAt}
+		live := found.Live
+		found.Live = nil
+		if err != nil || found != want || live == nil || live.State != otp.Sent || live.Provider != "pigeon" {
+			t.Errorf("LookUp = %+v, %+v, %v; want %+v, sent by pigeon", found, live, err, want)
+		}
+		if err := w.verify(otp.Answer{Phone: iranian}, w.router.code(), true, nil); err != nil {
+			t.Fatal(err)
+		}
+		if found, err = w.LookUp(w.t.Context(), a.Ticket); err != nil || found != want {
+			t.Errorf("LookUp of a used code = %+v, %v; want %+v", found, err, want)
+		}
+		ctx, cancel := context.WithCancel(w.t.Context())
+		cancel()
+		if found, err = w.LookUp(ctx, a.Ticket); !errors.Is(err, otp.ErrUnavailable) || found != want {
+			t.Errorf("LookUp without the store = %+v, %v; want %+v and ErrUnavailable", found, err, want)
+		}
 	})
 }
 

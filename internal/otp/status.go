@@ -6,10 +6,13 @@ import (
 	"time"
 )
 
-// A Status is what a person who waits for a message is shown.
+// A Status is what the store knows of a message while its code is live.
 type Status struct {
-	State    State
-	ResendIn time.Duration // until the phone's limits allow the next message; 0 = at once
+	State     State
+	ResendIn  time.Duration // until the phone's limits allow the next message; 0 = at once
+	Provider  string        // accepted the message; empty if none has, or if a later message was sent
+	Wrong     int           // attempts at the code
+	ExpiresIn time.Duration // life of the code
 }
 
 // Status returns the state of the message that a Request queued, by its ticket. The errors are ErrUnknown and
@@ -20,6 +23,36 @@ func (s *Service) Status(ctx context.Context, ticket string) (Status, error) {
 		return Status{}, ErrUnknown
 	}
 	return s.store.Status(ctx, t.phone, t.purpose, t.id, t.send)
+}
+
+// A Lookup is what the service can tell of a message by its ticket alone, for a person who runs the service. It names no
+// phone and no code.
+type Lookup struct {
+	Message  string    // its identifier in the log, and at providers that know one
+	Send     int       // number of the message in its challenge, from 1
+	Purpose  string    // login or phone_change
+	OpenedAt time.Time // when the challenge was opened, by the clock of the copy that opened it
+	Live     *Status   // nil once the code was used or burnt, or has expired, and if the store cannot tell
+}
+
+// LookUp reads a ticket, however old it is. The error is ErrUnknown for what is no ticket of this service, and
+// ErrUnavailable if the store could not tell whether the code is live.
+func (s *Service) LookUp(ctx context.Context, text string) (Lookup, error) {
+	t, ok := s.keys.readTicket(text)
+	if !ok {
+		return Lookup{}, ErrUnknown
+	}
+	opened := time.Unix(t.id.Time().UnixTime()).UTC()
+	id := messageID(t.id, t.send)
+	found := Lookup{Message: id, Send: t.send, Purpose: t.purpose.Name(), OpenedAt: opened}
+	status, err := s.store.Status(ctx, t.phone, t.purpose, t.id, t.send)
+	if errors.Is(err, ErrUnknown) {
+		return found, nil
+	}
+	if err == nil {
+		found.Live = &status
+	}
+	return found, err
 }
 
 // A Callback is a call by which a provider reports on messages. None of its fields has been checked.

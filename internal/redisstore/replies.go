@@ -147,10 +147,16 @@ func decodeSettle(r *reply) (nothing, error) {
 
 var statusReasons = map[string]error{"none": otp.ErrUnknown}
 
-// {1, state, next} | {0, 'none'}
+// {1, state, next, provider, wrong, life} | {0, 'none'}
 func decodeStatus(r *reply) (otp.Status, error) {
 	if !r.accepted() {
 		return otp.Status{}, r.reason(statusReasons)
 	}
-	return otp.Status{State: r.state(), ResendIn: r.duration()}, nil
+	return otp.Status{
+		State:     r.state(),
+		ResendIn:  r.duration(),
+		Provider:  r.text(),
+		Wrong:     int(r.integer()),
+		ExpiresIn: r.duration(),
+	}, nil
 }

@@ -57,6 +57,7 @@ func New(o Options) (*Servers, error) {
 			Metrics: o.Services.Metrics.Handler(),
 			History: o.History,
 			Outbox:  outbox,
+			LookUp:  o.Services.Codes.LookUp,
 			Resting: resting,
 			Log:     o.Services.Log,
 		}),

@@ -160,3 +160,39 @@ func TestOperatorOnHandset(t *testing.T) {
 	b.is(`/rgba\(0, 0, 0, 0\.2\)/.test(getComputedStyle(` + scroll + `).backgroundImage)`)
 	b.accessible("the operator's page on a handset")
 }
+
+// TestOperatorFindsMessage looks a message up by what its 202 and its header name, while its code is live and after it
+// was used.
+func TestOperatorFindsMessage(t *testing.T) {
+	t.Parallel()
+	s := servicetest.Start(t, nil, "INTERNAL_ADDR=127.0.0.1:0")
+	a := s.Want(s.Request(phone), 202, "")
+	code := s.ShownCode(phone)
+	s.Want(s.Verify(phone, servicetest.WrongCode(code)), 401, "")
+	b := open(t, operatorPage(s), view{})
+	find := func(text string, want ...string) {
+		t.Helper()
+		b.fill("#request-id", text)
+		b.click(".find button")
+		for _, w := range want {
+			b.until(`document.querySelector("#found").innerText.includes(` + quote(w) + `)`)
+		}
+		b.is(`!document.querySelector("#found").innerText.includes(` + quote(phone[1:]) + `)`)
+		b.is(`!document.querySelector("#found").innerText.includes(` + quote(code) + `)`)
+	}
+	ticket, request := a.Text("request_id"), a.Header.Get("X-Request-ID")
+	find(ticket, "Sent: a provider has accepted it", "console", "1 wrong attempt", "more")
+	b.accessible("the operator's page with a message")
+	message := b.text(`document.querySelector("#found-rows code").textContent`)
+	if !strings.Contains(s.Log.String(), "message="+message) {
+		t.Errorf("the log does not have the message %s", message)
+	}
+	s.Want(s.Verify(phone, code), 201, "")
+	find(ticket, "The code is dead", message, "grep -F "+message)
+	find(request, "identifier of an HTTP request", "grep -F "+request)
+	if lines := s.LogLines(request); len(lines) < 2 {
+		t.Errorf("the log has %q about the request; want the request and its message", lines)
+	}
+	find("hello", "no identifier of this service")
+	b.is(`!document.querySelector("#found-log").checkVisibility()`)
+}

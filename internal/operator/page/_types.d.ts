@@ -30,6 +30,21 @@ export interface Count {
   n: number
 }
 
+export interface LookupReply { // message.json
+  kind: 'ticket' | 'request' | 'message' | 'trace' | 'unknown'
+  search: string // is in every line of the log about it; '' if the kind is unknown
+  message: MessageReply | null // of a ticket
+}
+
+export interface MessageReply {
+  id: string
+  send: number // of the messages of a code, from 1
+  purpose: string // login or phone_change
+  opened_at: string
+  redis_answers: boolean
+  live: { state: string, provider: string, wrong_attempts: number, expires_in: number } | null
+}
+
 // Filter selects counts. A field that is undefined selects all of them; '' selects counts without that label.
 export interface Filter {
   region?: string

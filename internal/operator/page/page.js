@@ -3,6 +3,7 @@
 
 import { Charts } from './charts.js'
 import { $, make, setText } from './dom.js'
+import { Lookup } from './lookup.js'
 import { Numbers } from './numbers.js'
 import { drawAnswers, drawDelays, drawFunnel, drawProviders, drawRefusals, drawRegions, drawTiles } from './tables.js'
 import { verdict } from './verdict.js'
@@ -202,4 +203,5 @@ async function ask() {
   }
 }
 
+new Lookup()
 new Page().poll()

@@ -127,7 +127,10 @@ func settledMessage(t *testing.T, begin stories) {
 		t.Errorf("before the message is sent the provider is %q; want none", m.Provider)
 	}
 	s.settle(c.Lease, otp.Outcome{State: otp.Sent, Handoff: otp.Handoff{Provider: "pigeon"}})
-	s.status(c, otp.Sent)
+	s.check(wrong, otp.ErrWrong)
+	if got := s.status(c, otp.Sent); got.Provider != "pigeon" || got.Wrong != 1 || got.ExpiresIn < policy.TTL/2 {
+		t.Errorf("status: %+v; want the provider pigeon, a wrong attempt, and the life of the code", got)
+	}
 	s.renew(c.Lease, otp.ErrLost)
 	s.age(abandoned)
 	if got := s.claim(); got != nil {
@@ -138,8 +141,12 @@ func settledMessage(t *testing.T, begin stories) {
 	}
 	s.age(policy.ResendAfter)
 	again := s.open()
-	s.status(c, otp.Sent) // each message has a state of its own
-	s.status(again, otp.Queued)
+	if got := s.status(c, otp.Sent); got.Provider != "" { // each message has a state of its own
+		t.Errorf("the provider of the first message is %q after the second; want none", got.Provider)
+	}
+	if got := s.status(again, otp.Queued); got.Provider != "" {
+		t.Errorf("the provider of a queued message is %q; want none", got.Provider)
+	}
 }
 
 func settledTwice(_ *testing.T, begin stories) {
