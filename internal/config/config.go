@@ -30,7 +30,7 @@ type Config struct {
 	HTTPMaxHeader   int           // Bytes, 4 KiB to 1 MiB.
 	HTTPIdleTimeout time.Duration // 1s to 1h.
 	InternalAddr    string        // host:port of the operator's page and of the metrics; empty = off.
-	PublicURL       string        // http(s)://host[/path] without a final slash, for providers' callbacks; may be empty.
+	PublicURL       string        // http(s)://host[/path] without a final slash, for providers' callbacks, or empty.
 	HookSecret      secret.Secret // URL-safe; the secret path of delivery reports that are not signed.
 
 	DatabaseURL     secret.Secret // postgres://, postgresql:// or sqlite:PATH; see SQLitePath.

@@ -88,7 +88,8 @@ var originShape = regexp.MustCompile(`^(null|[a-z][a-z0-9+.-]{0,31}://[a-z0-9.:_
 // logRefused logs an origin that CORS_ORIGINS does not have, once an hour. Nothing is logged if it is no origin.
 func (s *Server) logRefused(c *fiber.Ctx, origin string) {
 	if originShape.MatchString(origin) && s.refused.first(strings.Clone(origin), time.Now()) {
-		s.log.WarnContext(c.UserContext(), "page of another origin refused", "origin", origin, "setting", "CORS_ORIGINS")
+		s.log.WarnContext(c.UserContext(), "page of another origin refused",
+			"origin", origin, "setting", "CORS_ORIGINS")
 	}
 }
 

@@ -9,9 +9,9 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// An answer to a request that was not read to its end, such as a 413, would be lost if its connection were closed at
-// once: the system then resets the connection, and the client's system drops what its program has not read yet. RFC 9112
-// §9.6 therefore says to close in two steps. A browser shows a page no such answer otherwise, but a broken connection.
+// An answer to a request that was not read to its end, such as a 413, can be lost if its connection is closed at once:
+// the system then resets the connection, and some systems of clients drop what was not read yet. A page then sees a
+// broken connection in place of the answer. RFC 9112 §9.6 therefore says to close in two steps.
 const (
 	lingerTime  = time.Second // for which the rest of the request is read and dropped
 	lingerBytes = 16 << 20    // of the rest that are read and dropped at most

@@ -15,8 +15,8 @@ var openAPI []byte
 // openAPI30 is openAPI in OpenAPI 3.0, which many generators of clients read alone.
 var openAPI30 = downgrade(openAPI)
 
-// downgrades are what OpenAPI 3.1 says in another way than 3.0, or what 3.0 cannot say. They rely on how openapi.yaml is
-// written, and the test of downgrade finds what they miss.
+// downgrades are what OpenAPI 3.1 says in another way than 3.0, or what 3.0 cannot say. They rely on how openapi.yaml
+// is written, and the test of downgrade finds what they miss.
 var downgrades = []struct {
 	from *regexp.Regexp
 	to   string

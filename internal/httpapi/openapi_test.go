@@ -13,8 +13,9 @@ import (
 
 // words31 are the words of JSON Schema 2020-12 and OpenAPI 3.1 that OpenAPI 3.0 does not have.
 var words31 = []string{
-	"$anchor", "$comment", "$defs", "$dynamicAnchor", "$dynamicRef", "$id", "$schema", "$vocabulary", "const", "contains",
-	"contentEncoding", "contentMediaType", "contentSchema", "dependentRequired", "dependentSchemas", "else", "if",
+	"$anchor", "$comment", "$defs", "$dynamicAnchor", "$dynamicRef", "$id", "$schema", "$vocabulary", "const",
+	"contains", "contentEncoding", "contentMediaType", "contentSchema", "dependentRequired", "dependentSchemas", "else",
+	"if",
 	"jsonSchemaDialect", "maxContains", "minContains", "pathItems", "patternProperties", "prefixItems", "propertyNames",
 	"then", "unevaluatedItems", "unevaluatedProperties", "webhooks",
 }

@@ -13,8 +13,8 @@ import (
 // address, which some refuse.
 const document = "openapi-3.0.yaml"
 
-// Each of the generators builds a client from the document, in a folder that has a program for this client, and returns the
-// program.
+// Each of the generators builds a client from the document, in a folder that has a program for this client, and returns
+// the program.
 var generators = map[string]func(t *testing.T, dir string) *exec.Cmd{
 	// Version 2.8.2; go.mod beside the program says so.
 	"oapi-codegen": func(t *testing.T, dir string) *exec.Cmd {
