@@ -89,9 +89,9 @@ func (a *Accounts) Ping(ctx context.Context) error {
 }
 
 // touch writes 17 pages, which are more than a login writes. A smaller write would still find room on a full disk where
-// a login does not.
+// a login does not. The padding is random, because SQLite leaves out pages that stay the same.
 const touch = `
-	insert into health (id, at, padding) values (1, ?, zeroblob(65536))
+	insert into health (id, at, padding) values (1, ?, randomblob(65536))
 	on conflict (id) do update set at = excluded.at, padding = excluded.padding`
 
 // Touch writes to the file, and returns nil if the file took it. The schema must be up to date.

@@ -14,6 +14,7 @@ import (
 	"dekamond-otp/internal/account"
 	"dekamond-otp/internal/account/accounttest"
 	"dekamond-otp/internal/observertest"
+	"dekamond-otp/internal/phone"
 )
 
 func open(t *testing.T, path string) *Accounts {
@@ -148,12 +149,21 @@ func TestMigrateFirstVersion(t *testing.T) {
 	}
 }
 
-// TestTouch checks that Touch writes, that a file that takes no writes is unavailable, and that Touch does not make the
-// file grow.
+// TestTouch checks that every Touch writes more than a login, that the database does not grow with it, and that a file
+// that takes no writes is unavailable.
 func TestTouch(t *testing.T) {
-	a := open(t, filepath.Join(t.TempDir(), "otp.db"))
+	path := filepath.Join(t.TempDir(), "otp.db")
+	a := open(t, path)
 	if _, err := a.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	logged := func() int64 {
+		t.Helper()
+		wal, err := os.Stat(path + "-wal")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return wal.Size()
 	}
 	pages := func() (n int) {
 		t.Helper()
@@ -162,21 +172,40 @@ func TestTouch(t *testing.T) {
 		}
 		return n
 	}
-	before := pages()
-	if err := a.Touch(t.Context()); err != nil {
-		t.Fatalf("Touch: %v", err)
-	}
-	if got := pages() - before; got < 16 {
-		t.Errorf("Touch wrote %d pages more; want more than a login writes", got)
-	}
-	before = pages()
-	for range 10 {
+	touch := func() (written int64) {
+		t.Helper()
+		before := logged()
 		if err := a.Touch(t.Context()); err != nil {
 			t.Fatalf("Touch: %v", err)
 		}
+		return logged() - before
 	}
-	if got := pages(); got != before {
-		t.Errorf("the file has %d pages after the first Touch, and %d after ten more; want it not to grow", before, got)
+	number, err := phone.NewParser("").Parse("+989121234567")
+	if err != nil {
+		t.Fatal(err)
+	}
+	touch()
+	before := logged()
+	if _, err := a.Login(t.Context(), account.NewSession{
+		Claim:       account.Claim{Phone: number},
+		ID:          uuid.Must(uuid.NewV7()),
+		Challenge:   uuid.Must(uuid.NewV7()),
+		UserID:      uuid.Must(uuid.NewV7()),
+		FamilyHash:  make([]byte, 32),
+		RefreshHash: make([]byte, 32),
+		LogsIn:      true,
+		Event:       uuid.Must(uuid.NewV7()),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	login, size := logged()-before, pages()
+	for n := range 3 {
+		if got := touch(); got <= login {
+			t.Errorf("Touch %d wrote %d bytes; want more than the %d of a login", n, got, login)
+		}
+	}
+	if got := pages(); got != size {
+		t.Errorf("the database has %d pages after more calls of Touch; want the %d that it had", got, size)
 	}
 	if _, err := a.write.ExecContext(t.Context(), "pragma query_only = 1"); err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package stores
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -38,6 +39,15 @@ type write struct {
 	began time.Time
 	done  chan struct{} // closed when it has ended
 	err   error         // set before done is closed
+}
+
+func (w *write) ended() bool {
+	select {
+	case <-w.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // newHealth returns the health of a store that takes writes now.
@@ -105,15 +115,8 @@ func (h *Health) ask(ctx context.Context) (began time.Time, err error) {
 func (h *Health) current() *write {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.last != nil {
-		select {
-		case <-h.last.done:
-		default:
-			return h.last
-		}
-		if time.Since(h.last.began) < touchEvery {
-			return h.last
-		}
+	if h.last != nil && (!h.last.ended() || time.Since(h.last.began) < touchEvery) {
+		return h.last
 	}
 	w := &write{began: time.Now(), done: make(chan struct{})}
 	h.last = w
@@ -157,8 +160,17 @@ func (h *Health) wrote() {
 	h.taken = time.Now()
 }
 
+// doubt makes the next Ping write, because someone else could not.
+func (h *Health) doubt() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.last != nil && h.last.ended() && !h.failing {
+		h.last = nil
+	}
+}
+
 // countedAccounts counts a login as a write, so that a store that is merely too busy for the writes of its Health does
-// not count as stalled.
+// not count as stalled, and one that refuses logins does not count as ready for another second.
 type countedAccounts struct {
 	Accounts
 	health *Health
@@ -167,8 +179,11 @@ type countedAccounts struct {
 // Login implements account.Store.
 func (a countedAccounts) Login(ctx context.Context, s account.NewSession) (account.User, error) {
 	u, err := a.Accounts.Login(ctx, s)
-	if err == nil {
+	switch {
+	case err == nil:
 		a.health.wrote()
+	case errors.Is(err, account.ErrUnavailable):
+		a.health.doubt()
 	}
 	return u, err
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -25,6 +26,8 @@ type fakeStore struct {
 	gone   atomic.Bool   // it does not answer
 	hangs  atomic.Bool   // a write takes an hour, whatever its timeout
 	slow   time.Duration // of other writes
+
+	refused error // of a login
 }
 
 var (
@@ -53,7 +56,7 @@ func (f *fakeStore) Touch(context.Context) error {
 }
 
 func (f *fakeStore) Login(context.Context, account.NewSession) (account.User, error) {
-	return account.User{}, nil
+	return account.User{}, f.refused
 }
 
 // watched runs a test on the health of a store that is watched until the test ends, in a time of its own.
@@ -222,6 +225,23 @@ func TestLoginsAreWrites(t *testing.T) {
 		time.Sleep(stallAfter)
 		if !h.Stalled() {
 			t.Error("not stalled 10s after the last login")
+		}
+	})
+}
+
+// TestRefusedLogin checks that a store that took a write a moment ago is not ready if it has refused a login since.
+func TestRefusedLogin(t *testing.T) {
+	f := fakeStore{refused: fmt.Errorf("%w: disk full", account.ErrUnavailable)}
+	watched(t, &f, io.Discard, func(t *testing.T, h *Health) {
+		f.down.Store(true)
+		if err := h.Ping(t.Context()); err != nil {
+			t.Fatalf("Ping shares the write of a moment ago: %v", err)
+		}
+		if _, err := (countedAccounts{&f, h}).Login(t.Context(), account.NewSession{}); err == nil {
+			t.Fatal("Login of a store that refuses it: no error")
+		}
+		if err := h.Ping(t.Context()); !errors.Is(err, errDown) {
+			t.Errorf("Ping after a login was refused: %v; want %v", err, errDown)
 		}
 	})
 }
