@@ -42,7 +42,7 @@ func TestKeysCommand(t *testing.T) {
 		}
 	}
 	status, _, log := servicetest.Run(t, dir, []string{"APP_ENV=production"}, "keys", "new")
-	if status != 2 || !strings.Contains(log, "JWT_KEYS: ") {
+	if status != 2 || !strings.Contains(log, `"variable":"JWT_KEYS"`) { // production logs JSON
 		t.Errorf("keys new without a folder: %d, %s; want 2 and what is missing", status, log)
 	}
 	s := servicetest.Launch(t, dir, "JWT_KEYS=keys")
