@@ -196,7 +196,7 @@ func TestMisspelt(t *testing.T) {
 	}
 	status, _, log = start(t, append(env, "APP_ENV=production", "LOG_FORMAT=text"))
 	for _, want := range []string{
-		"DATABASE_URL: must be set in production\n",
+		"DATABASE_URL: must be set in production, or PGHOST\n",
 		"OTP_LEN: in .env is no setting; do you mean OTP_LENGTH?\n",
 		"DATABSE_URL: in the environment is no setting; do you mean DATABASE_URL?\n",
 	} {

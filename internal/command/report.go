@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"dekamond-otp/internal/config"
+	"dekamond-otp/internal/doctor"
 	"dekamond-otp/internal/setting"
 )
 
@@ -22,8 +23,11 @@ const (
 // report writes why a command failed to standard error, in the form of LOG_FORMAT, and returns the exit status. Beside
 // faults of the settings it writes the misspelt names, because one of them may be the cause.
 func (r *run) report(err error) (status int) {
-	if err == nil {
+	switch {
+	case err == nil:
 		return 0
+	case errors.Is(err, doctor.ErrWrong): // the report has said it
+		return 1
 	}
 	faults, areFaults := errors.AsType[setting.Faults](err)
 	refused, isRefused := errors.AsType[setting.Refused](err)

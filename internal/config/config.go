@@ -7,6 +7,7 @@
 package config
 
 import (
+	"cmp"
 	"log/slog"
 	"net/netip"
 	"slices"
@@ -33,7 +34,8 @@ type Config struct {
 	PublicURL       string        // http(s)://host[/path] without a final slash, for providers' callbacks, or empty.
 	HookSecret      secret.Secret // URL-safe; the secret path of delivery reports that are not signed.
 
-	DatabaseURL     secret.Secret // postgres://, postgresql:// or sqlite:PATH; see SQLitePath.
+	DatabaseURL     secret.Secret // postgres://, postgresql:// or sqlite:PATH; see SQLitePath. Zero if PGHost names it.
+	PGHost          string        // The Postgres if DatabaseURL is zero. The driver reads PGHOST and its siblings itself.
 	MigrateOnStart  bool
 	RedisURL        secret.Secret // redis:// or rediss:// with one or more hosts, or embedded; see EmbeddedRedis.
 	RedisMode       string        // single, cluster or sentinel.
@@ -94,6 +96,15 @@ type Limit struct {
 // SQLitePath returns the file of the embedded database; ok is false if DatabaseURL names a Postgres.
 func (c *Config) SQLitePath() (path string, ok bool) {
 	return strings.CutPrefix(c.DatabaseURL.Reveal(), sqlitePrefix)
+}
+
+// DatabaseSetting returns the name of the setting that a fault of the database is about: DATABASE_URL, or if that is
+// not set, the given sibling of PGHOST, which defaults to PGHOST itself.
+func (c *Config) DatabaseSetting(sibling string) string {
+	if !c.DatabaseURL.IsZero() {
+		return "DATABASE_URL"
+	}
+	return cmp.Or(sibling, "PGHOST")
 }
 
 // EmbeddedRedis reports whether Redis runs inside the process.

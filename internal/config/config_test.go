@@ -615,7 +615,7 @@ var faultTests = []struct {
 	{nil, "LOG_LEVEL=INFO+1", "LOG_LEVEL: must be debug, info, warn or error"},
 	{nil, "LOG_FORMAT=xml", "LOG_FORMAT: must be text or json"},
 
-	{production, "DATABASE_URL=", "DATABASE_URL: must be set in production"},
+	{production, "DATABASE_URL=", "DATABASE_URL: must be set in production, or PGHOST"},
 	{production, "REDIS_URL=", "REDIS_URL: must be set in production"},
 	{production, "OTP_SECRET=", "OTP_SECRET: must be set in production"},
 	{production, "OTP_SECRET=" + secret32[1:], "OTP_SECRET: must be at least 32 bytes long"},
@@ -678,7 +678,7 @@ func TestFaultsAllAtOnce(t *testing.T) {
 	want := `OTP_LENGTH: must be a whole number from 6 to 10
 OTP_TTL: must be a duration from 30s to 10m in whole seconds
 REFRESH_TTL: must not be shorter than ACCESS_TTL
-DATABASE_URL: must be set in production
+DATABASE_URL: must be set in production, or PGHOST
 REDIS_URL: must be set in production
 OTP_SECRET: must be set in production
 SMS_REGIONS: must be set in production
@@ -689,5 +689,92 @@ JWT_SECRET: must be set in production, or JWT_KEYS`
 	}
 	if faults, ok := errors.AsType[setting.Faults](err); !ok || len(faults) != 9 || faults[1].Variable != "OTP_TTL" {
 		t.Errorf("the error is %T %v, want Faults", err, faults)
+	}
+}
+
+// TestPostgresInParts checks that the parts of a Postgres URL can be settings of their own, so that a password needs no
+// escaping.
+func TestPostgresInParts(t *testing.T) {
+	for _, tc := range []struct {
+		settings []string
+		url      string
+		named    string // by DatabaseSetting
+	}{
+		{[]string{"DATABASE_URL=", "PGHOST=db", "PGPASSWORD=a/b+c=d@e"}, "", "PGUSER"},
+		{[]string{"PGHOST=db"}, production["DATABASE_URL"], "DATABASE_URL"},
+		{[]string{"DATABASE_URL=postgres:///otp", "PGHOST=db", "PGPORT=5433"}, "postgres:///otp", "DATABASE_URL"},
+	} {
+		for _, base := range []map[string]string{production, nil} {
+			c, err := load(with(base, append([]string{"DATABASE_URL=" + tc.url}, tc.settings...)...))
+			if err != nil {
+				t.Errorf("%v: %v", tc.settings, err)
+				continue
+			}
+			_, sqlite := c.SQLitePath()
+			if got := c.DatabaseURL.Reveal(); got != tc.url || sqlite || c.DatabaseSetting("PGUSER") != tc.named {
+				t.Errorf("%v: %q, named %s; want %q, named %s",
+					tc.settings, got, c.DatabaseSetting("PGUSER"), tc.url, tc.named)
+			}
+		}
+	}
+	if c := mustLoad(t, with(nil, "PGHOST=db")); c.DatabaseSetting("") != "PGHOST" {
+		t.Errorf("the database of PGHOST is named %s; want PGHOST", c.DatabaseSetting(""))
+	}
+	for faulty, want := range map[string]string{
+		"DATABASE_URL=":       "DATABASE_URL: must be set in production, or PGHOST",
+		"PGPORT=postgres":     "PGPORT: each must be a whole number",
+		"PGSSLMODE=sometimes": "PGSSLMODE: must be disable,",
+	} {
+		if _, err := load(with(production, faulty)); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v; want %s", faulty, err, want)
+		}
+	}
+}
+
+// TestUnescapedPassword checks that the fault of a URL says which characters have to be escaped, and quotes nothing.
+func TestUnescapedPassword(t *testing.T) {
+	for _, raw := range []string{
+		"hun/ter2",
+		"12/hunter2",
+		"hunter2/",
+		"hun?ter2",
+		"12?hunter2",
+		"hun#ter2",
+		"12#hunter2",
+		"hun%ter2",
+		"hunter2%",
+		"hun ter2",
+		"hun^ter2",
+		"hun/t@er2",
+	} {
+		for _, setting := range []string{
+			"DATABASE_URL=postgres://otp:" + raw + "@db:5432/otp?sslmode=disable",
+			"DATABASE_URL=postgresql://otp:" + raw + "@db/otp",
+			"REDIS_URL=redis://:" + raw + "@redis:6379/0",
+			"REDIS_URL=rediss://otp:" + raw + "@redis",
+		} {
+			name, _, _ := strings.Cut(setting, "=")
+			_, err := load(with(production, setting))
+			if err == nil || !strings.HasPrefix(err.Error(), name+": must be a URL whose user and password are escaped") ||
+				strings.Contains(err.Error(), "ter2") {
+				t.Errorf("%s: %v; want the characters to escape, and no part of the password", setting, err)
+			}
+		}
+	}
+	for _, sound := range []string{
+		"DATABASE_URL=postgres://otp:a+b=c@d&e!@db:5432/otp?sslmode=disable",
+		"DATABASE_URL=postgres://otp:%2F%3F%23%25%40@db/otp",
+		"DATABASE_URL=postgres://db/otp?user=otp@server&password=a@b",
+		"DATABASE_URL=postgres:///otp?host=/run/postgresql",
+		"DATABASE_URL=postgres://otp@a:5432,b:5433/otp",
+		"REDIS_URL=redis://:%2F%25@a:1,b:2/0",
+	} {
+		more := []string{sound}
+		if strings.Contains(sound, ",b:2") {
+			more = append(more, "REDIS_MODE=cluster")
+		}
+		if _, err := load(with(production, more...)); err != nil {
+			t.Errorf("%s: %v; want no fault", sound, err)
+		}
 	}
 }

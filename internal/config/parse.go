@@ -143,10 +143,43 @@ func databaseURL(s string) (string, error) {
 	inside, slashes := strings.CutPrefix(rest, "//")
 	postgres := (scheme == "postgres" || scheme == "postgresql") && slashes
 	sqlite := scheme == "sqlite" && !slashes
+	if postgres && hasRawCredentials(inside) {
+		return s, setting.ErrorUnless(false, escape+"; or leave the password out of it, and set PGPASSWORD")
+	}
 	return s, setting.ErrorUnless((postgres || sqlite) && inside != "", "be postgres://… or sqlite:PATH")
 }
 
+const escape = "be a URL whose user and password are escaped: / is %2F, ? is %3F, # is %23, % is %25, @ is %40"
+
+// hasRawCredentials reports whether the text behind the // of a URL has a user or a password that was pasted without
+// escaping it. Such a character ends the part in which the credentials are, so that the @ behind them is found in a
+// later part, where no URL of a store has one, apart from the value of a parameter.
+func hasRawCredentials(inside string) bool {
+	end := len(inside)
+	if i := strings.IndexAny(inside, "/?#"); i >= 0 {
+		end = i
+	}
+	authority, rest := inside[:end], inside[end:]
+	if at := strings.LastIndex(authority, "@"); at >= 0 {
+		_, err := url.Parse("//" + authority[:at] + "@host")
+		return err != nil
+	}
+	path, query, _ := strings.Cut(rest, "?")
+	if strings.ContainsAny(path, "#@") || strings.Contains(query, "#") {
+		return strings.Contains(rest, "@")
+	}
+	for parameter := range strings.SplitSeq(query, "&") {
+		if name, _, _ := strings.Cut(parameter, "="); strings.Contains(name, "@") {
+			return true
+		}
+	}
+	return false
+}
+
 func redisURL(s string) (string, error) {
+	if _, inside, _ := strings.Cut(s, "://"); hasRawCredentials(inside) {
+		return s, setting.ErrorUnless(false, escape)
+	}
 	const be = "be redis://HOST or rediss://HOST, with commas between several hosts"
 	return s, setting.ErrorUnless(redisHosts(s) > 0, be)
 }

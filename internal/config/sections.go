@@ -55,12 +55,29 @@ func (r *reader) readServer(c *Config) {
 }
 
 func (r *reader) readStores(c *Config) {
-	c.DatabaseURL = read(r, "DATABASE_URL", r.def(sqlitePrefix+"data/otp.db", ""), hidden(databaseURL))
+	r.readPostgres(c)
+	database := r.def(sqlitePrefix+"data/otp.db", "")
+	if c.PGHost != "" {
+		database = ""
+	}
+	c.DatabaseURL = read(r, "DATABASE_URL", database, hidden(databaseURL))
 	c.MigrateOnStart = read(r, "MIGRATE_ON_START", "true", onOff)
 	c.RedisURL = read(r, "REDIS_URL", r.def(embedded, ""), hidden(setting.Or(embedded, embedded, redisURL)))
 	c.RedisMode = read(r, "REDIS_MODE", "single", either("single", "cluster", "sentinel"))
 	c.RedisMaster = r.Text("REDIS_MASTER", "")
 	c.RedisPartitions = read(r, "REDIS_PARTITIONS", "16", whole(1, 1024))
+}
+
+// readPostgres reads the parts of a Postgres URL that are settings of their own, by the names and with the meaning that
+// all programs of Postgres give them (PostgreSQL manual, libpq, Environment Variables). The driver reads them from the
+// environment, too, and takes from them what DATABASE_URL lacks.
+func (r *reader) readPostgres(c *Config) {
+	c.PGHost = r.Text("PGHOST", "")
+	read(r, "PGPORT", "", setting.List(whole(1, 65535)))
+	r.Text("PGUSER", "")
+	r.Text("PGPASSWORD", "")
+	r.Text("PGDATABASE", "")
+	read(r, "PGSSLMODE", "", either("disable", "allow", "prefer", "require", "verify-ca", "verify-full"))
 }
 
 func (r *reader) readCodes(c *Config) {
@@ -161,7 +178,9 @@ func (r *reader) checkSecrets(c *Config) {
 }
 
 func (r *reader) checkProduction(c *Config) {
-	for _, name := range []string{"DATABASE_URL", "REDIS_URL", "OTP_SECRET", "SMS_REGIONS", "SMS_PROVIDERS"} {
+	hasDatabase := r.Text("DATABASE_URL", "")+r.Text("PGHOST", "") != ""
+	r.Check(hasDatabase, "must be set in production, or PGHOST", "DATABASE_URL")
+	for _, name := range []string{"REDIS_URL", "OTP_SECRET", "SMS_REGIONS", "SMS_PROVIDERS"} {
 		r.Check(r.Text(name, "") != "", "must be set in production", name)
 	}
 	signs := r.Text("JWT_SECRET", "")+r.Text("JWT_KEYS", "") != ""

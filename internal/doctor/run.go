@@ -2,7 +2,7 @@ package doctor
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"io"
 	"slices"
 	"sync"
@@ -21,8 +21,11 @@ import (
 	"dekamond-otp/internal/token"
 )
 
+// ErrWrong is the error of a report that has something wrong. The report, which ends with the counts, has said what.
+var ErrWrong = errors.New("something is wrong")
+
 // Run examines the deployment that the settings describe, and writes the report. misspelt has the names that
-// are no settings. The error is a setting.Faults if a store's URL cannot be used, and any other error if something is
+// are no settings. The error is a setting.Faults if a store's URL cannot be used, and ErrWrong if something is
 // wrong.
 func Run(ctx context.Context, c *config.Config, misspelt []config.Misspelling, w io.Writer) error {
 	d := deployment{config: c, misspelt: misspelt, providers: openProviders(c)}
@@ -32,7 +35,7 @@ func Run(ctx context.Context, c *config.Config, misspelt []config.Misspelling, w
 	} else {
 		accounts, err := pgstore.Open(pgstore.Options{URL: c.DatabaseURL.Reveal()})
 		if err != nil {
-			return setting.Faults{{Variable: "DATABASE_URL", Problem: "must be a URL that Postgres knows"}}
+			return setting.Faults{{Variable: c.DatabaseSetting(""), Problem: "must be a URL that Postgres knows"}}
 		}
 		defer func() { _ = accounts.Close() }()
 		d.postgres = accounts.Inspect
@@ -52,8 +55,8 @@ func Run(ctx context.Context, c *config.Config, misspelt []config.Misspelling, w
 	if err := report.Write(w); err != nil {
 		return err
 	}
-	if n := report.Count(Wrong); n > 0 {
-		return fmt.Errorf("doctor: %d wrong", n)
+	if report.Count(Wrong) > 0 {
+		return ErrWrong
 	}
 	return nil
 }

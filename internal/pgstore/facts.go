@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -45,6 +46,28 @@ const (
 		"grant these rights, or name the owner of the tables in DATABASE_URL")
 )
 
+// refusals are the SQLSTATEs (PostgreSQL manual, appendix A) with which Postgres refuses a connection until someone
+// changes a setting or the server.
+var refusals = map[string]probe.Refusal{
+	"28000": {Words: "refuses the user", Setting: "PGUSER"},
+	"28P01": {Words: "refuses user or password", Setting: "PGPASSWORD"},
+	"3D000": {Words: "has no such database", Setting: "PGDATABASE"},
+	"42501": {Words: "does not let the user in", Setting: "PGUSER"},
+}
+
+// refusal returns err with the probe.Refusal that it stands for, if it stands for one.
+func refusal(err error) error {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && refusals[pg.Code].Words != "" {
+		return fmt.Errorf("%w (%w)", refusals[pg.Code], err)
+	}
+	if err != nil && strings.Contains(err.Error(), refusedTLS) {
+		return fmt.Errorf("%w (%w)", probe.Refusal{Words: errNoTLS, Setting: "PGSSLMODE"}, err)
+	}
+	return err
+}
+
+const refusedTLS = "server refused TLS" // This is pgx' text.
+
 // selectFacts also runs on a database that only resembles Postgres. A setting or a role that such a database lacks
 // counts as false or 0.
 const selectFacts = `
@@ -68,7 +91,7 @@ const selectRights = `
 // Inspect asks Postgres about itself and changes nothing.
 func (a *Accounts) Inspect(ctx context.Context) (facts Facts, err error) {
 	c, err := a.pool.Acquire(ctx)
-	if err != nil && strings.Contains(err.Error(), "server refused TLS") { // This is pgx' text.
+	if err != nil && strings.Contains(err.Error(), refusedTLS) {
 		return facts, errNoTLS
 	}
 	if err != nil {

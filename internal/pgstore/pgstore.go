@@ -99,9 +99,11 @@ func Open(o Options) (*Accounts, error) {
 // Close closes the connections.
 func (a *Accounts) Close() error { a.pool.Close(); return nil }
 
-// Ping returns nil if Postgres answers, whatever its schema.
+// Ping returns nil if Postgres answers, whatever its schema. Its error has a probe.Refusal if Postgres refuses what the
+// URL says.
 func (a *Accounts) Ping(ctx context.Context) error {
-	return a.within(ctx, a.timeouts.Statement, func(ctx context.Context, c *pgxpool.Conn) error { return c.Ping(ctx) })
+	ping := func(ctx context.Context, c *pgxpool.Conn) error { return c.Ping(ctx) }
+	return refusal(a.within(ctx, a.timeouts.Statement, ping))
 }
 
 const touch = `

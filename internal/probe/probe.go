@@ -14,6 +14,14 @@ type Error string
 
 func (e Error) Error() string { return string(e) }
 
+// A Refusal is an Error that lasts until someone changes a setting or the server, so that nothing is gained by waiting.
+type Refusal struct {
+	Words   Error
+	Setting string // The environment variable that it is about, if the server has several; may be empty.
+}
+
+func (r Refusal) Error() string { return r.Words.Error() }
+
 const samples = 5 // Round trips of which Clock returns the median.
 
 // Clock asks a server for its time, several times. It returns the median latency of that, and how far the server's

@@ -189,12 +189,13 @@ func StartEmbedded() *Client {
 	}
 }
 
-// Ping returns nil if Redis answers, of a cluster any master.
+// Ping returns nil if Redis answers, of a cluster any master. Its error has a probe.Refusal if Redis refuses what the URL
+// says.
 func (c *Client) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	if err := c.pingAny(ctx); err != nil {
-		return fmt.Errorf("redis: %w", err)
+		return fmt.Errorf("redis: %w", refusal(err))
 	}
 	return nil
 }

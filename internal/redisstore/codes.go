@@ -204,7 +204,7 @@ func (s *Codes) Touch(ctx context.Context) error {
 	if err == nil || slices.ContainsFunc(writes, func(w redis.Cmder) bool { return w.Err() == nil }) {
 		return nil
 	}
-	return fmt.Errorf("%w: redis: %w", otp.ErrUnavailable, err)
+	return fmt.Errorf("%w: redis: %w", otp.ErrUnavailable, refusal(err))
 }
 
 func us(d time.Duration) int64 { return d.Microseconds() }

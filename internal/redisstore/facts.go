@@ -3,7 +3,9 @@ package redisstore
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -181,6 +183,21 @@ func meaning(err error) string {
 		}
 	}
 	return ""
+}
+
+// passing are the errors that can pass by themselves, by the words with which they begin.
+var passing = []string{
+	"LOADING", "CLUSTERDOWN", "MASTERDOWN", "READONLY", "MISCONF", "OOM", "max number of clients",
+}
+
+// refusal returns err with the probe.Refusal that it stands for, if it stands for one.
+func refusal(err error) error {
+	words := meaning(err)
+	passes := func(beginning string) bool { return redis.HasErrorPrefix(err, beginning) }
+	if words == "" || slices.ContainsFunc(passing, passes) {
+		return err
+	}
+	return fmt.Errorf("%w (%w)", probe.Refusal{Words: probe.Error(words)}, err)
 }
 
 // plainError returns a probe.Error for the errors that are known here, and any other error as it is.

@@ -17,7 +17,9 @@ import (
 	"dekamond-otp/internal/metrics"
 	"dekamond-otp/internal/otp"
 	"dekamond-otp/internal/pgstore"
+	"dekamond-otp/internal/probe"
 	"dekamond-otp/internal/redisstore"
+	"dekamond-otp/internal/setting"
 	"dekamond-otp/internal/sqlitestore"
 )
 
@@ -72,7 +74,7 @@ func Open(ctx context.Context, o Options) (*Stores, error) {
 	if err != nil {
 		return nil, errors.Join(err, accounts.Close())
 	}
-	health := newHealth("database", "DATABASE_URL", accounts.Ping, accounts.Touch, o.Log)
+	health := newHealth("database", o.Config.DatabaseSetting(""), accounts.Ping, accounts.Touch, o.Log)
 	s := &Stores{
 		Accounts: countedAccounts{accounts, health},
 		Redis:    redis,
@@ -84,13 +86,13 @@ func Open(ctx context.Context, o Options) (*Stores, error) {
 		}),
 		DatabaseHealth: health,
 	}
-	s.RedisHealth = newHealth("redis", "REDIS_URL", redis.Ping, s.Codes.Touch, o.Log)
+	s.RedisHealth = newHealth("redis", redisSetting(""), redis.Ping, s.Codes.Touch, o.Log)
 	err = await(ctx, o.Log, "redis", redis.Ping)
 	if err == nil {
 		err = await(ctx, o.Log, "redis", s.Codes.Touch)
 	}
 	if err != nil {
-		return nil, errors.Join(err, s.Close())
+		return nil, errors.Join(named("Redis", redisSetting, err), s.Close())
 	}
 	logEmbedded(o.Config, o.Log)
 	return s, nil
@@ -140,9 +142,20 @@ func openAccounts(
 		err = await(ctx, log, "database", accounts.Touch)
 	}
 	if err != nil {
-		return nil, errors.Join(err, accounts.Close())
+		return nil, errors.Join(named("database", c.DatabaseSetting, err), accounts.Close())
 	}
 	return accounts, nil
+}
+
+func redisSetting(string) string { return "REDIS_URL" }
+
+// named adds the setting that a store's error is about. If the store refuses what the setting says, the error is a
+// setting.Refused.
+func named(store string, name func(part string) string, err error) error {
+	if r, ok := errors.AsType[probe.Refusal](err); ok {
+		return setting.Refused{Variable: name(r.Setting), Problem: "the " + store + " " + r.Error()}
+	}
+	return fmt.Errorf("%s: %w", name(""), err)
 }
 
 // newAccounts returns the account store, which may not answer yet.
@@ -150,13 +163,13 @@ func newAccounts(c *config.Config, m *metrics.Metrics) (Accounts, error) {
 	if path, ok := c.SQLitePath(); ok {
 		s, err := sqlitestore.Open(sqlitestore.Options{Path: path, Observer: m.Database("sqlite")})
 		if err != nil {
-			return nil, err
+			return nil, setting.Refused{Variable: "DATABASE_URL", Problem: err.Error()}
 		}
 		return s, nil
 	}
 	s, err := pgstore.Open(pgstore.Options{URL: c.DatabaseURL.Reveal(), Observer: m.Database("postgresql")})
 	if err != nil {
-		return nil, err
+		return nil, setting.Faults{{Variable: c.DatabaseSetting(""), Problem: "must be a URL that Postgres knows"}}
 	}
 	return s, nil
 }
@@ -166,17 +179,22 @@ func openRedis(c *config.Config) (*redisstore.Client, error) {
 	if c.EmbeddedRedis() {
 		return redisstore.StartEmbedded(), nil
 	}
-	return redisstore.Open(redisstore.Options{URL: c.RedisURL.Reveal(), Mode: c.RedisMode, Master: c.RedisMaster})
+	r, err := redisstore.Open(redisstore.Options{URL: c.RedisURL.Reveal(), Mode: c.RedisMode, Master: c.RedisMaster})
+	if err != nil {
+		return nil, setting.Faults{{Variable: "REDIS_URL", Problem: "must be a URL that Redis knows"}}
+	}
+	return r, nil
 }
 
-// await waits until a store answers, and logs a warning now and then while it does not.
+// await waits until a store answers, and logs a warning now and then while it does not. It does not wait for a store
+// that answers with a probe.Refusal.
 func await(ctx context.Context, log *slog.Logger, store string, ping func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for pings := 0; ; pings++ {
 		err := ping(ctx)
-		if err == nil {
-			return nil
+		if _, refused := errors.AsType[probe.Refusal](err); err == nil || refused {
+			return err
 		}
 		if pings%warnEvery == 0 {
 			log.WarnContext(ctx, "waiting for store", "store", store, "error", err.Error())

@@ -2,8 +2,11 @@ package stores
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"path/filepath"
@@ -15,6 +18,8 @@ import (
 	"dekamond-otp/internal/config"
 	"dekamond-otp/internal/metrics"
 	"dekamond-otp/internal/otp"
+	"dekamond-otp/internal/probe"
+	"dekamond-otp/internal/setting"
 	"dekamond-otp/internal/sms"
 )
 
@@ -99,6 +104,26 @@ func TestAwait(t *testing.T) {
 		err := await(t.Context(), slog.New(slog.DiscardHandler), "redis", ping)
 		if took := time.Since(began); !errors.Is(err, down) || took != startTimeout {
 			t.Errorf("await of a dead store: %v after %v; want %v after %v", err, took, down, startTimeout)
+		}
+	})
+}
+
+// TestRefusal checks that a start does not wait for a store that refuses what a setting says, and names the setting.
+func TestRefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		refusal := fmt.Errorf("postgres: %w", probe.Refusal{Words: "refuses user or password", Setting: "PGPASSWORD"})
+		began := time.Now()
+		err := await(t.Context(), slog.New(slog.DiscardHandler), "database", func(context.Context) error { return refusal })
+		if took := time.Since(began); !errors.Is(err, refusal) || took != 0 {
+			t.Errorf("await of a store that refuses: %v after %v; want the refusal at once", err, took)
+		}
+		name := func(part string) string { return cmp.Or(part, "PGHOST") }
+		const want = "PGPASSWORD: the database refuses user or password"
+		if refused, ok := errors.AsType[setting.Refused](named("database", name, err)); !ok || refused.Error() != want {
+			t.Errorf("named: %v; want %s", refused, want)
+		}
+		if err := named("database", name, io.EOF); !errors.Is(err, io.EOF) || err.Error() != "PGHOST: EOF" {
+			t.Errorf("named: %v; want PGHOST: EOF", err)
 		}
 	})
 }

@@ -31,6 +31,23 @@ func NewDatabase(t testing.TB) string {
 	return u.String()
 }
 
+// NewRole creates a role that may make tables in the database, and that has to give the password where the server asks for one: the
+// server of .ci/with-services does. The role is dropped when the test ends.
+func NewRole(t testing.TB, database, role, password string) {
+	t.Helper()
+	for _, statement := range []string{
+		`do $$ begin create role needs_password; exception when duplicate_object or unique_violation then end $$`,
+		`create role ` + quote(role) + ` login password '` + strings.ReplaceAll(password, "'", "''") + `'`,
+		`grant needs_password to ` + quote(role),
+		`grant all on schema public to ` + quote(role),
+	} {
+		run(t, database, statement)
+	}
+	t.Cleanup(func() { run(t, database, `drop owned by `+quote(role)+`; drop role `+quote(role)) })
+}
+
+func quote(name string) string { return pgx.Identifier{name}.Sanitize() }
+
 // run runs a statement on a connection of its own.
 func run(t testing.TB, url, statement string) {
 	t.Helper()
