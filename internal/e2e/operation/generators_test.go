@@ -24,10 +24,8 @@ var generators = map[string]func(t *testing.T, dir string) *exec.Cmd{
 		return exec.Command(filepath.Join(dir, "program"))
 	},
 	"openapi-typescript-codegen": func(t *testing.T, dir string) *exec.Cmd {
-		for _, pkg := range []string{"openapi-typescript-codegen@0.31.0", "typescript@5.9.3"} {
-			if err := servicetest.InstallNPM(dir, pkg); err != nil {
-				t.Fatal(err)
-			}
+		if err := servicetest.InstallNPM(dir, "openapi-typescript-codegen@0.31.0", "typescript@5.9.3"); err != nil {
+			t.Fatal(err)
 		}
 		bin := filepath.Join(dir, "node_modules/.bin/")
 		runIn(t, dir, filepath.Join(bin, "openapi"), "--input", document, "--output", "client", "--client", "fetch")

@@ -273,9 +273,11 @@ func FreeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// InstallNPM installs an npm package, NAME@VERSION, into a directory.
-func InstallNPM(dir, pkg string) error {
-	install := exec.Command("npm", "install", "--no-audit", "--no-fund", "--no-save", pkg)
+// InstallNPM installs npm packages, each NAME@VERSION, into a directory. A later call for the same directory removes
+// those of an earlier one.
+func InstallNPM(dir string, packages ...string) error {
+	args := append([]string{"install", "--no-audit", "--no-fund", "--no-save"}, packages...)
+	install := exec.Command("npm", args...)
 	install.Dir = dir
 	if out, err := install.CombinedOutput(); err != nil {
 		return fmt.Errorf("npm install: %w\n%s", err, out)
