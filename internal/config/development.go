@@ -2,6 +2,9 @@ package config
 
 import "dekamond-otp/internal/secret"
 
+// KeptSecret is the file of the secret that development makes if OTP_SECRET is not set.
+const KeptSecret = "data/otp_secret"
+
 // developmentKeys is the folder of the key that development signs with if neither JWT_SECRET nor JWT_KEYS is set.
 const developmentKeys = "data/keys"
 
@@ -12,7 +15,7 @@ func (c *Config) MakesKey() bool { return !c.Production && c.JWTKeys == developm
 // a restart.
 func (c *Config) MakeSecret() (err error) {
 	if c.OTPSecret.IsZero() {
-		c.OTPSecret, err = secret.Kept("data/otp_secret")
+		c.OTPSecret, err = secret.Kept(KeptSecret)
 	}
 	return err
 }

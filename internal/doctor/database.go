@@ -5,6 +5,7 @@ import (
 
 	"dekamond-otp/internal/config"
 	"dekamond-otp/internal/pgstore"
+	"dekamond-otp/internal/probe"
 	"dekamond-otp/internal/sqlitestore"
 )
 
@@ -95,6 +96,7 @@ func examineSQLite(s sqlitestore.Facts, err error, c *config.Config) (f findings
 		f.add(OK, "database", "the file %s", s.Path)
 		f.addMigrations(s.Pending, true, c)
 	}
+	f.addFolder(s.Folder)
 	if s.WorldReadable {
 		f.add(Weak, "database", "the file, with all numbers, can be read by every user of this machine; chmod 600")
 	}
@@ -103,4 +105,24 @@ func examineSQLite(s sqlitestore.Facts, err error, c *config.Config) (f findings
 			"set DATABASE_URL to a Postgres")
 	}
 	return f
+}
+
+const (
+	noRoom     = 16 << 20  // Bytes; the write-ahead log and a checkpoint may need as many.
+	littleRoom = 256 << 20 // Bytes.
+)
+
+// addFolder reports whether files can be made and written in the folder of the database.
+func (f *findings) addFolder(folder probe.Folder) {
+	if folder.Closed {
+		f.add(Wrong, "database", "the folder %s cannot be written by this user, as SQLite has to; "+
+			"give it to the user that the service runs as, or set DATABASE_URL to another place", folder.Path)
+	}
+	switch {
+	case folder.Room == nil:
+	case *folder.Room < noRoom:
+		f.add(Wrong, "database", "the disk of %s is full: %d MB are left; nobody can log in", folder.Path, *folder.Room>>20)
+	case *folder.Room < littleRoom:
+		f.add(Weak, "database", "the disk of %s is nearly full: %d MB are left", folder.Path, *folder.Room>>20)
+	}
 }

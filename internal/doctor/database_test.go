@@ -10,6 +10,7 @@ import (
 
 	"dekamond-otp/internal/config"
 	"dekamond-otp/internal/pgstore"
+	"dekamond-otp/internal/probe"
 	"dekamond-otp/internal/sqlitestore"
 )
 
@@ -137,6 +138,10 @@ func TestSQLite(t *testing.T) {
 		{sqlitestore.Facts{WorldReadable: true}, nil, development, "weak database"},
 		{sqlitestore.Facts{Pending: []string{"1"}}, nil, development, "note database"},
 		{sqlitestore.Facts{}, os.ErrPermission, development, "wrong database"},
+		{sqlitestore.Facts{Folder: probe.Folder{Closed: true}}, nil, development, "wrong database"},
+		{sqlitestore.Facts{Folder: probe.Folder{Room: new(uint64(1 << 20))}}, nil, development, "wrong database"},
+		{sqlitestore.Facts{Folder: probe.Folder{Room: new(uint64(99 << 20))}}, nil, development, "weak database"},
+		{sqlitestore.Facts{Folder: probe.Folder{Room: new(uint64(1 << 30))}}, nil, development, ""},
 	} {
 		if got := strings.Join(bad(examineSQLite(tc.file, tc.err, tc.c)), ", "); got != tc.want {
 			t.Errorf("%+v, %v: %s; want %s", tc.file, tc.err, got, tc.want)

@@ -1,5 +1,5 @@
 // Package probe owns what all packages have in common that ask a server about itself: errors in words that may be
-// shown to anyone, and the measuring of a server's clock. The package that knows the server decides what to ask, and
+// shown to anyone, the measuring of a server's clock, and what can be told about a folder. The package that knows the server decides what to ask, and
 // package doctor what the answers mean for a deployment.
 package probe
 

@@ -5,6 +5,7 @@ package services
 import (
 	"io"
 	"log/slog"
+	"path/filepath"
 	"strings"
 
 	"dekamond-otp/internal/account"
@@ -12,6 +13,7 @@ import (
 	"dekamond-otp/internal/login"
 	"dekamond-otp/internal/metrics"
 	"dekamond-otp/internal/otp"
+	"dekamond-otp/internal/probe"
 	"dekamond-otp/internal/setting"
 	"dekamond-otp/internal/sms"
 	"dekamond-otp/internal/text"
@@ -35,7 +37,7 @@ type Tools struct {
 // providers and what is unusual about the texts. Messages of the console go to stdout.
 func NewTools(c *config.Config, stdout io.Writer, log *slog.Logger) (t Tools, err error) {
 	if err := c.MakeSecret(); err != nil {
-		return Tools{}, err
+		return Tools{}, unkept("OTP_SECRET", config.KeptSecret, err)
 	}
 	if t.Tokens, err = newTokens(c, log); err != nil {
 		return Tools{}, err
@@ -56,10 +58,15 @@ func NewTools(c *config.Config, stdout io.Writer, log *slog.Logger) (t Tools, er
 	return t, nil
 }
 
+// unkept returns the error of a file that development makes for a setting that is not set.
+func unkept(variable, file string, err error) error {
+	return setting.Refused{Variable: variable, Problem: "is not set, and " + probe.Unwritable(file, err).Error()}
+}
+
 func newTokens(c *config.Config, log *slog.Logger) (*token.Issuer, error) {
 	if c.MakesKey() {
 		if err := token.EnsureKey(c.JWTKeys, developmentAlgorithm); err != nil {
-			return nil, err
+			return nil, unkept("JWT_KEYS", filepath.Join(c.JWTKeys, "key"), err)
 		}
 	}
 	tokens, err := token.NewIssuer(token.Options{

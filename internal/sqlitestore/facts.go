@@ -16,6 +16,7 @@ import (
 // Facts is what Inspect finds out about the file of a database.
 type Facts struct {
 	Path          string
+	Folder        probe.Folder
 	Missing       bool
 	WorldReadable bool     // Every user of the machine can read it.
 	Pending       []string // Migrations.
@@ -24,7 +25,7 @@ type Facts struct {
 // Inspect reads the file and neither makes nor changes any. A file that no process has open is read as immutable,
 // because a reader would otherwise make the files of the write-ahead log beside it.
 func Inspect(ctx context.Context, path string) (facts Facts, err error) {
-	facts.Path = path
+	facts.Path, facts.Folder = path, probe.InspectFolder(path)
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		facts.Missing = true

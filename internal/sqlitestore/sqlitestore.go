@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"dekamond-otp/internal/account"
+	"dekamond-otp/internal/probe"
 	"dekamond-otp/migrations"
 )
 
@@ -45,7 +46,7 @@ var _ account.Store = (*Accounts)(nil)
 // exist.
 func Open(o Options) (*Accounts, error) {
 	if err := create(o.Path); err != nil {
-		return nil, fmt.Errorf("sqlitestore: %w", err)
+		return nil, fmt.Errorf("sqlitestore: %w", probe.Unwritable(o.Path, err))
 	}
 	file := "file:" + (&url.URL{Path: o.Path}).EscapedPath() +
 		"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"

@@ -1,0 +1,6 @@
+//go:build !unix
+
+package probe
+
+// inspect leaves everything unknown.
+func (f *Folder) inspect() {}
