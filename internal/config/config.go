@@ -35,7 +35,7 @@ type Config struct {
 	HookSecret      secret.Secret // URL-safe; the secret path of delivery reports that are not signed.
 
 	DatabaseURL     secret.Secret // postgres://, postgresql:// or sqlite:PATH; see SQLitePath. Zero if PGHost names it.
-	PGHost          string        // The Postgres if DatabaseURL is zero. The driver reads PGHOST and its siblings itself.
+	PGHost          string        // The Postgres if DatabaseURL is zero. The driver reads it and its siblings itself.
 	MigrateOnStart  bool
 	RedisURL        secret.Secret // redis:// or rediss:// with one or more hosts, or embedded; see EmbeddedRedis.
 	RedisMode       string        // single, cluster or sentinel.

@@ -755,7 +755,8 @@ func TestUnescapedPassword(t *testing.T) {
 		} {
 			name, _, _ := strings.Cut(setting, "=")
 			_, err := load(with(production, setting))
-			if err == nil || !strings.HasPrefix(err.Error(), name+": must be a URL whose user and password are escaped") ||
+			want := name + ": must be a URL whose user and password are escaped"
+			if err == nil || !strings.HasPrefix(err.Error(), want) ||
 				strings.Contains(err.Error(), "ter2") {
 				t.Errorf("%s: %v; want the characters to escape, and no part of the password", setting, err)
 			}

@@ -1,6 +1,6 @@
 // Package probe owns what all packages have in common that ask a server about itself: errors in words that may be
-// shown to anyone, the measuring of a server's clock, and what can be told about a folder. The package that knows the server decides what to ask, and
-// package doctor what the answers mean for a deployment.
+// shown to anyone, the measuring of a server's clock, and what can be told about a folder. The package that knows the
+// server decides what to ask, and package doctor what the answers mean for a deployment.
 package probe
 
 import (

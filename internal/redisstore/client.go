@@ -189,8 +189,8 @@ func StartEmbedded() *Client {
 	}
 }
 
-// Ping returns nil if Redis answers, of a cluster any master. Its error has a probe.Refusal if Redis refuses what the URL
-// says.
+// Ping returns nil if Redis answers, of a cluster any master. Its error has a probe.Refusal if Redis refuses what the
+// URL says.
 func (c *Client) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()

@@ -113,7 +113,8 @@ func TestRefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refusal := fmt.Errorf("postgres: %w", probe.Refusal{Words: "refuses user or password", Setting: "PGPASSWORD"})
 		began := time.Now()
-		err := await(t.Context(), slog.New(slog.DiscardHandler), "database", func(context.Context) error { return refusal })
+		ping := func(context.Context) error { return refusal }
+		err := await(t.Context(), slog.New(slog.DiscardHandler), "database", ping)
 		if took := time.Since(began); !errors.Is(err, refusal) || took != 0 {
 			t.Errorf("await of a store that refuses: %v after %v; want the refusal at once", err, took)
 		}

@@ -31,8 +31,8 @@ func NewDatabase(t testing.TB) string {
 	return u.String()
 }
 
-// NewRole creates a role that may make tables in the database, and that has to give the password where the server asks for one: the
-// server of .ci/with-services does. The role is dropped when the test ends.
+// NewRole creates a role that may make tables in the database, and that has to give the password where the server asks
+// for one: the server of .ci/with-services does. The role is dropped when the test ends.
 func NewRole(t testing.TB, database, role, password string) {
 	t.Helper()
 	for _, statement := range []string{
