@@ -566,11 +566,12 @@ func TestPageWebOTP(t *testing.T) {
 		s := servicetest.Start(t, nil, servicetest.Unlimited...)
 		v.Script = `
 			window.OTPCredential = class {}
-			navigator.credentials.get = ({otp, signal}) => new Promise((resolve, reject) => {
+			const get = ({otp, signal}) => new Promise((resolve, reject) => {
 				window.asked = otp.transport.join()
 				window.arrived = code => resolve({code})
 				signal.addEventListener("abort", () => { window.asked = "no more"; reject(signal.reason) })
-			})`
+			})
+			Object.defineProperty(navigator, "credentials", {value: {get}})`
 		b := openLogin(t, s, v)
 		b.ask(phone)
 		b.until(`window.asked === "sms"`)
@@ -782,7 +783,7 @@ func TestPageDoesNotLoad(t *testing.T) {
 		b.step("phone")
 		b.is(`!document.querySelector("#broken").checkVisibility()`)
 
-		b.Forgive("Failed to fetch", "settings.json")
+		b.Forgive("Failed to fetch", "settings.json", "ERR_EMPTY_RESPONSE")
 		b.Cut("/login/settings.json")
 		b.Visit(s.URL)
 		b.until(`document.querySelector("#broken").checkVisibility({visibilityProperty: true})`)
