@@ -783,7 +783,7 @@ func TestPageDoesNotLoad(t *testing.T) {
 		b.step("phone")
 		b.is(`!document.querySelector("#broken").checkVisibility()`)
 
-		b.Forgive("Failed to fetch", "settings.json", "ERR_EMPTY_RESPONSE")
+		b.Forgive("settings.json", "ERR_EMPTY_RESPONSE", "Failed to fetch", "NetworkError")
 		b.Cut("/login/settings.json")
 		b.Visit(s.URL)
 		b.until(`document.querySelector("#broken").checkVisibility({visibilityProperty: true})`)
