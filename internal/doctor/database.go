@@ -121,7 +121,8 @@ func (f *findings) addFolder(folder probe.Folder) {
 	switch {
 	case folder.Room == nil:
 	case *folder.Room < noRoom:
-		f.add(Wrong, "database", "the disk of %s is full: %d MB are left; nobody can log in", folder.Path, *folder.Room>>20)
+		const full = "the disk of %s is full: %d MB are left; nobody can log in"
+		f.add(Wrong, "database", full, folder.Path, *folder.Room>>20)
 	case *folder.Room < littleRoom:
 		f.add(Weak, "database", "the disk of %s is nearly full: %d MB are left", folder.Path, *folder.Room>>20)
 	}

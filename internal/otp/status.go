@@ -25,8 +25,8 @@ func (s *Service) Status(ctx context.Context, ticket string) (Status, error) {
 	return s.store.Status(ctx, t.phone, t.purpose, t.id, t.send)
 }
 
-// A Lookup is what the service can tell of a message by its ticket alone, for a person who runs the service. It names no
-// phone and no code.
+// A Lookup is what the service can tell of a message by its ticket alone, for a person who runs the service. It names
+// neither a phone nor a code.
 type Lookup struct {
 	Message  string    // its identifier in the log, and at providers that know one
 	Send     int       // number of the message in its challenge, from 1

@@ -64,8 +64,8 @@ func Regions(allowed []string) (regions []Region, plans map[string]Plan) {
 	return regions, plans
 }
 
-// Example returns a mobile number of the first of the regions that has one, in E.164 form. It returns an empty string if
-// none has.
+// Example returns a mobile number of the first of the regions that has one, in E.164 form. It returns an empty string
+// if none has.
 func Example(regions ...string) string {
 	for _, region := range regions {
 		if n := phonenumbers.GetExampleNumberForType(region, phonenumbers.MOBILE); n != nil {

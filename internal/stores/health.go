@@ -149,7 +149,7 @@ func (h *Health) note(err error) {
 	}
 	if !h.stalled && now.Sub(h.taken) >= stallAfter {
 		h.stalled = true
-		log.Error("store has taken no write for "+stallAfter.String(), "error", err.Error())
+		log.Error("store has taken no write for 10s", "error", err.Error())
 	}
 }
 

@@ -92,6 +92,10 @@ func (b *clientTab) click(id string) {
 	b.text(`document.querySelector("` + id + `").click()`)
 }
 
+// expire makes the access token of the client invalid, as one that has expired is.
+const expire = `(s => localStorage["otp.session"] = JSON.stringify({...s, access_token: "expired"}))` +
+	`(JSON.parse(localStorage["otp.session"]))`
+
 // TestClientPage uses the client of the documents in two tabs, on another origin than the service and the API that
 // checks its tokens: it logs in, lets the access token expire in both tabs at once, loses the answer of a refresh, and
 // logs out in one tab.
@@ -122,8 +126,6 @@ func TestClientPage(t *testing.T) {
 	}
 	wantRefreshes("before the access token expires,", 0)
 
-	const expire = `(s => localStorage["otp.session"] = JSON.stringify({...s, access_token: "expired"}))` +
-		`(JSON.parse(localStorage["otp.session"]))`
 	call := `import("/otp.js").then(({fetchAsUser}) => Promise.all(Array.from({length: 5},
 		() => fetchAsUser(` + quote(api+"/orders") + `)))).then(all => all.map(r => r.status).join())`
 	first.text(expire)

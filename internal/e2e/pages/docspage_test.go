@@ -65,7 +65,8 @@ func TestDocsPageLooks(t *testing.T) {
 		b.until(`document.querySelectorAll(".opblock").length > 20`)
 		b.until(`document.querySelector("#login").checkVisibility()`)
 		for _, call := range []string{"requestCode", "verifyCode"} {
-			b.is(`document.querySelector("#operations-login-` + call + `").getBoundingClientRect().bottom < innerHeight`)
+			b.is(`document.querySelector("#operations-login-` + call + `")` +
+				`.getBoundingClientRect().bottom < innerHeight`)
 		}
 		b.is(`document.documentElement.scrollWidth === innerWidth`)
 		b.click("#operations-login-requestCode .opblock-summary-control")

@@ -14,8 +14,11 @@ func TestPageOffersOtherCountry(t *testing.T) {
 		s := servicetest.Start(t, nil, append(servicetest.Unlimited, "DEFAULT_REGION=IR")...)
 		b := openLogin(t, s, sized(v, view{Width: 375, Height: 667}))
 		b.is(`document.querySelector("#region").value === "IR"`)
-		const choose = `(region => { region.value = "DE"; region.dispatchEvent(new Event("change")); return region.value })`
-		b.text(choose + `(document.querySelector("#region"))`)
+		b.text(`(region => {
+			region.value = "DE"
+			region.dispatchEvent(new Event("change"))
+			return region.value
+		})(document.querySelector("#region"))`)
 		b.write("#phone", "0912 123 4567")
 		const button = `String(document.querySelector("#send").getBoundingClientRect().top)`
 		before := b.text(button)
