@@ -206,10 +206,9 @@ func (b *Tab) Resize(width, height int64) {
 	b.step(func(ctx context.Context) error { return b.engine.resize(ctx, width, height) })
 }
 
-// Picture returns the visible part of the page as PNG, once the page has drawn what it has become.
+// Picture returns the visible part of the page as PNG.
 func (b *Tab) Picture() (picture []byte) {
 	b.t.Helper()
-	_, _ = Eval[any](b, `new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))`)
 	b.step(func(ctx context.Context) (err error) {
 		picture, err = b.engine.picture(ctx)
 		return err

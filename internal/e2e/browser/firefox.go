@@ -59,7 +59,8 @@ var startFirefox = sync.OnceValues(func() (*bidi, error) {
 
 // A bidi is a connection by WebDriver BiDi (W3C Working Draft), on which commands and events of all tabs travel.
 type bidi struct {
-	conn *websocket.Conn
+	conn  *websocket.Conn
+	front sync.Mutex // is held by the tab whose window has to stay in front
 
 	mu        sync.Mutex // guards the fields below
 	last      int        // the number of the last command
@@ -161,8 +162,8 @@ func (c *bidi) call(ctx context.Context, method string, params, result any) erro
 	}
 }
 
-// A firefox is a tab of Firefox. It is the only tab of a window and of a user context, so that it has the focus, and
-// cookies and storage of its own.
+// A firefox is a tab of Firefox. It is the only tab of a window, so that it is drawn, and of a user context, so that it
+// has cookies and storage of its own.
 type firefox struct {
 	*bidi
 	journal       *journal
@@ -185,7 +186,10 @@ func openFirefox(ctx context.Context, v View, j *journal) (engine, error) {
 		Context string `json:"context"`
 	}
 	window := map[string]any{"type": "window", "userContext": f.user}
-	if err := f.call(ctx, "browsingContext.create", window, &tab); err != nil {
+	f.front.Lock()
+	err = f.call(ctx, "browsingContext.create", window, &tab)
+	f.front.Unlock()
+	if err != nil {
 		return nil, err
 	}
 	f.context = tab.Context
@@ -265,7 +269,17 @@ func (f *firefox) resize(ctx context.Context, width, height int64) error {
 	return f.on(ctx, "browsingContext.setViewport", map[string]any{"viewport": size}, nil)
 }
 
+// picture takes the picture of the window in front, because the focus is drawn in no other.
 func (f *firefox) picture(ctx context.Context) ([]byte, error) {
+	f.front.Lock()
+	defer f.front.Unlock()
+	if err := f.on(ctx, "browsingContext.activate", map[string]any{}, nil); err != nil {
+		return nil, err
+	}
+	const drawn = `new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(() => drawn(""))))`
+	if _, err := f.evaluate(ctx, drawn); err != nil {
+		return nil, err
+	}
 	var result struct {
 		Data string `json:"data"`
 	}
