@@ -17,6 +17,7 @@ var floors = [][]string{
 	{
 		"docs",
 		"internal/address",
+		"internal/brand",
 		"internal/health",
 		"internal/phone",
 		"internal/probe",

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"dekamond-otp/internal/brand"
 	"dekamond-otp/internal/secret"
 	"dekamond-otp/internal/setting"
 )
@@ -82,6 +83,8 @@ type Config struct {
 	TermsURL   string // http(s)://…, or empty.
 	PrivacyURL string // http(s)://…, or empty.
 	SMSNotice  bool
+	AppColor   brand.Color // Or none.
+	AppLogo    string      // The path of an SVG or PNG file, or empty; see brand.ReadLogo.
 
 	LogLevel  slog.Level
 	LogFormat string // text or json.

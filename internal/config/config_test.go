@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"dekamond-otp/internal/brand"
 	"dekamond-otp/internal/secret"
 	"dekamond-otp/internal/setting"
 	"dekamond-otp/internal/sms"
@@ -244,6 +245,8 @@ var valueTests = []struct {
 	{"TERMS_URL=https://a.example/t?l=de#1", func(c *Config) any { return c.TermsURL }, "https://a.example/t?l=de#1"},
 	{"PRIVACY_URL=http://127.0.0.1/p", func(c *Config) any { return c.PrivacyURL }, "http://127.0.0.1/p"},
 	{"SMS_NOTICE=true", func(c *Config) any { return c.SMSNotice }, true},
+	{"APP_COLOR=#FFCC00", func(c *Config) any { return c.AppColor }, brand.Color("#ffcc00")},
+	{"APP_LOGO=data/logo.svg", func(c *Config) any { return c.AppLogo }, "data/logo.svg"},
 	{"LOG_LEVEL=error", func(c *Config) any { return c.LogLevel }, slog.LevelError},
 }
 
@@ -548,6 +551,8 @@ var faultTests = []struct {
 	{nil, "TERMS_URL=/terms", "TERMS_URL: must be a URL of http or https"},
 	{nil, "PRIVACY_URL=javascript:alert(1)", "PRIVACY_URL: must be a URL of http or https"},
 	{nil, "SMS_NOTICE=maybe", "SMS_NOTICE: must be true or false"},
+	{nil, "APP_COLOR=green", "APP_COLOR: must be a colour such as #3f51d9"},
+	{nil, "APP_LOGO=<svg/>", "APP_LOGO: must be the path of a file"},
 	{nil, "PUBLIC_URL=otp.example.net", "PUBLIC_URL: must be a URL such as https://otp.example.com"},
 	{
 		nil,

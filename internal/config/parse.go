@@ -13,6 +13,7 @@ import (
 
 	"github.com/nyaruka/phonenumbers"
 
+	"dekamond-otp/internal/brand"
 	"dekamond-otp/internal/secret"
 	"dekamond-otp/internal/setting"
 	"dekamond-otp/internal/text"
@@ -225,4 +226,14 @@ func strong(s string) (string, error) {
 // folder refuses a key in place of the folder that holds it, because an error about the folder would quote the key.
 func folder(s string) (string, error) {
 	return s, setting.ErrorUnless(!strings.ContainsAny(s, "\r\n"), "be the path of a folder")
+}
+
+// file refuses the text of a file in place of its path.
+func file(s string) (string, error) {
+	return s, setting.ErrorUnless(!strings.ContainsAny(s, "\r\n<"), "be the path of a file")
+}
+
+func color(s string) (brand.Color, error) {
+	c, ok := brand.ParseColor(s)
+	return c, setting.ErrorUnless(ok, "be a colour such as #3f51d9")
 }

@@ -131,6 +131,8 @@ func (r *reader) readLoginPage(c *Config) {
 	c.TermsURL = read(r, "TERMS_URL", "", setting.URL)
 	c.PrivacyURL = read(r, "PRIVACY_URL", "", setting.URL)
 	c.SMSNotice = read(r, "SMS_NOTICE", "false", onOff)
+	c.AppColor = read(r, "APP_COLOR", "", color)
+	c.AppLogo = read(r, "APP_LOGO", "", file)
 }
 
 // readProviders reads the settings of all providers, and checks the rules of those that are used.

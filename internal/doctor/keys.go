@@ -67,3 +67,11 @@ func examineTexts(costly []string, fault error) (f findings) {
 	}
 	return f
 }
+
+// examineLogo reports a logo that keeps the service from starting.
+func examineLogo(fault error) (f findings) {
+	if fault != nil {
+		f.add(Wrong, "APP_LOGO", "%v", fault)
+	}
+	return f
+}

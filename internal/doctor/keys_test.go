@@ -52,3 +52,12 @@ func TestKeys(t *testing.T) {
 		t.Errorf("a faulty text: %v; want it wrong", got)
 	}
 }
+
+func TestExamineLogo(t *testing.T) {
+	if got := bad(examineLogo(nil)); len(got) > 0 {
+		t.Errorf("a good logo: %v; want no finding", got)
+	}
+	if got := bad(examineLogo(io.EOF)); !slices.Equal(got, []string{"wrong APP_LOGO"}) {
+		t.Errorf("a bad logo: %v; want it to be wrong", got)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"dekamond-otp/internal/address"
+	"dekamond-otp/internal/brand"
 	"dekamond-otp/internal/config"
 	"dekamond-otp/internal/health"
 	"dekamond-otp/internal/pgstore"
@@ -51,6 +52,7 @@ func Run(ctx context.Context, c *config.Config, misspelt []config.Misspelling, w
 	}
 	d.keys, d.keysFault = openKeys(c)
 	d.costlyTexts, d.textsFault = costlyTexts(c)
+	_, d.logoFault = brand.ReadLogo(c.AppLogo)
 	report := d.examine(ctx)
 	if err := report.Write(w); err != nil {
 		return err
@@ -112,6 +114,7 @@ type deployment struct {
 	keys        []token.Key
 	keysFault   error
 	costlyTexts []string // By language and purpose.
+	logoFault   error
 	textsFault  error
 	redis       func(ctx context.Context) (redisstore.Facts, error)
 	postgres    func(ctx context.Context) (pgstore.Facts, error)
@@ -142,7 +145,11 @@ func (d deployment) examine(ctx context.Context) Report {
 		}
 	})
 	wait.Wait()
-	files := append(examineKeys(d.keys, d.keysFault, d.config, now), examineTexts(d.costlyTexts, d.textsFault)...)
+	files := slices.Concat(
+		examineKeys(d.keys, d.keysFault, d.config, now),
+		examineTexts(d.costlyTexts, d.textsFault),
+		examineLogo(d.logoFault),
+	)
 	return Report{
 		examineSettings(d.config, d.misspelt),
 		examineSecrets(d.config),

@@ -30,6 +30,7 @@ const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img
 // A file is one file of a page, ready to be sent.
 type file struct {
 	mediaType string
+	policy    string // a Content-Security-Policy
 	tag       string // an ETag
 	gzip      func() []byte
 	plain     func() []byte
@@ -87,6 +88,7 @@ func readFile(name string) *file {
 	}
 	return &file{
 		mediaType: mediaType,
+		policy:    pagePolicy,
 		tag:       tagOf(text),
 		gzip:      func() []byte { return text },
 		plain:     sync.OnceValue(decompress),
@@ -100,6 +102,7 @@ func newFile(mediaType string, text []byte) *file {
 	}
 	return &file{
 		mediaType: mediaType,
+		policy:    pagePolicy,
 		tag:       tagOf(text),
 		gzip:      sync.OnceValue(compress),
 		plain:     func() []byte { return text },
@@ -122,7 +125,7 @@ func (f *file) serve(c *fiber.Ctx) error {
 		return c.SendStatus(fiber.StatusNotModified)
 	}
 	c.Set(fiber.HeaderContentType, f.mediaType)
-	c.Set(fiber.HeaderContentSecurityPolicy, pagePolicy)
+	c.Set(fiber.HeaderContentSecurityPolicy, f.policy)
 	c.Set(fiber.HeaderReferrerPolicy, "no-referrer")
 	if c.AcceptsEncodings("identity", "gzip") == "gzip" { // the first one if the client names none
 		c.Set(fiber.HeaderContentEncoding, "gzip")

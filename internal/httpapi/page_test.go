@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"dekamond-otp/internal/brand"
 	"dekamond-otp/internal/phone"
 )
 
@@ -50,7 +52,8 @@ func TestLoginPage(t *testing.T) {
 		"/login/words.fa.json": "application/json",
 		"/login/flags.woff2":   "font/woff2",
 		"/login/flags.txt":     "text/plain",
-		"/login/icon.svg":      "image/svg+xml",
+		"/login/icon":          "image/svg+xml",
+		"/login/brand.css":     "text/css",
 		"/favicon.ico":         "image/svg+xml",
 	} {
 		get(t, s, path, mediaType)
@@ -86,6 +89,59 @@ func TestLoginPage(t *testing.T) {
 	get(t, s, "/", "text/html")
 	if !strings.Contains(log.String(), "route=/ ") {
 		t.Errorf("the page is not in the log: %s", log.String())
+	}
+}
+
+// TestBrand checks what is served for a colour and a logo, and that a logo that is opened by itself runs no script.
+func TestBrand(t *testing.T) {
+	serve := func(p LoginPage) (s *Server, logo string) {
+		p.Regions = []string{"IR"}
+		s = newServer(t, Options{LoginPage: &p})
+		var settings struct{ Logo string }
+		if err := json.Unmarshal(get(t, s, "/login/settings.json", "application/json"), &settings); err != nil {
+			t.Fatal(err)
+		}
+		return s, settings.Logo
+	}
+	plain, logo := serve(LoginPage{})
+	own := get(t, plain, "/login/icon", "image/svg+xml")
+	if style := get(t, plain, "/login/brand.css", "text/css"); len(style) > 0 || logo != "none" {
+		t.Errorf("without a brand the logo is %s and the style %s; want none", logo, style)
+	}
+	yellow, _ := serve(LoginPage{Color: "#ffff00"})
+	if style := get(t, yellow, "/login/brand.css", "text/css"); !bytes.Contains(style, []byte("--fill: #ffff00")) {
+		t.Errorf("the style is %s; want a yellow button", style)
+	}
+	want := strings.NewReplacer(string(ownColor), "#ffff00", "#fff", "#000000").Replace(string(own))
+	if got := get(t, yellow, "/login/icon", "image/svg+xml"); string(got) != want || want == string(own) {
+		t.Errorf("the icon is %s; want it in yellow and black", got)
+	}
+	for _, tc := range []struct {
+		brand.Logo
+		want string
+	}{
+		{brand.Logo{MediaType: "image/png", Text: []byte("a PNG"), FitsDark: true}, "any"},
+		{brand.Logo{MediaType: "image/svg+xml", Text: []byte("<svg/>")}, "needs_light"},
+	} {
+		s, logo := serve(LoginPage{Logo: tc.Logo})
+		if logo != tc.want {
+			t.Errorf("the logo is %s in the settings; want %s", logo, tc.want)
+		}
+		for _, path := range []string{"/login/icon", "/favicon.ico"} {
+			if got := get(t, s, path, tc.MediaType); string(got) != string(tc.Text) {
+				t.Errorf("%s is %s; want the logo", path, got)
+			}
+			response, err := s.app.Test(httptest.NewRequest("GET", path, nil), -1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			policy := response.Header.Get("Content-Security-Policy")
+			sniff := response.Header.Get("X-Content-Type-Options")
+			if !strings.HasPrefix(policy, "default-src 'none';") || !strings.HasSuffix(policy, "; sandbox") ||
+				sniff != "nosniff" || strings.Contains(policy, "script") || response.Header.Get("ETag") == "" {
+				t.Errorf("%s has the headers %v; want a tag, and a policy without scripts", path, response.Header)
+			}
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"dekamond-otp/internal/brand"
 	"dekamond-otp/internal/config"
 	"dekamond-otp/internal/httpapi"
 	"dekamond-otp/internal/metrics"
@@ -90,8 +91,8 @@ func newAPI(o Options) (*httpapi.Server, error) {
 		CORSOrigins:    c.CORSOrigins,
 		MaxHeader:      c.HTTPMaxHeader,
 		IdleTimeout:    c.HTTPIdleTimeout,
-		LoginPage:      loginPage(c),
 		ExamplePhone:   examplePhone(c),
+		LoginPage:      loginPage(c, s.Logo),
 		Inbox:          inbox(c, s.Providers),
 	})
 }
@@ -108,7 +109,7 @@ func hooks(providers []sms.Opened) map[string]httpapi.Hook {
 }
 
 // loginPage returns nil if LOGIN_PAGE is off.
-func loginPage(c *config.Config) *httpapi.LoginPage {
+func loginPage(c *config.Config, logo brand.Logo) *httpapi.LoginPage {
 	if !c.LoginPage {
 		return nil
 	}
@@ -120,6 +121,8 @@ func loginPage(c *config.Config) *httpapi.LoginPage {
 		TermsURL:      c.TermsURL,
 		PrivacyURL:    c.PrivacyURL,
 		SMSNotice:     c.SMSNotice,
+		Color:         c.AppColor,
+		Logo:          logo,
 	}
 }
 

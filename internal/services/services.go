@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"dekamond-otp/internal/account"
+	"dekamond-otp/internal/brand"
 	"dekamond-otp/internal/config"
 	"dekamond-otp/internal/login"
 	"dekamond-otp/internal/metrics"
@@ -31,6 +32,7 @@ type Tools struct {
 	Tokens    *token.Issuer
 	Texts     *text.Texts
 	Providers []sms.Opened
+	Logo      brand.Logo
 }
 
 // NewTools makes the secret and the signing key that development leaves out, reads JWT_KEYS and SMS_TEXTS, and logs the
@@ -44,6 +46,9 @@ func NewTools(c *config.Config, stdout io.Writer, log *slog.Logger) (t Tools, er
 	}
 	if t.Texts, err = newTexts(c, log); err != nil {
 		return Tools{}, err
+	}
+	if t.Logo, err = brand.ReadLogo(c.AppLogo); err != nil {
+		return Tools{}, setting.Faults{{Variable: "APP_LOGO", Problem: err.Error()}}
 	}
 	if t.Providers, err = sms.OpenAll(c.UsedProviders(), ProviderOptions(c, stdout)); err != nil {
 		return Tools{}, err

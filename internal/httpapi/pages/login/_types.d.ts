@@ -19,6 +19,7 @@ export interface Settings { // settings.json
   terms_url: string
   privacy_url: string
   sms_notice: boolean
+  logo: 'none' | 'any' | 'needs_light' // whether the icon is a logo, and whether it can be seen on dark
   dev: boolean // whether dev/messages exists
   regions: Region[]
   plans: Record<string, Plan> // by calling code

@@ -3,6 +3,7 @@
 
 import { AccountStep } from './accountstep.js'
 import { Problem } from './api.js'
+import { showBrand } from './brand.js'
 import { CodeStep } from './codestep.js'
 import { $ } from './dom.js'
 import { Drawer } from './drawer.js'
@@ -38,6 +39,7 @@ function build(settings) {
   const state = new State()
   state.recallTyped(region => phones.regions.has(region), () => likelyRegion(phones.regions, settings.default_region))
   document.documentElement.classList.toggle('flags', needsFlags())
+  showBrand(settings)
 
   const notice = new Notice(language)
   const page = /** @type {Page} */ ({ settings, language, phones, state, notice, task: new Task() })

@@ -89,7 +89,6 @@ export class Steps {
     if (!step) return
     const app = this.#page.settings.app_name
     const title = step.title()
-    $('app').textContent = app
     $('title').textContent = title
     document.title = app && !title.includes(app) ? `${title} · ${app}` : title
     $('lead').textContent = step.lead()
