@@ -661,6 +661,7 @@ func TestPageSessions(t *testing.T) {
 
 		other = s.Login(phone)
 		b.click("#logout-all")
+		b.click("#logout-all-yes")
 		b.says("logged_out")
 		s.Want(s.Call("GET", "/me", "", servicetest.Bearer(other)), 401, "invalid_token")
 

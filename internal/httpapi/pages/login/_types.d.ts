@@ -130,6 +130,14 @@ export interface Challenge {
   refused_until?: number // when the service accepts another send, after it has refused one
 }
 
+export interface Purpose { // of a code; see purposes.js
+  wordOf: { title: string, hint: string, lead: string, verify: string, back: string }
+  isFinal: boolean // whether the last digit alone does not send the code, because nothing can be undone
+  request(phone: AskedPhone, locale: string, channel?: Channel): Promise<SendReply>
+  redeem(challenge: Challenge, code: string, isAwaited: () => boolean): Promise<void> // throws a Problem
+  end(): void // is called when the person turns to something else
+}
+
 export type Account = User & { isNew?: boolean, sessions?: Session[] }
 
 export type StepName = 'phone' | 'code' | 'account'

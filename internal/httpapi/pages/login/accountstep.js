@@ -1,26 +1,35 @@
 // @ts-check
 // The last step: the person who is logged in, and the devices of all sessions.
 
-import { Problem } from './api.js'
+import { clock, Problem } from './api.js'
+import { askForCode } from './challenge.js'
+import { Confirmation } from './confirmation.js'
 import { deviceOf } from './device.js'
 import { $, make } from './dom.js'
 import { ltr } from './language.js'
+import { PhoneChange, Removal } from './purposes.js'
 
-/** @import { Account, LoginReply, Page, Session, Step } from './_types.js' */
+/** @import { Account, LoginReply, Page, Session, Step, User } from './_types.js' */
 
 /** @implements {Step} */
 export class AccountStep {
   section = $('account')
   focus = $('title')
   #page
+  #questions
 
   /** @param {Page} page */
   constructor(page) {
     this.#page = page
     // An earlier page of this tab comes back as it was with the back button, although the person has logged out since.
     addEventListener('pageshow', () => this.noticeLogout())
+    addEventListener('pagehide', () => page.state.purpose.end())
     $('logout').addEventListener('click', () => this.#logOut($('logout'), 'logout'))
-    $('logout-all').addEventListener('click', () => this.#logOut($('logout-all'), 'logout?everywhere=true'))
+    $('renumber').addEventListener('click', () => this.#changePhone())
+    this.#questions = [
+      new Confirmation('logout-all', yes => this.#logOut(yes, 'logout?everywhere=true')),
+      new Confirmation('remove', yes => this.#remove(yes)),
+    ]
   }
 
   /** The person who is logged in. It throws if there is none, because the step is not shown then. */
@@ -37,6 +46,12 @@ export class AccountStep {
 
   lead() {
     return ''
+  }
+
+  /** @param {boolean} isFresh */
+  enter(isFresh) {
+    if (isFresh) for (const question of this.#questions) question.close()
+    this.#page.state.end()
   }
 
   render() {
@@ -80,10 +95,56 @@ export class AccountStep {
    * @param {unknown} caught
    */
   fault(caught) {
-    const { notice, tokens } = this.#page
     const problem = Problem.from(caught)
-    if (!tokens.isLoggedIn || problem.code === 'invalid_token' || problem.code === 'banned') this.#loggedOut()
-    notice.fault(problem)
+    if (this.#isOver(problem)) this.#loggedOut()
+    this.#page.notice.fault(problem)
+  }
+
+  /** @param {Problem} problem */
+  #isOver({ code }) {
+    return !this.#page.tokens.isLoggedIn || code === 'invalid_token' || code === 'banned'
+  }
+
+  /**
+   * Makes calls in the name of the user. It throws their Problem, after it has ended the login if that is over.
+   *
+   * @template T
+   * @param {() => Promise<T>} calls
+   */
+  async guard(calls) {
+    try {
+      return await calls()
+    } catch (caught) {
+      if (this.#isOver(Problem.from(caught))) this.fault(caught)
+      throw caught
+    }
+  }
+
+  /**
+   * Takes up that the user has another phone.
+   *
+   * @param {User} user
+   */
+  phoneChanged(user) {
+    this.show(user)
+    this.#page.notice.show('phone_changed')
+  }
+
+  /** Takes up that the account is gone, and forgets its phone. */
+  removed() {
+    const { notice, state } = this.#page
+    state.end()
+    state.typed = { ...state.typed, digits: '' }
+    this.#loggedOut()
+    notice.show('removed')
+  }
+
+  /** Moves the times of the sessions on. */
+  tick() {
+    for (const time of document.querySelectorAll('time')) {
+      const text = this.#page.language.ago(time.dateTime, clock.now())
+      if (this.section.contains(time) && time.textContent !== text) time.textContent = text
+    }
   }
 
   /** Takes notice of a logout that happened elsewhere. */
@@ -112,7 +173,7 @@ export class AccountStep {
     const text = make('div')
     text.append(
       make('strong', { textContent: device }),
-      make('span', { textContent: this.#lastUse(session) }),
+      this.#lastUse(session),
       make('span', { textContent: ltr(session.ip) }),
     )
     const item = make('li')
@@ -129,10 +190,16 @@ export class AccountStep {
   /** @param {Session} session */
   #lastUse({ current, last_used_at }) {
     const { language } = this.#page
-    if (current) return language.words.session_current
-    return language.say('session_used', {
-      date: language.date(last_used_at, { dateStyle: 'medium', timeStyle: 'short' }),
+    const element = make('span', { textContent: language.words.session_current })
+    if (current) return element
+    language.write(element, 'session_used', {
+      date: make('time', {
+        dateTime: last_used_at,
+        title: language.date(last_used_at, { dateStyle: 'medium', timeStyle: 'short' }),
+        textContent: language.ago(last_used_at, clock.now()),
+      }),
     })
+    return element
   }
 
   /** @param {Session} session */
@@ -146,6 +213,33 @@ export class AccountStep {
     notice.show('session_gone')
     this.focus.focus()
     this.#loadSessions()
+  }
+
+  #changePhone() {
+    const { state, steps, tokens } = this.#page
+    state.begin(new PhoneChange(this, tokens))
+    steps.push('phone')
+  }
+
+  /**
+   * Asks for the code with which the person removes the account.
+   *
+   * @param {HTMLElement} button
+   */
+  #remove(button) {
+    const { notice, state, task, tokens } = this.#page
+    const { phone } = this.#account
+    return task.run(button, async isAwaited => {
+      notice.clear()
+      state.begin(new Removal(this, tokens))
+      try {
+        await askForCode(this.#page, { phone }, phone, isAwaited)
+      } catch (caught) {
+        if (!isAwaited()) return
+        state.end()
+        this.fault(caught)
+      }
+    })
   }
 
   /**
@@ -168,6 +262,7 @@ export class AccountStep {
   #loggedOut() {
     const { state, steps, tokens } = this.#page
     tokens.forget()
+    state.end()
     state.account = undefined
     for (const id of ['account-phone', 'account-since', 'sessions']) $(id).replaceChildren()
     steps.replace('phone')

@@ -5,6 +5,14 @@
 
 const root = new URL('..', import.meta.url) // of the service, under whatever path a proxy serves it
 
+/** The service's clock, as far as its replies tell it, in milliseconds. */
+export const clock = {
+  ahead: 0, // of this machine's clock
+  now() {
+    return Date.now() + this.ahead
+  },
+}
+
 /** A Problem is the reason why a call failed. Its code is one of openapi.yaml, or offline, unreachable or timeout. */
 export class Problem extends Error {
   /**
@@ -34,9 +42,9 @@ export class Problem extends Error {
  *
  * @param {string} method
  * @param {string} path
- * @param {{ body?: object, token?: string }} [options]
+ * @param {{ body?: object, token?: string, keepalive?: boolean }} [options] keepalive: the call outlives the page
  */
-export async function call(method, path, { body, token } = {}) {
+export async function call(method, path, { body, token, keepalive } = {}) {
   /** @type {Record<string, string>} */
   const headers = { Accept: 'application/json' }
   if (body) headers['Content-Type'] = 'application/json'
@@ -49,9 +57,11 @@ export async function call(method, path, { body, token } = {}) {
       body: body && JSON.stringify(body),
       cache: 'no-cache',
       credentials: 'omit',
+      keepalive,
       signal: AbortSignal.timeout(12_000),
     })
     text = await response.text()
+    clock.ahead = (Date.parse(response.headers.get('Date') ?? '') || Date.now()) - Date.now()
   } catch (error) {
     if (error instanceof Error && error.name === 'TimeoutError') throw new Problem('timeout')
     throw new Problem(navigator.onLine ? 'unreachable' : 'offline')
@@ -99,6 +109,22 @@ export const sendStatus = ticket => call('GET', `otp/status?request_id=${encodeU
  * @returns {Promise<TokenReply>}
  */
 export const refreshTokens = refreshToken => call('POST', 'token/refresh', { body: { refresh_token: refreshToken } })
+
+/**
+ * Ends the session of an access token that is not needed any more. It is tried again while the service does not answer.
+ *
+ * @param {string} token
+ */
+export async function endSession(token) {
+  for (let seconds = 1; seconds < 600; seconds *= 2) {
+    try {
+      return await call('POST', 'logout', { token, keepalive: true })
+    } catch (caught) {
+      if (['invalid_token', 'banned'].includes(Problem.from(caught).code)) return
+    }
+    await new Promise(wake => setTimeout(wake, seconds * 1000))
+  }
+}
 
 /** @returns {Promise<{ messages: DevMessage[] }>} */
 export const devMessages = () => call('GET', 'dev/messages')

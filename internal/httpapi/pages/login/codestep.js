@@ -1,33 +1,28 @@
 // @ts-check
 // The second step: the code arrives, or is typed, and is sent back.
 
-import { call, Problem, sendStatus, verifyCode } from './api.js'
+import { Problem, sendStatus } from './api.js'
 import { isSame, requestMessage } from './challenge.js'
 import { CodeField } from './codefield.js'
 import { Delivery } from './delivery.js'
 import { $, make } from './dom.js'
 import { now } from './state.js'
 
-/** @import { Channel, LoginReply, Page, Step } from './_types.js' */
+/** @import { Channel, Page, Step } from './_types.js' */
 
 /** @implements {Step} */
 export class CodeStep {
   section = $('code-form', HTMLFormElement)
   #page
-  #verified
   #field
   #delivery
   #resend = $('resend', HTMLButtonElement)
   /** @type {NodeListOf<HTMLButtonElement>} */
   #others = this.section.querySelectorAll('[data-channel]')
 
-  /**
-   * @param {Page} page
-   * @param {(login: LoginReply) => void} verified is called when the code was right
-   */
-  constructor(page, verified) {
+  /** @param {Page} page */
+  constructor(page) {
     this.#page = page
-    this.#verified = verified
     this.#field = new CodeField({ edited: () => this.#edited(), complete: () => this.#complete() })
     this.#delivery = new Delivery(page, {
       arrived: code => this.take(code),
@@ -61,9 +56,9 @@ export class CodeStep {
   }
 
   lead() {
-    const { language } = this.#page
+    const { language, state: { purpose } } = this.#page
     const { code_length, over } = this.#challenge
-    return over ? '' : language.say('lead_code', { n: language.number(code_length) })
+    return over ? '' : language.say(purpose.wordOf.lead, { n: language.number(code_length) })
   }
 
   /** @param {boolean} isFresh */
@@ -79,7 +74,10 @@ export class CodeStep {
   }
 
   render() {
-    const { language, phones } = this.#page
+    const { language, phones, state: { purpose } } = this.#page
+    $('verify-text').textContent = language.words[purpose.wordOf.verify]
+    $('verify').classList.toggle('danger', purpose.isFinal)
+    $('change').textContent = language.words[purpose.wordOf.back]
     $('code-phone').textContent = phones.written(this.#challenge.phone)
     $('code-label').textContent = language.say('code', { n: language.number(this.#challenge.code_length) })
     this.tick()
@@ -138,8 +136,9 @@ export class CodeStep {
   }
 
   #complete() {
-    this.#page.notice.clear()
-    this.section.requestSubmit()
+    const { notice, state: { purpose } } = this.#page
+    notice.clear()
+    if (!purpose.isFinal) this.section.requestSubmit()
   }
 
   async #submit() {
@@ -155,12 +154,10 @@ export class CodeStep {
    * @param {() => boolean} isAwaited
    */
   async #verify(code, isAwaited) {
-    const { notice } = this.#page
+    const { notice, state: { purpose } } = this.#page
     notice.clear()
     try {
-      const login = await verifyCode(this.#challenge.asked, code)
-      if (isAwaited()) this.#verified(login)
-      else if (login.access_token) call('POST', 'logout', { token: login.access_token }).catch(() => {})
+      await purpose.redeem(this.#challenge, code, isAwaited)
     } catch (caught) {
       if (!isAwaited()) return
       const problem = Problem.from(caught)
@@ -231,7 +228,7 @@ export class CodeStep {
     notice.clear()
     this.#field.set('')
     try {
-      const challenge = await requestMessage(asked, language.tag, channel)
+      const challenge = await requestMessage(state.purpose, asked, language.tag, channel)
       const isStillAsked = state.challenge !== null && isSame(state.challenge.asked, asked)
       if (isStillAsked) state.challenge = { ...challenge, again: over ? 'resent_new' : 'resent' }
       if (!isAwaited()) return

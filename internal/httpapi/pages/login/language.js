@@ -34,6 +34,7 @@ export class Language {
   wanted = ''
   #whole = new Intl.NumberFormat()
   #waits = new Intl.RelativeTimeFormat()
+  #past = new Intl.RelativeTimeFormat()
   #select = $('language', HTMLSelectElement)
 
   /** Returns the language of the address, or the chosen one, or the first of the browser's that the page offers. */
@@ -57,6 +58,7 @@ export class Language {
     Object.assign(this, { tag, words, problems })
     this.#whole = new Intl.NumberFormat(tag, { useGrouping: false })
     this.#waits = new Intl.RelativeTimeFormat(tag)
+    this.#past = new Intl.RelativeTimeFormat(tag, { numeric: 'auto' })
     document.documentElement.lang = tag
     document.documentElement.dir = ['ar', 'fa'].includes(tag) ? 'rtl' : 'ltr'
     this.#select.value = tag
@@ -110,6 +112,26 @@ export class Language {
     if (whole < 60) return this.#waits.format(whole, 'second')
     const minutes = Math.ceil(whole / 60)
     return minutes < 120 ? this.#waits.format(minutes, 'minute') : this.#waits.format(Math.ceil(minutes / 60), 'hour')
+  }
+
+  /**
+   * Writes how long ago a time was, such as "3 minutes ago" or "yesterday".
+   *
+   * @param {string} text an ISO 8601 time
+   * @param {number} now in milliseconds
+   */
+  ago(text, now) {
+    const then = Math.min(Date.parse(text), now)
+    const minutes = Math.floor((now - then) / 60_000)
+    if (minutes < 1) return this.#past.format(0, 'second')
+    if (minutes < 60) return this.#past.format(-minutes, 'minute')
+    if (minutes < 24 * 60) return this.#past.format(-Math.floor(minutes / 60), 'hour')
+    /** @param {number} time */
+    const midnight = time => new Date(time).setHours(0, 0, 0, 0)
+    const days = Math.round((midnight(now) - midnight(then)) / 86_400_000)
+    if (days < 31) return this.#past.format(-days, 'day')
+    if (days < 365) return this.#past.format(-Math.floor(days / 30.5), 'month')
+    return this.#past.format(-Math.floor(days / 365), 'year')
   }
 
   /**

@@ -10,10 +10,10 @@ import { $, make } from './dom.js'
  *
  * @param {Page} page
  */
-export function renderLegal({ language, settings: { terms_url, privacy_url, sms_notice } }) {
+export function renderLegal({ language, settings: { terms_url, privacy_url, sms_notice }, state }) {
   const { words } = language
   const legal = $('legal')
-  legal.hidden = !terms_url && !privacy_url && !sms_notice
+  legal.hidden = !state.isLogin || !terms_url && !privacy_url && !sms_notice
   const word = terms_url && privacy_url ? 'agree' : terms_url ? 'agree_terms' : 'agree_privacy'
   const links = { terms: link(terms_url, words.terms), privacy: link(privacy_url, words.privacy) }
   if (terms_url || privacy_url) language.write(legal, word, links)

@@ -11,6 +11,7 @@ import { Language, load } from './language.js'
 import { Notice } from './notice.js'
 import { Phones } from './phones.js'
 import { PhoneStep } from './phonestep.js'
+import { Login } from './purposes.js'
 import { likelyRegion, needsFlags } from './regions.js'
 import { State } from './state.js'
 import { Steps } from './steps.js'
@@ -36,7 +37,7 @@ async function loadSettings() {
 /** @param {Settings} settings */
 function build(settings) {
   const phones = new Phones(settings)
-  const state = new State()
+  const state = new State(new Login(login => account.verified(login)))
   state.recallTyped(region => phones.regions.has(region), () => likelyRegion(phones.regions, settings.default_region))
   document.documentElement.classList.toggle('flags', needsFlags())
   showBrand(settings)
@@ -46,7 +47,7 @@ function build(settings) {
   page.tokens = new Tokens(() => account.noticeLogout())
   page.steps = new Steps(page)
   const account = new AccountStep(page)
-  const code = new CodeStep(page, login => account.verified(login))
+  const code = new CodeStep(page)
   page.steps.add('phone', new PhoneStep(page))
   page.steps.add('code', code)
   page.steps.add('account', account)
@@ -59,6 +60,7 @@ function build(settings) {
   setInterval(() => {
     notice.tick()
     if (page.steps.current === 'code') code.tick()
+    if (page.steps.current === 'account') account.tick()
   }, 500)
   $('language').addEventListener('change', () => changeLanguage(page))
   begin(page, account)

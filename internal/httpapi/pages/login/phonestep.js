@@ -2,7 +2,7 @@
 // The first step: a phone is typed and sent.
 
 import { Problem } from './api.js'
-import { challengeOfOthers, isSame, requestMessage } from './challenge.js'
+import { askForCode, isSame } from './challenge.js'
 import { $, make } from './dom.js'
 import { ltr } from './language.js'
 import { renderLegal } from './legal.js'
@@ -19,17 +19,19 @@ export class PhoneStep {
   #page
   #region = $('region', HTMLSelectElement)
   #isPicked = false // whether the person has chosen the region; then the digits do not change it
+  #purpose
 
   /** @param {Page} page */
   constructor(page) {
     this.#page = page
-    this.focus.value = page.phones.format(page.state.typed)
+    this.#purpose = page.state.purpose
     this.focus.addEventListener('input', event => {
       const { isComposing, inputType } = /** @type {InputEvent} */ (event)
       if (!isComposing) this.#read(inputType) // an input method loses its place in a field that others write to
     })
     this.focus.addEventListener('compositionend', () => this.#read('insertText'))
     this.#region.addEventListener('change', () => this.#pick(this.#region.value))
+    $('cancel').addEventListener('click', () => page.steps.back())
     this.section.addEventListener('submit', event => {
       event.preventDefault()
       this.#submit()
@@ -37,17 +39,28 @@ export class PhoneStep {
   }
 
   title() {
-    return this.#page.language.words.title
+    const { language: { words }, state: { purpose } } = this.#page
+    return words[purpose.wordOf.title]
   }
 
   lead() {
     return ''
   }
 
+  /** @param {boolean} isFresh */
+  enter(isFresh) {
+    const { phones, state: { purpose, typed } } = this.#page
+    if (this.#purpose !== purpose) this.#isPicked = false
+    this.#purpose = purpose
+    if (isFresh) this.focus.value = phones.format(typed)
+  }
+
   render() {
     this.#renderOptions()
     renderLegal(this.#page)
-    const { phones, state: { typed } } = this.#page
+    const { language: { words }, phones, state: { isLogin, purpose, typed } } = this.#page
+    $('hint').textContent = words[purpose.wordOf.hint]
+    $('cancel').hidden = isLogin
     const { calling, example } = phones.region(typed.region)
     this.#region.value = typed.region
     $('flag').textContent = typed.international ? '🌐' : flagOf(typed.region)
@@ -155,23 +168,13 @@ export class PhoneStep {
    * @param {() => boolean} isAwaited
    */
   async #send(asked, isAwaited) {
-    const { language, notice, phones, settings, state, steps } = this.#page
+    const { notice, phones, state } = this.#page
     notice.clear()
-    let challenge
-    let isTooSoon = false
     try {
-      challenge = await requestMessage(asked, language.tag)
+      await askForCode(this.#page, asked, phones.international(state.typed), isAwaited)
     } catch (caught) {
       const problem = Problem.from(caught)
-      isTooSoon = problem.code === 'resend_too_soon'
-      if (isAwaited() && !isTooSoon) notice.fault(problem, this.focus, this.#offers(problem))
-      if (!isTooSoon) return
-      const phone = phones.international(state.typed)
-      challenge = challengeOfOthers(asked, phone, settings.code_length, problem.retryAfter)
+      if (isAwaited()) notice.fault(problem, this.focus, this.#offers(problem))
     }
-    if (!isAwaited()) return
-    state.challenge = challenge
-    steps.push('code')
-    if (isTooSoon) notice.show('resend_too_soon')
   }
 }

@@ -4,7 +4,7 @@
 
 import { recall, tab } from './storage.js'
 
-/** @import { Account, Challenge, TypedPhone } from './_types.js' */
+/** @import { Account, Challenge, Purpose, TypedPhone } from './_types.js' */
 
 /** Returns seconds of this machine's clock. They are compared only with each other: the service's clock may differ. */
 export const now = () => Date.now() / 1000
@@ -30,6 +30,46 @@ export class State {
   /** @type {Challenge | null} */
   #challenge = recallChallenge()
 
+  #login
+  #purpose
+  /** What was typed for the login, during another purpose. */
+  #typedForLogin = this.#typed
+
+  /** @param {Purpose} login */
+  constructor(login) {
+    this.#login = this.#purpose = login
+  }
+
+  /** What the code is for. */
+  get purpose() {
+    return this.#purpose
+  }
+
+  get isLogin() {
+    return this.#purpose === this.#login
+  }
+
+  /**
+   * Begins another purpose than the login. Its phone and its challenge are its own, and are not kept in the tab.
+   *
+   * @param {Purpose} purpose
+   */
+  begin(purpose) {
+    this.end()
+    this.#purpose = purpose
+    this.#typedForLogin = this.#typed
+    this.#typed = { region: this.#typed.region, digits: '', international: false }
+  }
+
+  /** Returns to the purpose of a login, if another one has begun. */
+  end() {
+    if (this.isLogin) return
+    this.#purpose.end()
+    this.#purpose = this.#login
+    this.#typed = this.#typedForLogin
+    this.challenge = null
+  }
+
   /** The phone as the person has typed it so far. */
   get typed() {
     return this.#typed
@@ -37,7 +77,7 @@ export class State {
 
   set typed(typed) {
     this.#typed = typed
-    tab.setItem('otp.number', JSON.stringify(typed))
+    if (this.isLogin) tab.setItem('otp.number', JSON.stringify(typed))
   }
 
   /**
@@ -59,7 +99,7 @@ export class State {
 
   set challenge(challenge) {
     this.#challenge = challenge
-    if (challenge) tab.setItem('otp.pending', JSON.stringify(challenge))
+    if (challenge && this.isLogin) tab.setItem('otp.pending', JSON.stringify(challenge))
     else tab.removeItem('otp.pending')
   }
 

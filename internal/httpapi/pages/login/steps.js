@@ -9,13 +9,19 @@ export class Steps {
   #page
   /** @type {Map<string, Step>} */
   #steps = new Map()
+  /** The purpose for which the step is shown. */
+  #purpose
 
   /** @param {Page} page */
   constructor(page) {
     this.#page = page
+    this.#purpose = page.state.purpose
     addEventListener('popstate', ({ state }) => {
-      if (page.state.account) this.open('account')
-      else if (state?.step === 'code' && page.state.isChallengeUnexpired) this.open('code')
+      const { account, isChallengeUnexpired, isLogin } = page.state
+      const isPhone = state?.step === 'phone' && !isLogin
+      if (state?.step === 'code' && isChallengeUnexpired && (!account || !isLogin)) this.open('code')
+      else if (account && !isPhone) this.replace('account')
+      else if (account) this.open('phone')
       else this.replace('phone')
     })
   }
@@ -40,7 +46,7 @@ export class Steps {
    * @param {{ focus?: boolean }} [options]
    */
   open(name, { focus = true } = {}) {
-    const isFresh = this.current !== name
+    const isFresh = this.current !== name || this.#purpose !== this.#page.state.purpose
     document.body.dataset.step = name
     for (const [other, step] of this.#steps) step.section.hidden = other !== name
     if (isFresh) {
@@ -51,6 +57,7 @@ export class Steps {
       if (other === name) step.enter?.(isFresh)
       else step.leave?.()
     }
+    this.#purpose = this.#page.state.purpose
     this.render()
     this.#page.drawer?.watch()
     if (focus && isFresh) this.#steps.get(name)?.focus.focus()
@@ -80,7 +87,7 @@ export class Steps {
   /** Returns to the step before. */
   back() {
     if (history.state?.step === this.current) history.back()
-    else this.open('phone')
+    else this.open(this.#page.state.account ? 'account' : 'phone')
   }
 
   /** Writes what depends on the language. */

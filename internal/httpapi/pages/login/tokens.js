@@ -60,16 +60,17 @@ export class Tokens {
    *
    * @param {string} method
    * @param {string} path
+   * @param {object} [body]
    */
-  async call(method, path) {
+  async call(method, path, body) {
     if (!this.#access || Date.now() > this.#access.until) await this.#refresh()
     try {
-      return await call(method, path, { token: this.#access?.token })
+      return await call(method, path, { token: this.#access?.token, body })
     } catch (caught) {
       if (Problem.from(caught).code !== 'invalid_token') throw caught
     }
     await this.#refresh()
-    return call(method, path, { token: this.#access?.token })
+    return call(method, path, { token: this.#access?.token, body })
   }
 
   /** Gets new tokens. A refresh token works once, so calls that need new tokens at the same time share one refresh. */
