@@ -50,7 +50,7 @@ func TestDocsPageInProduction(t *testing.T) {
 	s := servicetest.Start(t, nil, append(servicetest.NewWebhook(t).Settings(), "LOGIN_PAGE=false")...)
 	b := open(t, s.URL+"/docs", view{})
 	b.until(`document.querySelector(".opblock")`)
-	b.untilAnswered("docs/settings.json", 200)
+	b.untilAnswered("/docs/settings.json", 200)
 	b.is(`!document.querySelector("#login").checkVisibility()`)
 	b.is(`!document.querySelector("#login-page").checkVisibility()`)
 }
