@@ -59,9 +59,9 @@ func contrast(a, b Color) float64 {
 // mix returns a colour between c and other. The share of other is from 0 to 1.
 func (c Color) mix(other Color, share float64) Color {
 	own, others := c.channels(), other.channels()
-	mixed := "#"
-	for i := range own {
-		mixed += fmt.Sprintf("%02x", int(math.Round(own[i]*(1-share)+others[i]*share)))
+	var mixed [3]int
+	for i := range mixed {
+		mixed[i] = int(math.Round(own[i]*(1-share) + others[i]*share))
 	}
-	return Color(mixed)
+	return Color(fmt.Sprintf("#%02x%02x%02x", mixed[0], mixed[1], mixed[2]))
 }

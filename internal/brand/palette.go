@@ -74,11 +74,11 @@ func (p palette) declarations() string {
 		p.accent, p.fill, p.fillStrong, p.onFill, p.tint, p.glow)
 }
 
-// Stylesheet returns the rules that give the login page the colour, in light and in dark. It is empty for no colour,
-// with which the page keeps its own.
+// Stylesheet returns the rules that give the pages the colour, in light and in dark. It has none for no colour, with
+// which the pages keep their own.
 func Stylesheet(c Color) []byte {
 	if c == "" {
-		return nil
+		return []byte("/* APP_COLOR is not set. */\n")
 	}
 	return fmt.Appendf(nil, ":root { %s }\n@media (prefers-color-scheme: dark) { :root { %s } }\n",
 		light.palette(c).declarations(), dark.palette(c).declarations())

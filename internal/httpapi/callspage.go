@@ -6,8 +6,12 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// mountCalls registers the page of the calls and the settings that it loads.
+// mountCalls registers the page of the calls, which has the colour of the login page, and the settings that it loads.
 func (s *Server) mountCalls(o Options) {
+	var brand LoginPage
+	if o.LoginPage != nil {
+		brand = *o.LoginPage
+	}
 	s.mountPage("/docs", "docs")
 	settings := struct {
 		LoginPage    bool   `json:"login_page"`
@@ -20,5 +24,6 @@ func (s *Server) mountCalls(o Options) {
 	if err != nil { // no value of these types fails to marshal
 		panic(err)
 	}
+	s.mountFile("/docs/brand.css", brand.stylesheet())
 	s.mountFile("/docs/settings.json", newFile(fiber.MIMEApplicationJSON, text))
 }

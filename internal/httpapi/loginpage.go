@@ -40,6 +40,11 @@ func (p LoginPage) icon() *file {
 	return f
 }
 
+// stylesheet returns the rules that give a page the colour.
+func (p LoginPage) stylesheet() *file {
+	return newFile("text/css; charset=utf-8", brand.Stylesheet(p.Color))
+}
+
 // logo tells the page how to show the icon: as the built-in one beside the name, or as a logo in place of both, which
 // "needs_light" where it cannot be seen on dark.
 func (p LoginPage) logo() string {
@@ -55,7 +60,7 @@ func (p LoginPage) logo() string {
 // mountLogin registers the login page and the settings that it loads.
 func (s *Server) mountLogin(p LoginPage) {
 	s.mountPage("/", "login")
-	s.mountFile("/login/brand.css", newFile("text/css; charset=utf-8", brand.Stylesheet(p.Color)))
+	s.mountFile("/login/brand.css", p.stylesheet())
 	s.mountFile("/login/icon", p.icon())
 	s.mountFile("/favicon.ico", p.icon()) // browsers request it from every page of an origin
 	regions, plans := phone.Regions(p.Regions)

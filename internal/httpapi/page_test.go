@@ -105,12 +105,14 @@ func TestBrand(t *testing.T) {
 	}
 	plain, logo := serve(LoginPage{})
 	own := get(t, plain, "/login/icon", "image/svg+xml")
-	if style := get(t, plain, "/login/brand.css", "text/css"); len(style) > 0 || logo != "none" {
+	if style := get(t, plain, "/login/brand.css", "text/css"); bytes.Contains(style, []byte("--")) || logo != "none" {
 		t.Errorf("without a brand the logo is %s and the style %s; want none", logo, style)
 	}
 	yellow, _ := serve(LoginPage{Color: "#ffff00"})
-	if style := get(t, yellow, "/login/brand.css", "text/css"); !bytes.Contains(style, []byte("--fill: #ffff00")) {
-		t.Errorf("the style is %s; want a yellow button", style)
+	for _, path := range []string{"/login/brand.css", "/docs/brand.css"} {
+		if style := get(t, yellow, path, "text/css"); !bytes.Contains(style, []byte("--fill: #ffff00")) {
+			t.Errorf("%s is %s; want a yellow button", path, style)
+		}
 	}
 	want := strings.NewReplacer(string(ownColor), "#ffff00", "#fff", "#000000").Replace(string(own))
 	if got := get(t, yellow, "/login/icon", "image/svg+xml"); string(got) != want || want == string(own) {
