@@ -25,7 +25,7 @@ const names = {
 }
 new MutationObserver(() => {
   for (const [selector, name] of Object.entries(names)) {
-    for (const field of find('calls').querySelectorAll(`${selector}:not([aria-label])`)) field.setAttribute('aria-label', name)
+    for (const field of find('calls').querySelectorAll(selector)) field.setAttribute('aria-label', name)
   }
 }).observe(find('calls'), { childList: true, subtree: true })
 
