@@ -64,13 +64,18 @@ func (n *proxies) close() {
 	}
 }
 
-// front returns the host of the proxy before a host.
+// front returns the host of the proxy before a host, which may be that proxy already, as in the links of a page.
 func (n *proxies) front(t *testing.T, host string) string {
 	t.Helper()
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if front, ok := n.fronts[host]; ok {
 		return front
+	}
+	for _, front := range n.fronts {
+		if front == host {
+			return front
+		}
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -16,7 +16,7 @@
 		tell("against the policy: " + event.violatedDirective + " " + event.blockedURI)
 	})
 	for (const dialog of ["alert", "confirm", "prompt"]) window[dialog] = text => { tell("a dialog: " + text) }
-	WebSocket = class extends WebSocket {
+	window.WebSocket = class extends WebSocket {
 		constructor(url, ...more) { super(url, ...more); tell("the page opens " + url) }
 	}
 	new PerformanceObserver(list => {

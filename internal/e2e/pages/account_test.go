@@ -258,7 +258,7 @@ func TestPageLogsOutFirst(t *testing.T) {
 	b.click("#logout-all")
 	b.until(`document.activeElement.id === "logout-all-ask"`)
 	b.accessible("the question whether to log out everywhere")
-	b.press(string(browser.Escape))
+	b.press(browser.Escape)
 	b.until(`document.activeElement.id === "logout-all"`)
 	b.wantMade("POST", "/logout", 0)
 	b.click("#logout")
