@@ -7,4 +7,4 @@ import (
 	"dekamond-otp/internal/e2e/servicetest"
 )
 
-func TestMain(m *testing.M) { servicetest.Main(m) }
+func TestMain(m *testing.M) { servicetest.Main(m, servicetest.Options{Race: true}) }

@@ -11,4 +11,4 @@ import (
 // phone is the phone that most tests log in with.
 const phone = servicetest.Phone
 
-func TestMain(m *testing.M) { servicetest.Main(m) }
+func TestMain(m *testing.M) { servicetest.Main(m, servicetest.Options{Race: true}) }

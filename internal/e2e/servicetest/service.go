@@ -47,9 +47,14 @@ var Unlimited = []string{
 
 var binary string
 
-// Main builds the binary with the race detector, reads openapi.yaml, runs the tests of a package and exits. It calls
-// atEnd after the tests.
-func Main(m *testing.M, atEnd ...func()) {
+// Options are how the tests of a package run.
+type Options struct {
+	Race  bool   // Builds the binary with the race detector, with which it starts ten times as slowly.
+	AtEnd func() // Is called after the tests. Optional.
+}
+
+// Main builds the binary, reads openapi.yaml, runs the tests of a package and exits.
+func Main(m *testing.M, o Options) {
 	os.Exit(func() int {
 		dir, remove, err := buildDirectory()
 		if err != nil {
@@ -57,7 +62,7 @@ func Main(m *testing.M, atEnd ...func()) {
 			return 1
 		}
 		defer remove()
-		if err := build(dir); err != nil {
+		if err := build(dir, o.Race); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
@@ -65,11 +70,10 @@ func Main(m *testing.M, atEnd ...func()) {
 			fmt.Fprintf(os.Stderr, "openapi.yaml: %v\n", err)
 			return 1
 		}
-		status := m.Run()
-		for _, end := range atEnd {
-			end()
+		if o.AtEnd != nil {
+			defer o.AtEnd()
 		}
-		return status
+		return m.Run()
 	}())
 }
 
@@ -85,7 +89,7 @@ func buildDirectory() (dir string, remove func(), err error) {
 
 // build builds the binary in a directory. Packages that build at the same time do so one after another, and the go
 // command leaves a binary alone that is up to date.
-func build(dir string) error {
+func build(dir string, race bool) error {
 	lock, err := os.Create(filepath.Join(dir, "lock"))
 	if err != nil {
 		return err
@@ -94,8 +98,9 @@ func build(dir string) error {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return fmt.Errorf("lock %s: %w", lock.Name(), err)
 	}
-	binary = filepath.Join(dir, "dekamond-otp")
-	if out, err := exec.Command("go", "build", "-race", "-o", binary, "dekamond-otp").CombinedOutput(); err != nil {
+	binary = filepath.Join(dir, fmt.Sprintf("dekamond-otp-race=%t", race))
+	args := []string{"build", fmt.Sprintf("-race=%t", race), "-o", binary, "dekamond-otp"}
+	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	return nil
