@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"dekamond-otp/internal/e2e/servicetest"
+	phonelib "dekamond-otp/internal/phone"
 )
 
 // windows are the sizes in which the pages have been looked at: two phones, one of them lying on its side, and a
@@ -123,6 +124,20 @@ func (b *tab) withWaits(words, problems map[string]string, others ...string) (te
 	return slices.AppendSeq(texts, maps.Values(problems))
 }
 
+// longestOffer returns what the page says to a number of the country with the longest name.
+func (b *tab) longestOffer(words map[string]string) string {
+	b.t.Helper()
+	var codes []string
+	regions, _ := phonelib.Regions([]string{"*"})
+	for _, region := range regions {
+		codes = append(codes, region.Code)
+	}
+	name := b.text(`(names => ` + quote(strings.Join(codes, " ")) + `.split(" ").map(code => names.of(code))
+		.reduce((a, b) => b.length > a.length ? b : a)
+	)(new Intl.DisplayNames(document.documentElement.lang, {type: "region"}))`)
+	return words["other_country"] + " " + strings.ReplaceAll(words["meant_region"], "{region}", name+" +999")
+}
+
 // TestPageStandsStill checks that an error is written below its field, and that neither an error nor another text moves
 // the button, in any language.
 func TestPageStandsStill(t *testing.T) {
@@ -150,7 +165,8 @@ func TestPageStandsStill(t *testing.T) {
 			}
 			b.write("#phone", "+1")
 			b.is(message + ` === ""`)
-			b.wantStill("#message", "#send", b.withWaits(words, problems, "logged_out", "registered", "retry_now"))
+			texts := b.withWaits(words, problems, "logged_out", "registered", "retry_now")
+			b.wantStill("#message", "#send", append(texts, b.longestOffer(words)))
 
 			to := fmt.Sprintf("+98912123456%d", n)
 			b.ask(to)

@@ -54,14 +54,14 @@ export class Notice {
    *
    * @param {unknown} caught
    * @param {HTMLElement} [field]
-   * @param {HTMLElement[]} [ways] out of it, as buttons behind the text
+   * @param {HTMLElement} [way] out of it, as a button behind the text
    */
-  fault(caught, field, ways = []) {
+  fault(caught, field, way) {
     const { code, retryAfter } = Problem.from(caught)
     const known = Object.hasOwn(this.#language.problems, code) ? code : 'internal_error'
-    const word = ways.length > 0 ? 'other_country' : known
+    const word = way ? 'other_country' : known
     this.show(word, { isBad: true, until: retryAfter ? now() + retryAfter : 0 })
-    for (const way of ways) this.#element.append(' ', way)
+    if (way) this.#element.append(' ', way)
     if (!field || !problemsOfFields.includes(known)) return
     field.setAttribute('aria-invalid', 'true')
     field.focus()

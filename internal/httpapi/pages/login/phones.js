@@ -111,20 +111,19 @@ export class Phones {
   }
 
   /**
-   * Returns the regions to which a national phone may belong that is none of the chosen region's: the likely ones, or
-   * else all if they are few.
+   * Returns the region to which a national phone may belong that is none of the chosen region's: the likeliest, or else
+   * the only one in whose form it is.
    *
    * @param {TypedPhone} typed
    * @param {string[]} likely the codes of regions, the likeliest first
+   * @returns {string | undefined}
    */
-  others({ region, digits, international }, likely) {
-    if (international) return []
+  other({ region, digits, international }, likely) {
+    if (international) return undefined
     /** @param {string} code */
     const fits = code => code !== region && this.isMobile(code, digits)
-    const found = likely.filter(fits)
-    if (found.length > 0) return found.slice(0, 2)
     const all = [...this.regions.keys()].filter(fits)
-    return all.length <= 2 ? all : []
+    return likely.find(fits) ?? (all.length === 1 ? all[0] : undefined)
   }
 
   /**

@@ -131,25 +131,25 @@ export class PhoneStep {
   }
 
   /**
-   * Returns buttons for the regions in whose form a refused phone is one. They send it as theirs.
+   * Returns a button that sends a refused phone as one of another region, if it is in the form of one.
    *
    * @param {Problem} problem
    */
-  #offers({ code }) {
+  #offer({ code }) {
     const { language, phones, settings, state } = this.#page
-    if (code !== 'invalid_phone') return []
+    if (code !== 'invalid_phone') return undefined
     const likely = likelyRegions(phones.regions, settings.default_region)
+    const region = phones.other(state.typed, likely)
+    if (!region) return undefined
     const names = new Intl.DisplayNames(language.tag, { type: 'region' })
-    return phones.others(state.typed, likely).map(region => {
-      const calling = ltr(`+${phones.region(region).calling}`)
-      const textContent = language.say('meant_region', { region: `${names.of(region)} ${calling}` })
-      const button = make('button', { type: 'button', className: 'link', textContent })
-      button.addEventListener('click', () => {
-        this.#pick(region)
-        this.#submit()
-      })
-      return button
+    const calling = ltr(`+${phones.region(region).calling}`)
+    const textContent = language.say('meant_region', { region: `${names.of(region)} ${calling}` })
+    const button = make('button', { type: 'button', className: 'link', textContent })
+    button.addEventListener('click', () => {
+      this.#pick(region)
+      this.#submit()
     })
+    return button
   }
 
   #submit() {
@@ -174,7 +174,7 @@ export class PhoneStep {
       await askForCode(this.#page, asked, phones.international(state.typed), isAwaited)
     } catch (caught) {
       const problem = Problem.from(caught)
-      if (isAwaited()) notice.fault(problem, this.focus, this.#offers(problem))
+      if (isAwaited()) notice.fault(problem, this.focus, this.#offer(problem))
     }
   }
 }
