@@ -232,7 +232,7 @@ func (s *Service) AtOnce(n int, call func(i int) Answer) map[int]int {
 // These match the log of a request that had to wait too long for its turn at a store.
 var (
 	crowdedDatabase = regexp.MustCompile(`postgres: connect: context deadline exceeded`)
-	crowdedRedis    = regexp.MustCompile(`redis: context deadline exceeded`)
+	crowdedRedis    = regexp.MustCompile(`redis: (context deadline exceeded|(read|write) tcp .*: i/o timeout)`)
 )
 
 // Insist makes a call again for as long as it is answered 503 because its turn at Redis did not come in the time that
@@ -242,6 +242,9 @@ func (s *Service) Insist(call func() Answer) Answer {
 	s.t.Helper()
 	return s.repeat(crowdedRedis, call)
 }
+
+// IsCrowded reports whether a request had to wait too long for its turn at Redis, so that a reply may be lost.
+func (s *Service) IsCrowded() bool { return crowdedRedis.MatchString(s.Log.String()) }
 
 // repeat makes a call again for as long as it is answered 503 and the log has the cause.
 func (s *Service) repeat(cause *regexp.Regexp, call func() Answer) Answer {
