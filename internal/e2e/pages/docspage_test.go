@@ -22,7 +22,7 @@ func TestDocsPageLogsIn(t *testing.T) {
 	b.accessible("the page of the calls after a login")
 	b.click("#login-state a")
 	b.click("#operations-user-getMe .execute")
-	b.until(`document.querySelector("#operations-user-getMe .live-responses-table .response-col_status")` +
+	b.until(`document.querySelector("#operations-user-getMe .live-responses-table tbody .response-col_status")` +
 		`?.textContent.startsWith("200")`)
 	b.wantMade("POST", "/otp/request", 1)
 	b.wantMade("POST", "/otp/verify", 1)
