@@ -17,8 +17,7 @@ type Code struct{ digits string }
 // Format keeps the digits out of logs.
 func (Code) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[code]") }
 
-// ReadCode parses a code of the policy's length in ASCII, Persian or Arabic-Indic digits. The text must hold nothing
-// else. The only error is ErrCodeFormat.
+// ReadCode parses a code of the policy's length, as phone.Digits reads digits. The only error is ErrCodeFormat.
 func (s *Service) ReadCode(text string) (Code, error) {
 	digits, ok := phone.Digits(text)
 	if !ok || len(digits) != s.policy.Length {

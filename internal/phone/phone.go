@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 
 	"github.com/nyaruka/phonenumbers"
@@ -89,14 +90,9 @@ func (p *Parser) Parse(s string) (Number, error) {
 	if p.tests[digits] {
 		return Number{e164: digits}, nil
 	}
-	n, err := phonenumbers.Parse(digits, p.region)
+	n, err := p.read(digits)
 	if err != nil {
 		return Number{}, ErrInvalid
-	}
-	for _, current := range renumbered(phonenumbers.Format(n, phonenumbers.E164), true) {
-		if today, err := phonenumbers.Parse(current, ""); err == nil && receivesTexts(today) {
-			n = today
-		}
 	}
 	e164 := phonenumbers.Format(n, phonenumbers.E164)
 	switch {
@@ -106,6 +102,33 @@ func (p *Parser) Parse(s string) (Number, error) {
 		return Number{}, ErrNoText
 	}
 	return Number{}, ErrInvalid
+}
+
+// read returns the number that digits mean, in its form of today. Digits that begin with the calling code of the
+// parser's region are international even without a plus, if they are no national number that receives texts.
+func (p *Parser) read(digits string) (n *phonenumbers.PhoneNumber, err error) {
+	n, err = phonenumbers.Parse(digits, p.region)
+	if err == nil {
+		n = today(n)
+	}
+	calling := strconv.Itoa(phonenumbers.GetCountryCodeForRegion(p.region)) // 0 without a region
+	if err == nil && receivesTexts(n) || !strings.HasPrefix(digits, calling) {
+		return n, err
+	}
+	if international, err := phonenumbers.Parse("+"+digits, ""); err == nil && receivesTexts(today(international)) {
+		return today(international), nil
+	}
+	return n, err
+}
+
+// today returns the form of today of a number that is written in an old one, and any other number as it is.
+func today(n *phonenumbers.PhoneNumber) *phonenumbers.PhoneNumber {
+	for _, current := range renumbered(phonenumbers.Format(n, phonenumbers.E164), true) {
+		if today, err := phonenumbers.Parse(current, ""); err == nil && receivesTexts(today) {
+			return today
+		}
+	}
+	return n
 }
 
 // receivesTexts reports whether the metadata has the number, and it is not of a kind that receives no texts.

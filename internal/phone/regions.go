@@ -43,11 +43,7 @@ type Format struct {
 // codes.
 func Regions(allowed []string) (regions []Region, plans map[string]Plan) {
 	plans = make(map[string]Plan)
-	collection, err := phonenumbers.MetadataCollection()
-	if err != nil {
-		panic(err) // the metadata is part of the binary, and was read before main began
-	}
-	for _, m := range collection.GetMetadata() {
+	for _, m := range metadata() {
 		if !slices.Contains(allowed, "*") && !slices.Contains(allowed, m.GetId()) {
 			continue
 		}
@@ -57,11 +53,30 @@ func Regions(allowed []string) (regions []Region, plans map[string]Plan) {
 		}
 		regions = append(regions, region)
 		if _, ok := plans[region.Calling]; !ok {
-			plans[region.Calling] = planOf(collection, m.GetCountryCode())
+			plans[region.Calling] = planOf(m.GetCountryCode())
 		}
 	}
 	slices.SortFunc(regions, func(a, b Region) int { return strings.Compare(a.Code, b.Code) })
 	return regions, plans
+}
+
+// metadata returns what libphonenumber knows of each region, and of the calling codes of no single country.
+func metadata() []*phonenumbers.PhoneMetadata {
+	collection, err := phonenumbers.MetadataCollection()
+	if err != nil {
+		panic(err) // it is part of the binary, and was read before main began
+	}
+	return collection.GetMetadata()
+}
+
+// metadataOf returns ok = false if there is no such region.
+func metadataOf(region string) (m *phonenumbers.PhoneMetadata, ok bool) {
+	all := metadata()
+	i := slices.IndexFunc(all, func(m *phonenumbers.PhoneMetadata) bool { return m.GetId() == region })
+	if i < 0 {
+		return nil, false
+	}
+	return all[i], true
 }
 
 // Example returns a mobile number of the first of the regions that has one, in E.164 form. It returns an empty string
@@ -107,10 +122,9 @@ func mobileOf(m *phonenumbers.PhoneMetadata) string {
 }
 
 // planOf returns the plan of a calling code, which is the plan of its main region.
-func planOf(collection *phonenumbers.PhoneMetadataCollection, calling int32) Plan {
+func planOf(calling int32) Plan {
 	main := phonenumbers.GetRegionCodeForCountryCode(int(calling))
-	isMain := func(m *phonenumbers.PhoneMetadata) bool { return m.GetId() == main }
-	m := collection.GetMetadata()[slices.IndexFunc(collection.GetMetadata(), isMain)]
+	m, _ := metadataOf(main)
 	plan := Plan{Main: main, Prefix: m.GetNationalPrefix()}
 	formats := m.GetNumberFormat()
 	if slices.ContainsFunc(formats, rearranges) {

@@ -57,7 +57,7 @@ func TestRegions(t *testing.T) {
 }
 
 // TestEveryRegion checks that Parse accepts the example of every region after its calling code, with the national
-// prefix and without, because a page sends what was typed.
+// prefix and without, because a page sends what was typed. In the region itself, the plus may be missing.
 func TestEveryRegion(t *testing.T) {
 	regions, plans := Regions([]string{"*"})
 	if len(regions) < 240 {
@@ -72,8 +72,11 @@ func TestEveryRegion(t *testing.T) {
 			if r.Code == "CO" {
 				prefix = "" // it is not dialled before a mobile number there
 			}
-			typed := "+" + r.Calling + prefix + r.Example
-			if n, err := NewParser("").Parse(typed); err != nil || n.E164() != want {
+			typed := r.Calling + prefix + r.Example
+			if n, err := NewParser("").Parse("+" + typed); err != nil || n.E164() != want {
+				t.Errorf("%s: Parse(+%s) = %s, %v; want %s", r.Code, typed, n.E164(), err, want)
+			}
+			if n, err := NewParser(r.Code).Parse(typed); err != nil || n.E164() != want {
 				t.Errorf("%s: Parse(%s) = %s, %v; want %s", r.Code, typed, n.E164(), err, want)
 			}
 		}

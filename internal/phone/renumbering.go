@@ -23,8 +23,9 @@ var renumberings = map[string][]renumbering{
 	},
 	// Brazil: mobiles, which begin with 6 to 9 behind the area code, got a 9 in front from 2012 to 2016.
 	"55": {{regexp.MustCompile(`^55(\d\d)([6-9]\d*)$`), "55${1}9$2", 12}},
-	// Mexico: since 2019 a mobile has no 1 behind the calling code, and no 044 or 045 within the country.
+	// Mexico: since 2019 a mobile has no 1 behind the calling code, and no 01, 044 or 045 within the country.
 	"52": {
+		{regexp.MustCompile(`^5201(\d*)$`), "52$1", 14},
 		{regexp.MustCompile(`^521(\d*)$`), "52$1", 13},
 		{regexp.MustCompile(`^5204[45](\d*)$`), "52$1", 15},
 	},

@@ -1,6 +1,7 @@
 package phone
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,11 +63,11 @@ func (p *Parser) beginnings(digits string) []string {
 	var found []string
 	calling, national := splitCalling(international)
 	if calling != "" || len(international) < maxCalling {
-		found = append(found, "+"+international, withoutPrefix(calling, national))
+		code, _ := strconv.Atoi(calling)
+		found = append(found, behind(calling, national, phonenumbers.GetRegionCodeForCountryCode(code))...)
 	}
 	if code := phonenumbers.GetCountryCodeForRegion(p.region); code != 0 && !isInternational {
-		calling := strconv.Itoa(code)
-		found = append(found, "+"+calling+digits, withoutPrefix(calling, digits))
+		found = append(found, behind(strconv.Itoa(code), digits, p.region)...)
 	}
 	return found
 }
@@ -82,12 +83,48 @@ func splitCalling(digits string) (calling, national string) {
 	return "", digits
 }
 
-// withoutPrefix returns the beginning of an E.164 number, without the national prefix if the national number has one.
-func withoutPrefix(calling, national string) string {
-	code, _ := strconv.Atoi(calling)
-	region := phonenumbers.GetRegionCodeForCountryCode(code)
-	return "+" + calling + strings.TrimPrefix(national, phonenumbers.GetNddPrefixForRegion(region, true))
+// behind returns the beginnings of E.164 numbers of the region that begin with the calling code and the beginning of a
+// national number, which may have the national prefix of the region in front.
+func behind(calling, national, region string) []string {
+	found := []string{"+" + calling + national}
+	m, ok := metadataOf(region)
+	if !ok {
+		return found
+	}
+	if number, ok := strings.CutPrefix(national, m.GetNationalPrefix()); ok {
+		found = append(found, "+"+calling+number)
+	}
+	if pattern := m.GetNationalPrefixForParsing(); pattern != "" {
+		prefix := regexp.MustCompile("^(?:" + ofBeginning(pattern) + ")")
+		found = append(found, "+"+calling+transform(national, prefix, m.GetNationalPrefixTransformRule()))
+	}
+	return found
 }
+
+// ofBeginning returns the pattern of a national prefix for the beginning of a number. Some patterns describe the digits
+// behind the prefix, too, as a number of them, or up to the end.
+func ofBeginning(pattern string) string {
+	return strings.ReplaceAll(countedDigits.ReplaceAllString(pattern, `\d*`), "$", "")
+}
+
+var countedDigits = regexp.MustCompile(`\\d\{[\d,]+\}`)
+
+// transform removes the prefix from a national number as libphonenumber does: if the last group of the prefix has
+// matched, the rule replaces the prefix, for example by the 9 of a mobile in Argentina.
+func transform(national string, prefix *regexp.Regexp, rule string) string {
+	match := prefix.FindStringSubmatchIndex(national)
+	if match == nil {
+		return national
+	}
+	replacement := ""
+	if rule != "" && match[len(match)-1] >= 0 {
+		replacement = string(prefix.ExpandString(nil, ruleGroup.ReplaceAllString(rule, "$${$1}"), national, match))
+	}
+	return replacement + national[match[1]:]
+}
+
+// ruleGroup is a group in a rule of libphonenumber, where digits may follow it.
+var ruleGroup = regexp.MustCompile(`\$(\d)`)
 
 // shortest returns the prefixes, sorted, without those that cannot begin a number or that begin with another one.
 func shortest(prefixes []string) (kept []string) {
