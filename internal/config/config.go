@@ -37,6 +37,7 @@ type Config struct {
 
 	DatabaseURL     secret.Secret // postgres://, postgresql:// or sqlite:PATH; see SQLitePath. Zero if PGHost names it.
 	PGHost          string        // The Postgres if DatabaseURL is zero. The driver reads it and its siblings itself.
+	postgresParts   []string      // PGHost and those of its siblings that are set.
 	MigrateOnStart  bool
 	RedisURL        secret.Secret // redis:// or rediss:// with one or more hosts, or embedded; see EmbeddedRedis.
 	RedisMode       string        // single, cluster or sentinel.
@@ -101,13 +102,16 @@ func (c *Config) SQLitePath() (path string, ok bool) {
 	return strings.CutPrefix(c.DatabaseURL.Reveal(), sqlitePrefix)
 }
 
-// DatabaseSetting returns the name of the setting that a fault of the database is about: DATABASE_URL, or if that is
-// not set, the given sibling of PGHOST, which defaults to PGHOST itself.
-func (c *Config) DatabaseSetting(sibling string) string {
-	if !c.DatabaseURL.IsZero() {
-		return "DATABASE_URL"
+// DatabaseSetting returns the name of the setting that a fault of the database is about. The part is PGHOST, which is
+// the default, or one of its siblings. The setting is the part if the driver reads it from the environment, which it
+// does if DATABASE_URL lacks it, and otherwise DATABASE_URL.
+func (c *Config) DatabaseSetting(part string) string {
+	part = cmp.Or(part, "PGHOST")
+	url := c.DatabaseURL.Reveal()
+	if url == "" || slices.Contains(c.postgresParts, part) && isPostgres(url) && !hasPart(url, part) {
+		return part
 	}
-	return cmp.Or(sibling, "PGHOST")
+	return "DATABASE_URL"
 }
 
 // EmbeddedRedis reports whether Redis runs inside the process.

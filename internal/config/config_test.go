@@ -707,6 +707,9 @@ func TestPostgresInParts(t *testing.T) {
 	}{
 		{[]string{"DATABASE_URL=", "PGHOST=db", "PGPASSWORD=a/b+c=d@e"}, "", "PGUSER"},
 		{[]string{"PGHOST=db"}, production["DATABASE_URL"], "DATABASE_URL"},
+		{[]string{"PGHOST=db", "PGUSER=otp"}, "postgres://db/otp", "PGUSER"},
+		{[]string{"PGHOST=db", "PGUSER=otp"}, "postgres://otp:x@db/otp", "DATABASE_URL"},
+		{[]string{"PGHOST=db", "PGUSER=otp"}, "postgres://db/otp?user=otp", "DATABASE_URL"},
 		{[]string{"DATABASE_URL=postgres:///otp", "PGHOST=db", "PGPORT=5433"}, "postgres:///otp", "DATABASE_URL"},
 	} {
 		for _, base := range []map[string]string{production, nil} {
@@ -724,6 +727,23 @@ func TestPostgresInParts(t *testing.T) {
 	}
 	if c := mustLoad(t, with(nil, "PGHOST=db")); c.DatabaseSetting("") != "PGHOST" {
 		t.Errorf("the database of PGHOST is named %s; want PGHOST", c.DatabaseSetting(""))
+	}
+	mixed := mustLoad(t, with(nil, "DATABASE_URL=postgres://otp@db/?sslmode=require", "PGHOST=other", "PGUSER=other",
+		"PGPASSWORD=x", "PGDATABASE=otp", "PGSSLMODE=disable"))
+	for part, want := range map[string]string{
+		"":              "DATABASE_URL",
+		"PGUSER":        "DATABASE_URL",
+		"PGPASSWORD":    "PGPASSWORD",
+		"PGDATABASE":    "PGDATABASE",
+		"PGSSLMODE":     "DATABASE_URL",
+		"PGSSLROOTCERT": "DATABASE_URL",
+	} {
+		if got := mixed.DatabaseSetting(part); got != want {
+			t.Errorf("%s beside a URL: %s; want %s", part, got, want)
+		}
+	}
+	if c := mustLoad(t, with(nil, "DATABASE_URL=sqlite:otp.db", "PGHOST=db")); c.DatabaseSetting("") != "DATABASE_URL" {
+		t.Errorf("a file beside PGHOST is named %s; want DATABASE_URL", c.DatabaseSetting(""))
 	}
 	for faulty, want := range map[string]string{
 		"DATABASE_URL=":       "DATABASE_URL: must be set in production, or PGHOST",
@@ -767,8 +787,14 @@ func TestUnescapedPassword(t *testing.T) {
 			}
 		}
 	}
+	_, err := load(with(production, "DATABASE_URL=postgres://otp:a+b=c@d&e!@db:5432/otp?sslmode=disable"))
+	const want = "DATABASE_URL: must be a URL whose user and password are escaped"
+	if err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("a password with @ in a URL of Postgres, whose driver reads the host behind the first @: %v", err)
+	}
 	for _, sound := range []string{
-		"DATABASE_URL=postgres://otp:a+b=c@d&e!@db:5432/otp?sslmode=disable",
+		"DATABASE_URL=postgres://otp:a+b=c&e!@db:5432/otp?sslmode=disable",
+		"REDIS_URL=redis://:a@b@redis:6379/0",
 		"DATABASE_URL=postgres://otp:%2F%3F%23%25%40@db/otp",
 		"DATABASE_URL=postgres://db/otp?user=otp@server&password=a@b",
 		"DATABASE_URL=postgres:///otp?host=/run/postgresql",

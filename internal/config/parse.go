@@ -137,14 +137,48 @@ func origin(s string) (string, error) {
 	return s, setting.ErrorUnless(originShape.MatchString(s), "be an origin such as https://example.com")
 }
 
+// postgresParameters are the parts of a Postgres URL that are settings of their own, too, with their names in the query
+// of a URL (PostgreSQL manual, libpq, Environment Variables).
+var postgresParameters = map[string]string{
+	"PGDATABASE": "dbname",
+	"PGHOST":     "host",
+	"PGPASSWORD": "password",
+	"PGPORT":     "port",
+	"PGSSLMODE":  "sslmode",
+	"PGUSER":     "user",
+}
+
+func isPostgres(url string) bool {
+	return strings.HasPrefix(url, "postgres://") || strings.HasPrefix(url, "postgresql://")
+}
+
+// hasPart reports whether a Postgres URL has a part, which is one of postgresParameters.
+func hasPart(text, part string) bool {
+	_, inside, _ := strings.Cut(text, "://")
+	inside, query, _ := strings.Cut(inside, "?")
+	if strings.Contains("&"+query, "&"+postgresParameters[part]+"=") {
+		return true
+	}
+	authority, database, _ := strings.Cut(inside, "/")
+	credentials, hosts, hasUser := strings.Cut(authority, "@")
+	if !hasUser {
+		credentials, hosts = "", authority
+	}
+	user, password, _ := strings.Cut(credentials, ":")
+	parts := map[string]string{"PGDATABASE": database, "PGHOST": hosts, "PGPASSWORD": password, "PGUSER": user}
+	return parts[part] != ""
+}
+
 // databaseURL leaves the rest of a Postgres URL to the driver, which reads more than net/url does. In sqlite:PATH it
 // refuses //, which some programs read as a relative path and some as an absolute one.
 func databaseURL(s string) (string, error) {
 	scheme, rest, _ := strings.Cut(s, ":")
 	inside, slashes := strings.CutPrefix(rest, "//")
-	postgres := (scheme == "postgres" || scheme == "postgresql") && slashes
+	postgres := isPostgres(s)
 	sqlite := scheme == "sqlite" && !slashes
-	if postgres && hasRawCredentials(inside) {
+	authority, _, _ := strings.Cut(inside, "/")
+	twice := strings.Count(authority, "@") > 1 // the driver takes what is behind the first @ for the host
+	if postgres && (twice || hasRawCredentials(inside)) {
 		return s, setting.ErrorUnless(false, escape+"; or leave the password out of it, and set PGPASSWORD")
 	}
 	return s, setting.ErrorUnless((postgres || sqlite) && inside != "", "be postgres://… or sqlite:PATH")

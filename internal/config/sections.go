@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -72,6 +73,11 @@ func (r *reader) readStores(c *Config) {
 // all programs of Postgres give them (PostgreSQL manual, libpq, Environment Variables). The driver reads them from the
 // environment, too, and takes from them what DATABASE_URL lacks.
 func (r *reader) readPostgres(c *Config) {
+	for _, part := range slices.Sorted(maps.Keys(postgresParameters)) {
+		if r.Text(part, "") != "" {
+			c.postgresParts = append(c.postgresParts, part)
+		}
+	}
 	c.PGHost = r.Text("PGHOST", "")
 	read(r, "PGPORT", "", setting.List(whole(1, 65535)))
 	r.Text("PGUSER", "")

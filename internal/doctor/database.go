@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"errors"
 	"time"
 
 	"dekamond-otp/internal/config"
@@ -17,7 +18,8 @@ func endOfLife(major int) time.Time {
 
 func examinePostgres(p pgstore.Facts, err error, c *config.Config, now time.Time) (f findings) {
 	if err != nil {
-		f.add(Wrong, "database", "%s", plain(err))
+		refused, _ := errors.AsType[probe.Refusal](err)
+		f.add(Wrong, "database", "%s; see %s", plain(err), c.DatabaseSetting(refused.Setting))
 		return f
 	}
 	major, minor := p.Version/10000, p.Version%10000
@@ -27,8 +29,11 @@ func examinePostgres(p pgstore.Facts, err error, c *config.Config, now time.Time
 	if end := endOfLife(major); end.Before(now) {
 		f.add(Weak, "database", "Postgres %d has had no fixes since November %d; upgrade it", major, end.Year())
 	}
-	if p.Replica || p.ReadOnly {
-		f.add(Wrong, "database", "takes no writes: it is a replica, or read-only; name the primary in DATABASE_URL")
+	switch primary := c.DatabaseSetting(""); {
+	case p.Replica || p.ReadOnly:
+		f.add(Wrong, "database", "takes no writes: it is a replica, or read-only; name the primary in %s", primary)
+	case p.NoWrites != nil:
+		f.add(Wrong, "database", "takes no writes: it %s; see %s", plain(p.NoWrites), primary)
 	}
 	if copies == 0 {
 		f.add(Wrong, "database", "has %d connections, fewer than the %d of one copy; raise max_connections, "+
@@ -41,7 +46,7 @@ func examinePostgres(p pgstore.Facts, err error, c *config.Config, now time.Time
 		const bad = "is %s away, and every login waits for that; put it near the service"
 		f.add(Weak, "database", bad, milliseconds(p.Latency))
 	}
-	f.addPostgresTLS(p)
+	f.addPostgresTLS(p, c)
 	f.addCertificate("database", p.Certificate, now)
 	if p.KnownPassword {
 		f.add(Weak, "database", "has a password that attackers try first")
@@ -56,11 +61,14 @@ func examinePostgres(p pgstore.Facts, err error, c *config.Config, now time.Time
 	return f
 }
 
-func (f *findings) addPostgresTLS(p pgstore.Facts) {
+func (f *findings) addPostgresTLS(p pgstore.Facts, c *config.Config) {
 	if !p.Public {
 		return
 	}
-	const advice = "add sslmode=verify-full to DATABASE_URL"
+	advice := "add sslmode=verify-full to DATABASE_URL"
+	if name := c.DatabaseSetting("PGSSLMODE"); name == "PGSSLMODE" {
+		advice = "set PGSSLMODE=verify-full"
+	}
 	f.addEither(
 		p.TLS, "database", "is reached with TLS", Wrong, "is reached over a public address without TLS; "+advice,
 	)

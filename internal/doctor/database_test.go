@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -29,6 +30,12 @@ var postgresTests = []struct {
 	},
 	{"replica", "", func(p *pgstore.Facts) { p.Replica = true }, "wrong database takes no writes"},
 	{"read-only", "", func(p *pgstore.Facts) { p.ReadOnly = true }, "wrong database takes no writes"},
+	{
+		"no writes",
+		"",
+		func(p *pgstore.Facts) { p.NoWrites = state("53100") },
+		"wrong database takes no writes: it has a full disk; see DATABASE_URL",
+	},
 	{
 		"no room",
 		"",
@@ -118,9 +125,19 @@ func TestPostgres(t *testing.T) {
 		tc.change(&p)
 		alone(t, tc.name, examinePostgres(p, nil, load(t, tc.settings), now), tc.want)
 	}
-	got := bad(examinePostgres(pgstore.Facts{}, io.EOF, load(t), now))
-	if !slices.Equal(got, []string{"wrong database"}) {
-		t.Errorf("without an answer: %v; want it wrong", got)
+	refused := fmt.Errorf("hunter2: %w", probe.Refusal{Words: "refuses user or password", Setting: "PGPASSWORD"})
+	for _, tc := range []struct {
+		err           error
+		setting, want string
+	}{
+		{io.EOF, "", "hangs up; see DATABASE_URL"},
+		{refused, "DATABASE_URL=postgres://otp:x@db/otp", "refuses user or password; see DATABASE_URL"},
+		{refused, "DATABASE_URL=postgres://otp@db/otp PGPASSWORD=x", "refuses user or password; see PGPASSWORD"},
+	} {
+		got := examinePostgres(pgstore.Facts{}, tc.err, load(t, strings.Fields(tc.setting)...), now)
+		if want := (findings{{Wrong, "database", tc.want}}); !slices.Equal(got, want) {
+			t.Errorf("%v, %s: %v; want %v", tc.err, tc.setting, got, want)
+		}
 	}
 }
 

@@ -125,7 +125,11 @@ func TestPlain(t *testing.T) {
 		want string
 	}{
 		{probe.Error("asks for a password"), "asks for a password"},
-		{fmt.Errorf("hunter2: %w", state("28P01")), "refuses user or password"},
+		{
+			fmt.Errorf("%w: hunter2", probe.Refusal{Words: "refuses user or password", Setting: "PGUSER"}),
+			"refuses user or password",
+		},
+		{fmt.Errorf("hunter2: %w", state("53100")), "has a full disk"},
 		{state("XX000"), "answers with SQLSTATE XX000"},
 		{state("hunter2"), "does not answer as it should"},
 		{

@@ -17,13 +17,14 @@ import (
 
 var sqlState = regexp.MustCompile(`^[0-9A-Z]{5}$`)
 
-// sqlStates are the SQLSTATEs of PostgreSQL (manual, appendix A) with which a connection can end.
+// sqlStates are the SQLSTATEs of PostgreSQL (manual, appendix A) with which a connection or a write can end, apart from
+// those that are a probe.Refusal.
 var sqlStates = map[string]string{
-	"28000": "refuses the user",
-	"28P01": "refuses user or password",
-	"3D000": "has no such database",
+	"25006": "is read-only",
 	"42501": "does not let the user do that",
+	"53100": "has a full disk",
 	"53300": "has no connection left",
+	"55000": "accepts no connections to this database",
 	"57P03": "is starting or stopping",
 }
 
@@ -41,6 +42,9 @@ func plain(err error) string {
 // plainAnswer knows what a server answered.
 func plainAnswer(err error) string {
 	if own, ok := errors.AsType[probe.Error](err); ok {
+		return own.Error()
+	}
+	if own, ok := errors.AsType[probe.Refusal](err); ok {
 		return own.Error()
 	}
 	var state interface{ SQLState() string }

@@ -34,7 +34,7 @@ func examineEmbeddedRedis(c *config.Config) (f findings) {
 
 func examineRedis(r redisstore.Facts, err error, c *config.Config, now time.Time) (f findings) {
 	if err != nil {
-		f.add(Wrong, "redis", "%s", plain(err))
+		f.add(Wrong, "redis", "%s", withSetting(plain(err), "REDIS_URL"))
 		return f
 	}
 	var titles []string
@@ -55,7 +55,8 @@ func examineRedis(r redisstore.Facts, err error, c *config.Config, now time.Time
 		}
 	}
 	if r.NoScripts != nil {
-		f.add(Wrong, "redis", "cannot run the scripts that make every decision: it %s", plain(r.NoScripts))
+		f.add(Wrong, "redis", "cannot run the scripts that make every decision: it %s",
+			withSetting(plain(r.NoScripts), "REDIS_URL"))
 	}
 	if r.Latency > slow {
 		const bad = "is %s away, and every request waits for that; put it near the service"
@@ -74,6 +75,14 @@ func examineRedis(r redisstore.Facts, err error, c *config.Config, now time.Time
 	}
 	f.addCertificate("redis", r.Certificate, now)
 	return f
+}
+
+// withSetting adds the setting to look at, unless the text names it.
+func withSetting(text, setting string) string {
+	if strings.Contains(text, setting) {
+		return text
+	}
+	return text + "; see " + setting
 }
 
 var versionShape = regexp.MustCompile(`^[0-9]{1,4}(\.[0-9]{1,4}){1,3}$`)

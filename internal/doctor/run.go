@@ -18,6 +18,7 @@ import (
 	"dekamond-otp/internal/setting"
 	"dekamond-otp/internal/sms"
 	"dekamond-otp/internal/sqlitestore"
+	"dekamond-otp/internal/stores"
 	"dekamond-otp/internal/text"
 	"dekamond-otp/internal/token"
 )
@@ -34,9 +35,9 @@ func Run(ctx context.Context, c *config.Config, misspelt []config.Misspelling, w
 	if path, ok := c.SQLitePath(); ok {
 		d.sqlite = func(ctx context.Context) (sqlitestore.Facts, error) { return sqlitestore.Inspect(ctx, path) }
 	} else {
-		accounts, err := pgstore.Open(pgstore.Options{URL: c.DatabaseURL.Reveal()})
+		accounts, err := stores.OpenPostgres(c, nil)
 		if err != nil {
-			return setting.Faults{{Variable: c.DatabaseSetting(""), Problem: "must be a URL that Postgres knows"}}
+			return err
 		}
 		defer func() { _ = accounts.Close() }()
 		d.postgres = accounts.Inspect

@@ -20,7 +20,11 @@ func (s *Server) ready(c *fiber.Ctx) error {
 	errs := make([]error, len(s.checks))
 	var wg sync.WaitGroup
 	for i, check := range s.checks {
-		wg.Go(func() { errs[i] = check.Ping(ctx) })
+		wg.Go(func() {
+			if err := check.Ping(ctx); err != nil {
+				errs[i] = fmt.Errorf("%s: %w", check.Setting, err)
+			}
+		})
 	}
 	wg.Wait()
 	checks := make(map[string]string)

@@ -196,7 +196,13 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 		if p.status == fiber.StatusServiceUnavailable {
 			level = slog.LevelWarn
 		}
-		s.log.LogAttrs(c.UserContext(), level, "request failed", slog.String("error", err.Error()))
+		attributes := []slog.Attr{slog.String("error", err.Error())}
+		for _, check := range s.checks {
+			if errors.Is(err, check.Down) {
+				attributes = append(attributes, slog.String("setting", check.Setting))
+			}
+		}
+		s.log.LogAttrs(c.UserContext(), level, "request failed", attributes...)
 	}
 	c.Status(p.status)
 	if p == invalidCode && !acceptsJSON(c) {

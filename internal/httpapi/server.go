@@ -54,8 +54,10 @@ type Hook interface {
 
 // A Check is a dependency that has to answer before the service is ready.
 type Check struct {
-	Name string
-	Ping func(context.Context) error
+	Name    string
+	Setting string // That names the dependency; in the log.
+	Ping    func(context.Context) error
+	Down    error // What the error of a request wraps if the dependency did not answer it.
 }
 
 // Metrics counts answers.

@@ -36,7 +36,7 @@ func TestSpans(t *testing.T) {
 	tracer, exported := collect(t)
 	s := newServer(t, Options{
 		Tracer: tracer,
-		Checks: []Check{{"none", func(context.Context) error { return nil }}},
+		Checks: []Check{{Name: "none", Ping: func(context.Context) error { return nil }}},
 	})
 	for _, r := range []*http.Request{
 		httptest.NewRequest("POST", "/otp/request", strings.NewReader(`{"phone":"+989121234567"}`)),

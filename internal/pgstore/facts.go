@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"dekamond-otp/internal/address"
 	"dekamond-otp/internal/probe"
@@ -27,6 +28,7 @@ type Facts struct {
 	KnownPassword     bool      // The password is one that attackers try first, or the user's name.
 	Latency           time.Duration
 	Skew              time.Duration // How far the server's clock is ahead of the clock here.
+	NoWrites          error         // Why it takes no writes; nil if it does, or if a migration is pending.
 	Replica, ReadOnly bool
 	Unsafe            bool // The server confirms what a crash can undo.
 	Superuser         bool
@@ -40,33 +42,95 @@ type Facts struct {
 // known are passwords that attackers try first. The password of docker-compose.yml is one of them.
 var known = []string{"otp", "postgres", "password", "secret", "admin", "test", "changeme", "example"}
 
-const (
-	errNoTLS  = probe.Error("does not accept TLS, which sslmode= in DATABASE_URL requires")
-	errRights = probe.Error("has tables that the user may not read and write: " +
-		"grant these rights, or name the owner of the tables in DATABASE_URL")
+var (
+	errNoTLS  = probe.Refusal{Words: "does not accept TLS, which sslmode requires", Setting: "PGSSLMODE"}
+	errRights = probe.Refusal{
+		Words: "has tables that the user may not read and write: " +
+			"grant these rights, or let the owner of the tables be the user",
+		Setting: "PGUSER",
+	}
+	errNoTables = probe.Refusal{
+		Words:   "does not let the user make tables: let the owner of the database be the user",
+		Setting: "PGUSER",
+	}
 )
 
 // refusals are the SQLSTATEs (PostgreSQL manual, appendix A) with which Postgres refuses a connection until someone
 // changes a setting or the server.
 var refusals = map[string]probe.Refusal{
-	"28000": {Words: "refuses the user", Setting: "PGUSER"},
-	"28P01": {Words: "refuses user or password", Setting: "PGPASSWORD"},
-	"3D000": {Words: "has no such database", Setting: "PGDATABASE"},
-	"42501": {Words: "does not let the user in", Setting: "PGUSER"},
+	"22023":  {Words: "does not accept the value of a parameter of the connection"},
+	"28000":  {Words: "refuses the user", Setting: "PGUSER"},
+	"28P01":  {Words: "refuses user or password", Setting: "PGPASSWORD"},
+	"3D000":  {Words: "has no such database", Setting: "PGDATABASE"},
+	"42704":  {Words: "does not know a parameter of the connection"},
+	noRights: {Words: "does not let the user in", Setting: "PGUSER"},
 }
 
-// refusal returns err with the probe.Refusal that it stands for, if it stands for one.
-func refusal(err error) error {
+const noRights = "42501"
+
+// misfits are what the driver does not take, by words of its own error.
+var misfits = map[string]probe.Refusal{
+	"failed to configure TLS": {
+		Words:   "names a sslmode that does not exist, or a file that cannot be read as sslrootcert, sslcert or sslkey",
+		Setting: "PGSSLROOTCERT",
+	},
+	"failed to read service": {
+		Words:   "names a service that cannot be read from the service file",
+		Setting: "PGSERVICE",
+	},
+	"invalid port": {
+		Words:   "has a port that is no number from 1 to 65535",
+		Setting: "PGPORT",
+	},
+	"invalid connect_timeout": {
+		Words:   "has a connect_timeout that is no number of seconds",
+		Setting: "PGCONNECT_TIMEOUT",
+	},
+	"unknown target_session_attrs": {
+		Words:   "has a value of target_session_attrs that Postgres does not know",
+		Setting: "PGTARGETSESSIONATTRS",
+	},
+	"pool_": {Words: "has a parameter pool_… whose value cannot be used"},
+}
+
+// misfit returns why the driver does not take a URL. It quotes nothing of the driver's error, which could quote the
+// password.
+func misfit(err error) probe.Refusal {
+	_, text, _ := strings.Cut(err.Error(), "`: ") // what is before it is the URL
+	for words, m := range misfits {
+		if strings.Contains(text, words) {
+			return m
+		}
+	}
+	return probe.Refusal{Words: "is no URL that Postgres knows"}
+}
+
+// refusal returns the error of opening a connection with the probe.Refusal that it stands for, if it stands for one.
+func (a *Accounts) refusal(err error) error {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && refusals[pg.Code].Words != "" {
 		return fmt.Errorf("%w (%w)", refusals[pg.Code], err)
 	}
-	if err != nil && strings.Contains(err.Error(), refusedTLS) {
-		return fmt.Errorf("%w (%w)", probe.Refusal{Words: errNoTLS, Setting: "PGSSLMODE"}, err)
+	const refused = "server refused TLS" // This is pgx' text.
+	if err != nil && requiresTLS(a.pool.Config().ConnConfig) && strings.Contains(err.Error(), refused) {
+		return fmt.Errorf("%w (%w)", errNoTLS, err)
 	}
 	return err
 }
 
-const refusedTLS = "server refused TLS" // This is pgx' text.
+// requiresTLS reports whether no connection is made without TLS. Otherwise the server that refuses TLS is asked again
+// without it, and the second answer is why there is no connection.
+func requiresTLS(c *pgx.ConnConfig) bool {
+	clear := func(f *pgconn.FallbackConfig) bool { return f.TLSConfig == nil }
+	return c.TLSConfig != nil && !slices.ContainsFunc(c.Fallbacks, clear)
+}
+
+// withoutRights returns the error of a statement with the refusal, if the user has no right to what the statement does.
+func withoutRights(err error, refusal probe.Refusal) error {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == noRights {
+		return fmt.Errorf("%w (%w)", refusal, err)
+	}
+	return err
+}
 
 // selectFacts also runs on a database that only resembles Postgres. A setting or a role that such a database lacks
 // counts as false or 0.
@@ -88,14 +152,12 @@ const selectRights = `
 		and has_table_privilege(name, 'update') and has_table_privilege(name, 'delete'))
 	from unnest(array['users', 'sessions', 'audit', 'health']) as name`
 
-// Inspect asks Postgres about itself and changes nothing.
+// Inspect asks Postgres about itself and changes nothing. Its error has a probe.Refusal if Postgres refuses what a
+// setting says.
 func (a *Accounts) Inspect(ctx context.Context) (facts Facts, err error) {
 	c, err := a.pool.Acquire(ctx)
-	if err != nil && strings.Contains(err.Error(), refusedTLS) {
-		return facts, errNoTLS
-	}
 	if err != nil {
-		return facts, err
+		return facts, a.refusal(err)
 	}
 	defer c.Release()
 	settings := a.pool.Config()
@@ -117,16 +179,27 @@ func (a *Accounts) Inspect(ctx context.Context) (facts Facts, err error) {
 	); err != nil {
 		return facts, err
 	}
-	if facts.Pending, err = a.Pending(ctx); err == nil && len(facts.Pending) == 0 {
-		var may bool
-		if err = c.QueryRow(ctx, selectRights).Scan(&may); err == nil && !may {
-			return facts, errRights
-		}
+	if facts.Pending, err = a.Pending(ctx); err != nil || len(facts.Pending) > 0 {
+		return facts, withoutRights(err, errRights)
 	}
-	if failure, ok := errors.AsType[*pgconn.PgError](err); ok && failure.Code == "42501" {
+	var may bool
+	if err = c.QueryRow(ctx, selectRights).Scan(&may); err == nil && !may {
 		return facts, errRights
 	}
-	return facts, err
+	if err == nil {
+		facts.NoWrites = tryWrite(ctx, c)
+	}
+	return facts, withoutRights(err, errRights)
+}
+
+// tryWrite writes what Touch writes, and takes it back. It returns why the database did not take it.
+func tryWrite(ctx context.Context, c *pgxpool.Conn) error {
+	tx, err := c.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, touch)
+	return errors.Join(err, tx.Rollback(ctx))
 }
 
 // inspectConn adds how the connection was made.

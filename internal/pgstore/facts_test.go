@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"dekamond-otp/internal/pgstore/pgtest"
+	"dekamond-otp/internal/probe"
 )
 
 func inspect(t *testing.T, address string) (Facts, error) {
@@ -101,6 +103,83 @@ func TestInspectAsRole(t *testing.T) {
 	u.Path = "/no_such_database"
 	if _, err := inspect(t, u.String()); err == nil || !strings.Contains(err.Error(), "3D000") {
 		t.Errorf("Inspect of no database: %v; want SQLSTATE 3D000", err)
+	}
+}
+
+// TestRefusals checks that a server that refuses what a setting says is told from one that does not answer, even if the
+// connection was first tried with TLS, which is the default.
+func TestRefusals(t *testing.T) {
+	address := pgtest.NewDatabase(t)
+	const role, password = "test_refusals", "a/b+c=d@e"
+	pgtest.NewRole(t, address, role, password)
+	for _, tc := range []struct {
+		change func(u *url.URL)
+		want   string // a setting; "" if the connection works
+	}{
+		{func(*url.URL) {}, ""},
+		{func(u *url.URL) { u.User = url.UserPassword(role, "wrong") }, "PGPASSWORD"},
+		{func(u *url.URL) { u.User = url.User(role) }, "PGPASSWORD"},
+		{func(u *url.URL) { u.User = url.User("nobody") }, "PGUSER"},
+		{func(u *url.URL) { u.Path = "/no_such_database" }, "PGDATABASE"},
+		{func(u *url.URL) { u.RawQuery = "sslmode=require" }, "PGSSLMODE"},
+	} {
+		u, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.RawQuery, u.User = "", url.UserPassword(role, password)
+		tc.change(u)
+		a, err := Open(Options{URL: u.String()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, inspected := a.Inspect(t.Context())
+		for call, err := range map[string]error{"Ping": a.Ping(t.Context()), "Inspect": inspected} {
+			refused, _ := errors.AsType[probe.Refusal](err)
+			if refused.Setting != tc.want || (err == nil) != (tc.want == "") {
+				t.Errorf("%s of %s: %v; want a refusal about %q", call, u.Redacted(), err, tc.want)
+			}
+		}
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestMisfits checks that a URL that the driver does not take is explained, and nothing of it quoted.
+func TestMisfits(t *testing.T) {
+	for parameters, want := range map[string]string{
+		"/otp?sslmode=hunter2":                    "sslmode",
+		"/otp?sslrootcert=/hunter2":               "sslrootcert",
+		"/otp?connect_timeout=hunter2":            "connect_timeout",
+		"/otp?target_session_attrs=hunter2":       "target_session_attrs",
+		"/otp?pool_max_conns=hunter2":             "pool_",
+		"/otp?service=hunter2":                    "service file",
+		":99999/otp":                              "port",
+		"/otp?statement_cache_capacity=hunter2":   "is no URL that Postgres knows",
+		"/otp?default_query_exec_mode=hunter2%60": "is no URL that Postgres knows",
+	} {
+		_, err := Open(Options{URL: "postgres://otp:hunter2@db" + parameters})
+		refused, ok := errors.AsType[probe.Refusal](err)
+		if !ok || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v, about %s; want %s in it, and no value", parameters, err, refused.Setting, want)
+		}
+	}
+}
+
+// TestInspectWithoutRoom checks that a database that answers and takes no write is found.
+func TestInspectWithoutRoom(t *testing.T) {
+	address := pgtest.NewDatabase(t)
+	exec := migrated(t, address)
+	if got, err := inspect(t, address); err != nil || got.NoWrites != nil {
+		t.Errorf("Inspect: %v, %v; want that it takes writes", got.NoWrites, err)
+	}
+	exec(`create function refuse() returns trigger language plpgsql as
+		$$ begin raise exception 'could not extend file' using errcode = '53100'; end $$`)
+	exec("create trigger full_disk before insert on health execute function refuse()")
+	got, err := inspect(t, address)
+	if pg, ok := errors.AsType[*pgconn.PgError](got.NoWrites); err != nil || !ok || pg.Code != "53100" {
+		t.Errorf("Inspect of a full disk: %v, %v; want SQLSTATE 53100", got.NoWrites, err)
 	}
 }
 

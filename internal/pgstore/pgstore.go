@@ -67,12 +67,13 @@ type Accounts struct {
 
 var _ account.Store = (*Accounts)(nil)
 
-// Open returns the store of a URL. It waits for no connection; Ping does. No error holds the URL's password. Two
-// connections at least stay open, so that the first call after a quiet time does not have to dial.
+// Open returns the store of a URL. It waits for no connection; Ping does. Its error is a probe.Refusal, which completes
+// a sentence about the URL, if the driver does not take what the URL or the environment says. Two connections at least
+// stay open, so that the first call after a quiet time does not have to dial.
 func Open(o Options) (*Accounts, error) {
 	c, err := pgxpool.ParseConfig(o.URL)
 	if err != nil {
-		return nil, errors.New("pgstore: not a Postgres URL") // err could quote the password
+		return nil, misfit(err)
 	}
 	timeouts := o.Timeouts.withDefaults()
 	c.ConnConfig.ConnectTimeout = timeouts.Dial
@@ -103,19 +104,20 @@ func (a *Accounts) Close() error { a.pool.Close(); return nil }
 // URL says.
 func (a *Accounts) Ping(ctx context.Context) error {
 	ping := func(ctx context.Context, c *pgxpool.Conn) error { return c.Ping(ctx) }
-	return refusal(a.within(ctx, a.timeouts.Statement, ping))
+	return a.refusal(a.within(ctx, a.timeouts.Statement, ping))
 }
 
 const touch = `
 	insert into health (id, at) values (1, now())
 	on conflict (id) do update set at = excluded.at`
 
-// Touch writes to the database, and returns nil if the database took it. The schema must be up to date.
+// Touch writes to the database, and returns nil if the database took it. The schema must be up to date. The error has a
+// probe.Refusal if the user may not write.
 func (a *Accounts) Touch(ctx context.Context) error {
-	return a.within(ctx, a.timeouts.Statement, func(ctx context.Context, c *pgxpool.Conn) error {
+	return withoutRights(a.within(ctx, a.timeouts.Statement, func(ctx context.Context, c *pgxpool.Conn) error {
 		_, err := c.Exec(ctx, touch)
 		return err
-	})
+	}), errRights)
 }
 
 // Pool returns the connections, how many calls had to wait for one, and for how long in all.
@@ -125,11 +127,13 @@ func (a *Accounts) Pool() (idle, used, most int, waits int64, waited time.Durati
 	return idle, used, most, s.EmptyAcquireCount(), s.EmptyAcquireWaitTime()
 }
 
-// Migrate brings the schema up to date and returns the names of the migrations that it applied.
+// Migrate brings the schema up to date and returns the names of the migrations that it applied. The error has a
+// probe.Refusal if the user may not make tables.
 func (a *Accounts) Migrate(ctx context.Context) (applied []string, err error) {
 	db := stdlib.OpenDBFromPool(a.pool)
 	defer func() { err = errors.Join(err, db.Close()) }()
-	return migrations.Apply(ctx, db, migrations.Postgres)
+	applied, err = migrations.Apply(ctx, db, migrations.Postgres)
+	return applied, withoutRights(err, errNoTables)
 }
 
 // Pending returns the names of the migrations that Migrate would apply.

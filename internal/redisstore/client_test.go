@@ -149,10 +149,11 @@ func TestTouchRefused(t *testing.T) {
 		"OOM command not allowed when used memory > 'maxmemory'.",
 		"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.",
 		"NOREPLICAS Not enough good replicas to write.",
+		"NOPERM this user has no permissions to run the 'eval' command",
 	} {
 		m := miniredis.RunT(t)
 		m.Server().SetPreHook(func(p *server.Peer, command string, _ ...string) bool {
-			if command != "SET" {
+			if command != "EVAL" {
 				return false
 			}
 			p.WriteError(refusal)

@@ -185,6 +185,9 @@ func (s *Codes) refund(ctx context.Context, r receipt) error {
 	return nil
 }
 
+// touch writes by a script, because a user who may write and not run scripts is of no use.
+const touch = "return redis.call('set', KEYS[1], 1, 'px', ARGV[1])"
+
 // Touch writes to Redis, and returns nil if Redis took it. On a cluster it writes to every partition, in one round trip
 // a master. One master that takes the write is enough, because a copy that is taken out of service for one master would
 // keep away the phones of the others, too.
@@ -197,7 +200,7 @@ func (s *Codes) Touch(ctx context.Context) error {
 	}
 	writes, err := s.client.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, part := range touched {
-			p.Set(ctx, part.health(), 1, touchLife)
+			p.Eval(ctx, touch, []string{part.health()}, touchLife.Milliseconds())
 		}
 		return nil
 	})

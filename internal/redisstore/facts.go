@@ -3,6 +3,7 @@ package redisstore
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -164,6 +165,7 @@ var meanings = map[string]string{
 	"MASTERDOWN":                    "is a replica without its master",
 	"READONLY":                      "is a replica",
 	"MOVED":                         "is a cluster; set REDIS_MODE=cluster",
+	"This instance has cluster":     "is no cluster; set REDIS_MODE=single",
 	"DENIED":                        "accepts connections from its own machine only (protected mode)",
 	"MISCONF":                       "accepts no writes, because it cannot save them",
 	"OOM":                           "is full",
@@ -176,8 +178,24 @@ var meanings = map[string]string{
 	"unknown command":               "is a sentinel, which needs REDIS_MODE=sentinel, or lacks commands of Redis",
 }
 
+const (
+	noSentinel  = "is no sentinel; set REDIS_MODE=single, or name sentinels in REDIS_URL"
+	noMaster    = "is not found: the sentinels know no master of the name in REDIS_MASTER"
+	noSentinels = "is not found: no sentinel of REDIS_URL answers as it should"
+)
+
 // meaning returns what an error of Redis means, or "" if it is not one of these.
 func meaning(err error) string {
+	if err != nil && strings.Contains(err.Error(), "all sentinels") { // This is go-redis' text.
+		switch {
+		case redis.HasErrorPrefix(err, "unknown command"):
+			return noSentinel
+		case errors.Is(err, redis.Nil):
+			return noMaster
+		case !redis.HasErrorPrefix(err, ""): // No sentinel has answered.
+			return noSentinels
+		}
+	}
 	for beginning, meaning := range meanings {
 		if redis.HasErrorPrefix(err, beginning) {
 			return meaning
@@ -195,7 +213,7 @@ var passing = []string{
 func refusal(err error) error {
 	words := meaning(err)
 	passes := func(beginning string) bool { return redis.HasErrorPrefix(err, beginning) }
-	if words == "" || slices.ContainsFunc(passing, passes) {
+	if words == "" || words == noSentinels || slices.ContainsFunc(passing, passes) {
 		return err
 	}
 	return fmt.Errorf("%w (%w)", probe.Refusal{Words: probe.Error(words)}, err)
@@ -203,9 +221,6 @@ func refusal(err error) error {
 
 // plainError returns a probe.Error for the errors that are known here, and any other error as it is.
 func plainError(err error) error {
-	if err != nil && strings.Contains(err.Error(), "all sentinels") { // This is go-redis' text.
-		return probe.Error("is not found: no sentinel of REDIS_URL answers, or none knows the master REDIS_MASTER")
-	}
 	if words := meaning(err); err != nil && words != "" {
 		return probe.Error(words)
 	}

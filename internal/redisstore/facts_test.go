@@ -123,10 +123,11 @@ func TestInspect(t *testing.T) {
 
 func TestInspectErrors(t *testing.T) {
 	for answer, want := range map[string]string{
-		"-NOAUTH Authentication required.":   "asks for a password",
-		"-LOADING hunter2":                   "is reading its data from disk",
-		"-MOVED 1 127.0.0.1:1":               "is a cluster; set REDIS_MODE=cluster",
-		"-ERR max number of clients reached": "has no connection left",
+		"-NOAUTH Authentication required.":                "asks for a password",
+		"-LOADING hunter2":                                "is reading its data from disk",
+		"-MOVED 1 127.0.0.1:1":                            "is a cluster; set REDIS_MODE=cluster",
+		"-ERR max number of clients reached":              "has no connection left",
+		"-ERR This instance has cluster support disabled": "is no cluster; set REDIS_MODE=single",
 		"-ERR unknown command 'PING'": "is a sentinel, which needs REDIS_MODE=sentinel, or lacks commands of " +
 			"Redis",
 	} {
@@ -141,6 +142,35 @@ func TestInspectWithoutSentinel(t *testing.T) {
 	_, err := inspect(t, Options{URL: "redis://127.0.0.1:1", Mode: Sentinel, Master: "main"})
 	if said, ok := errors.AsType[probe.Error](err); !ok || !strings.Contains(string(said), "no sentinel") {
 		t.Errorf("Inspect: %v; want that no sentinel answers", err)
+	}
+}
+
+// TestNoSentinel checks that a start does not wait for sentinels that cannot know the master.
+func TestNoSentinel(t *testing.T) {
+	for answer, want := range map[string]string{
+		"-ERR unknown command 'sentinel'": noSentinel,
+		"*-1":                             noMaster,
+	} {
+		s, err := server.NewServer("127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.Close)
+		s.SetPreHook(func(p *server.Peer, command string, _ ...string) bool {
+			if command == "SENTINEL" {
+				p.WriteRaw(answer + "\r\n")
+			}
+			return command == "SENTINEL"
+		})
+		c, err := Open(Options{URL: "redis://" + s.Addr().String(), Mode: Sentinel, Master: "main"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		refused, ok := errors.AsType[probe.Refusal](c.Ping(t.Context()))
+		if !ok || string(refused.Words) != want {
+			t.Errorf("Ping by a sentinel that answers %s: %v; want %s", answer, refused, want)
+		}
 	}
 }
 

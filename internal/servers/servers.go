@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"dekamond-otp/internal/account"
 	"dekamond-otp/internal/brand"
 	"dekamond-otp/internal/config"
 	"dekamond-otp/internal/httpapi"
@@ -81,8 +82,18 @@ func newAPI(o Options) (*httpapi.Server, error) {
 		Metrics:  s.Metrics,
 		Tracer:   s.Tracer,
 		Checks: []httpapi.Check{
-			{Name: "database", Ping: o.Stores.DatabaseHealth.Ping},
-			{Name: "redis", Ping: o.Stores.RedisHealth.Ping},
+			{
+				Name:    "database",
+				Setting: c.DatabaseSetting(""),
+				Ping:    o.Stores.DatabaseHealth.Ping,
+				Down:    account.ErrUnavailable,
+			},
+			{
+				Name:    "redis",
+				Setting: "REDIS_URL",
+				Ping:    o.Stores.RedisHealth.Ping,
+				Down:    otp.ErrUnavailable,
+			},
 		},
 		Hooks:          hooks(s.Providers),
 		PublicURL:      c.PublicURL,

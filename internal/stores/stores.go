@@ -66,13 +66,13 @@ type Accounts interface {
 // Open returns the stores once they take writes, or an error if one of them does not within 30 s. The caller closes
 // them.
 func Open(ctx context.Context, o Options) (*Stores, error) {
-	accounts, err := openAccounts(ctx, o.Config, o.Metrics, o.Log, o.Config.MigrateOnStart)
+	redis, err := openRedis(o.Config) // first, so that no database is made if its URL has a fault
 	if err != nil {
 		return nil, err
 	}
-	redis, err := openRedis(o.Config)
+	accounts, err := openAccounts(ctx, o.Config, o.Metrics, o.Log, o.Config.MigrateOnStart)
 	if err != nil {
-		return nil, errors.Join(err, accounts.Close())
+		return nil, errors.Join(err, redis.Close())
 	}
 	health := newHealth("database", o.Config.DatabaseSetting(""), accounts.Ping, accounts.Touch, o.Log)
 	s := &Stores{
@@ -87,9 +87,10 @@ func Open(ctx context.Context, o Options) (*Stores, error) {
 		DatabaseHealth: health,
 	}
 	s.RedisHealth = newHealth("redis", redisSetting(""), redis.Ping, s.Codes.Touch, o.Log)
-	err = await(ctx, o.Log, "redis", redis.Ping)
+	log := o.Log.With("store", "redis", "setting", redisSetting(""))
+	err = await(ctx, log, redis.Ping)
 	if err == nil {
-		err = await(ctx, o.Log, "redis", s.Codes.Touch)
+		err = await(ctx, log, s.Codes.Touch)
 	}
 	if err != nil {
 		return nil, errors.Join(named("Redis", redisSetting, err), s.Close())
@@ -135,11 +136,12 @@ func openAccounts(
 	if err != nil {
 		return nil, err
 	}
-	if err = await(ctx, log, "database", accounts.Ping); err == nil {
+	storeLog := log.With("store", "database", "setting", c.DatabaseSetting(""))
+	if err = await(ctx, storeLog, accounts.Ping); err == nil {
 		err = migrate(ctx, log, accounts, mayMigrate)
 	}
 	if err == nil {
-		err = await(ctx, log, "database", accounts.Touch)
+		err = await(ctx, storeLog, accounts.Touch)
 	}
 	if err != nil {
 		return nil, errors.Join(named("database", c.DatabaseSetting, err), accounts.Close())
@@ -155,7 +157,7 @@ func named(store string, name func(part string) string, err error) error {
 	if r, ok := errors.AsType[probe.Refusal](err); ok {
 		return setting.Refused{Variable: name(r.Setting), Problem: "the " + store + " " + r.Error()}
 	}
-	return fmt.Errorf("%s: %w", name(""), err)
+	return fmt.Errorf("%s: the %s cannot be used: %w", name(""), store, err)
 }
 
 // newAccounts returns the account store, which may not answer yet.
@@ -167,11 +169,20 @@ func newAccounts(c *config.Config, m *metrics.Metrics) (Accounts, error) {
 		}
 		return s, nil
 	}
-	s, err := pgstore.Open(pgstore.Options{URL: c.DatabaseURL.Reveal(), Observer: m.Database("postgresql")})
+	s, err := OpenPostgres(c, m.Database("postgresql"))
 	if err != nil {
-		return nil, setting.Faults{{Variable: c.DatabaseSetting(""), Problem: "must be a URL that Postgres knows"}}
+		return nil, err
 	}
 	return s, nil
+}
+
+// OpenPostgres returns the account store in Postgres, which may not answer yet. The error is a setting.Faults.
+func OpenPostgres(c *config.Config, o pgstore.Observer) (*pgstore.Accounts, error) {
+	s, err := pgstore.Open(pgstore.Options{URL: c.DatabaseURL.Reveal(), Observer: o})
+	if r, ok := errors.AsType[probe.Refusal](err); ok {
+		return nil, setting.Faults{{Variable: c.DatabaseSetting(r.Setting), Problem: r.Error()}}
+	}
+	return s, err
 }
 
 // openRedis returns a client of Redis, which may not answer yet.
@@ -187,8 +198,8 @@ func openRedis(c *config.Config) (*redisstore.Client, error) {
 }
 
 // await waits until a store answers, and logs a warning now and then while it does not. It does not wait for a store
-// that answers with a probe.Refusal.
-func await(ctx context.Context, log *slog.Logger, store string, ping func(context.Context) error) error {
+// that answers with a probe.Refusal. The log knows which store it is.
+func await(ctx context.Context, log *slog.Logger, ping func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for pings := 0; ; pings++ {
@@ -197,11 +208,11 @@ func await(ctx context.Context, log *slog.Logger, store string, ping func(contex
 			return err
 		}
 		if pings%warnEvery == 0 {
-			log.WarnContext(ctx, "waiting for store", "store", store, "error", err.Error())
+			log.WarnContext(ctx, "waiting for store", "error", err.Error())
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s does not answer: %w", store, err)
+			return err
 		case <-time.After(pingEvery):
 		}
 	}

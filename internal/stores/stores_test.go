@@ -93,15 +93,15 @@ func TestAwait(t *testing.T) {
 			}
 			return nil
 		}
-		if err := await(t.Context(), slog.New(slog.NewTextHandler(&log, nil)), "redis", ping); err != nil {
+		if err := await(t.Context(), slog.New(slog.NewTextHandler(&log, nil)), ping); err != nil {
 			t.Errorf("await of a store that answers after 12.5 s: %v", err)
 		}
-		if n := strings.Count(log.String(), `msg="waiting for store" store=redis error="connection refused"`); n != 3 {
+		if n := strings.Count(log.String(), `msg="waiting for store" error="connection refused"`); n != 3 {
 			t.Errorf("25 failed pings are logged %d times; want 3:\n%s", n, log.String())
 		}
 		began := time.Now()
 		failures = 1000
-		err := await(t.Context(), slog.New(slog.DiscardHandler), "redis", ping)
+		err := await(t.Context(), slog.New(slog.DiscardHandler), ping)
 		if took := time.Since(began); !errors.Is(err, down) || took != startTimeout {
 			t.Errorf("await of a dead store: %v after %v; want %v after %v", err, took, down, startTimeout)
 		}
@@ -114,7 +114,7 @@ func TestRefusal(t *testing.T) {
 		refusal := fmt.Errorf("postgres: %w", probe.Refusal{Words: "refuses user or password", Setting: "PGPASSWORD"})
 		began := time.Now()
 		ping := func(context.Context) error { return refusal }
-		err := await(t.Context(), slog.New(slog.DiscardHandler), "database", ping)
+		err := await(t.Context(), slog.New(slog.DiscardHandler), ping)
 		if took := time.Since(began); !errors.Is(err, refusal) || took != 0 {
 			t.Errorf("await of a store that refuses: %v after %v; want the refusal at once", err, took)
 		}
@@ -123,8 +123,9 @@ func TestRefusal(t *testing.T) {
 		if refused, ok := errors.AsType[setting.Refused](named("database", name, err)); !ok || refused.Error() != want {
 			t.Errorf("named: %v; want %s", refused, want)
 		}
-		if err := named("database", name, io.EOF); !errors.Is(err, io.EOF) || err.Error() != "PGHOST: EOF" {
-			t.Errorf("named: %v; want PGHOST: EOF", err)
+		const other = "PGHOST: the database cannot be used: EOF"
+		if err := named("database", name, io.EOF); !errors.Is(err, io.EOF) || err.Error() != other {
+			t.Errorf("named: %v; want %s", err, other)
 		}
 	})
 }

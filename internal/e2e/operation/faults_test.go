@@ -2,6 +2,7 @@ package operation
 
 import (
 	"net"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -29,6 +30,7 @@ func TestStoresDown(t *testing.T) {
 		t.Errorf("readyz: %s; want the database down", ready.Body)
 	}
 	s.Want(s.Call("GET", "/healthz", ""), 200, "")
+	named(t, s, "DATABASE_URL")
 	database.Shut(false)
 	login := s.Want(s.Verify(phone, code), 201, "")
 
@@ -46,8 +48,22 @@ func TestStoresDown(t *testing.T) {
 	if ready.Text("checks", "database") != "up" || ready.Text("checks", "redis") != "down" {
 		t.Errorf("readyz: %s; want redis down", ready.Body)
 	}
+	named(t, s, "REDIS_URL")
 	redis.Shut(false)
 	s.Want(s.Verify(phone, code), 200, "")
+}
+
+// named checks that the log line of a request that failed for a store names its setting, of readiness too.
+func named(t *testing.T, s *servicetest.Service, setting string) {
+	t.Helper()
+	for _, pattern := range []string{
+		`msg="request failed" error="(account|otp): store unavailable: .*" setting=` + setting + ` `,
+		`msg="request failed" error="not ready: ` + setting + `: `,
+	} {
+		if !regexp.MustCompile(pattern).MatchString(s.Log.String()) {
+			t.Errorf("the log lacks %s:\n%s", pattern, s.Log.String())
+		}
+	}
 }
 
 func TestWaitsForStores(t *testing.T) {
@@ -60,7 +76,7 @@ func TestWaitsForStores(t *testing.T) {
 	waits := func(store string) {
 		t.Helper()
 		servicetest.Eventually(t, "the log reports that the service waits for the "+store, func() bool {
-			return strings.Contains(s.Log.String(), "store="+store)
+			return strings.Contains(s.Log.String(), `msg="waiting for store" store=`+store+" setting=")
 		})
 	}
 	waits("database")
