@@ -29,6 +29,12 @@ func TestPageOffersOtherCountry(t *testing.T) {
 		}
 		b.is(`/^Iran\W+98\W+$/u.test(document.querySelector("#message button").textContent)`)
 		b.accessible("an offer of another country")
+		b.text(`(language => {
+			language.value = "de"
+			language.dispatchEvent(new Event("change"))
+			return language.value
+		})(document.querySelector("#language"))`)
+		b.until(line + `.startsWith(` + quote(said(t, "de", "other_country")) + `)`)
 		b.click("#message button")
 		b.step("code")
 		b.is(`document.querySelector("#code-phone").textContent === "+98 912 123 4567"`)

@@ -22,6 +22,8 @@ export class Notice {
   #language
   #isBad = false
   #until = 0
+  /** @type {(() => HTMLElement) | undefined} */
+  #way
 
   /** The word that is shown, or ''. */
   word = ''
@@ -32,15 +34,17 @@ export class Notice {
   }
 
   /**
-   * Shows a word. With until, a countdown to that time follows it.
+   * Shows a word. With until, a countdown to that time follows it; with way, a button that it makes in the language of
+   * the moment.
    *
    * @param {string} word
-   * @param {{ isBad?: boolean, until?: number }} [options]
+   * @param {{ isBad?: boolean, until?: number, way?: () => HTMLElement }} [options]
    */
-  show(word, { isBad = false, until = 0 } = {}) {
+  show(word, { isBad = false, until = 0, way } = {}) {
     this.word = word
     this.#isBad = isBad
     this.#until = until
+    this.#way = way
     this.render()
   }
 
@@ -54,14 +58,13 @@ export class Notice {
    *
    * @param {unknown} caught
    * @param {HTMLElement} [field]
-   * @param {HTMLElement} [way] out of it, as a button behind the text
+   * @param {() => HTMLElement} [way] makes the button behind the text that leads out of it
    */
   fault(caught, field, way) {
     const { code, retryAfter } = Problem.from(caught)
     const known = Object.hasOwn(this.#language.problems, code) ? code : 'internal_error'
     const word = way ? 'other_country' : known
-    this.show(word, { isBad: true, until: retryAfter ? now() + retryAfter : 0 })
-    if (way) this.#element.append(' ', way)
+    this.show(word, { isBad: true, until: retryAfter ? now() + retryAfter : 0, way })
     if (!field || !problemsOfFields.includes(known)) return
     field.setAttribute('aria-invalid', 'true')
     field.focus()
@@ -72,6 +75,7 @@ export class Notice {
     this.#element.setAttribute('role', this.#isBad ? 'alert' : 'status')
     this.#element.classList.toggle('bad', this.#isBad)
     this.#element.textContent = this.word ? problems[this.word] ?? words[this.word] : ''
+    if (this.#way) this.#element.append(' ', this.#way())
     if (!this.#until) return
     // A screen reader hears the time to wait once, not every second.
     const left = make('span', { id: 'left' })

@@ -131,7 +131,7 @@ export class PhoneStep {
   }
 
   /**
-   * Returns a button that sends a refused phone as one of another region, if it is in the form of one.
+   * Returns what makes a button that sends a refused phone as one of another region, if it is in the form of one.
    *
    * @param {Problem} problem
    */
@@ -141,15 +141,17 @@ export class PhoneStep {
     const likely = likelyRegions(phones.regions, settings.default_region)
     const region = phones.other(state.typed, likely)
     if (!region) return undefined
-    const names = new Intl.DisplayNames(language.tag, { type: 'region' })
     const calling = ltr(`+${phones.region(region).calling}`)
-    const textContent = language.say('meant_region', { region: `${names.of(region)} ${calling}` })
-    const button = make('button', { type: 'button', className: 'link', textContent })
-    button.addEventListener('click', () => {
-      this.#pick(region)
-      this.#submit()
-    })
-    return button
+    return () => {
+      const names = new Intl.DisplayNames(language.tag, { type: 'region' })
+      const textContent = language.say('meant_region', { region: `${names.of(region)} ${calling}` })
+      const button = make('button', { type: 'button', textContent })
+      button.addEventListener('click', () => {
+        this.#pick(region)
+        this.#submit()
+      })
+      return button
+    }
   }
 
   #submit() {
