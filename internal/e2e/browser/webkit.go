@@ -205,7 +205,12 @@ func (w *webkit) resize(ctx context.Context, width, height int64) error {
 	return ctx.Err()
 }
 
+// picture waits for two frames first, because MiniBrowser returns what it drew last.
 func (w *webkit) picture(ctx context.Context) ([]byte, error) {
+	const frame = `new Promise(requestAnimationFrame)`
+	if _, err := w.evaluate(ctx, `(async () => (await `+frame+`, await `+frame+`, ""))()`); err != nil {
+		return nil, err
+	}
 	var data string
 	if err := w.call(ctx, "GET", "/screenshot", nil, &data); err != nil {
 		return nil, err
