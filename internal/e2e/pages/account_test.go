@@ -83,49 +83,53 @@ func TestPageChangesPhone(t *testing.T) {
 // TestPageChangesPhoneOnlyOnce loses the reply to the change, and repeats it with the code, which is spent.
 func TestPageChangesPhoneOnlyOnce(t *testing.T) {
 	t.Parallel()
-	s := servicetest.Start(t, nil, servicetest.Unlimited...)
-	b := openLogin(t, s, view{})
-	b.login(s, phone)
-	b.click("#renumber")
-	b.step("phone")
-	b.ask(newPhone)
-	b.text(`(ask => { fetch = async (...args) => {
-		const reply = await ask(...args)
-		if (!reply.url.endsWith("/me/phone/verify")) return reply
-		fetch = ask
-		throw new TypeError("lost")
-	} })(fetch), ""`)
-	b.press(s.ShownCode(newPhone))
-	b.says("unreachable")
-	b.click("#verify")
-	b.step("account")
-	b.says("phone_changed")
-	b.is(shownPhone + ` === ` + quote(newPhone))
+	everywhere(t, func(t *testing.T, v view) {
+		s := servicetest.Start(t, nil, servicetest.Unlimited...)
+		b := openLogin(t, s, v)
+		b.login(s, phone)
+		b.click("#renumber")
+		b.step("phone")
+		b.ask(newPhone)
+		b.text(`(ask => { fetch = async (...args) => {
+			const reply = await ask(...args)
+			if (!reply.url.endsWith("/me/phone/verify")) return reply
+			fetch = ask
+			throw new TypeError("lost")
+		} })(fetch), ""`)
+		b.press(s.ShownCode(newPhone))
+		b.says("unreachable")
+		b.click("#verify")
+		b.step("account")
+		b.says("phone_changed")
+		b.is(shownPhone + ` === ` + quote(newPhone))
+	})
 }
 
 // TestPageChangesPhoneOfAnother checks that the phone of another user is refused like a wrong code, and that a logout
 // elsewhere ends the change.
 func TestPageChangesPhoneOfAnother(t *testing.T) {
 	t.Parallel()
-	s := servicetest.Start(t, nil, servicetest.Unlimited...)
-	s.Login(newPhone)
-	b := openLogin(t, s, view{})
-	b.login(s, phone)
-	b.click("#renumber")
-	b.step("phone")
-	b.ask(newPhone)
-	b.press(s.ShownCode(newPhone))
-	b.says("invalid_code")
-	b.click("#change")
-	b.step("phone")
-	user := s.Login(phone)
-	s.Want(s.Call("POST", "/logout?everywhere=true", "", servicetest.Bearer(user)), 204, "")
-	b.write("#phone", "+989121234569")
-	b.click("#send")
-	b.says("invalid_refresh_token")
-	b.step("phone")
-	b.is(`document.querySelector("#title").textContent === ` + quote(said(t, "en", "title")))
-	b.login(s, phone) // with a code for a login
+	everywhere(t, func(t *testing.T, v view) {
+		s := servicetest.Start(t, nil, servicetest.Unlimited...)
+		s.Login(newPhone)
+		b := openLogin(t, s, v)
+		b.login(s, phone)
+		b.click("#renumber")
+		b.step("phone")
+		b.ask(newPhone)
+		b.press(s.ShownCode(newPhone))
+		b.says("invalid_code")
+		b.click("#change")
+		b.step("phone")
+		user := s.Login(phone)
+		s.Want(s.Call("POST", "/logout?everywhere=true", "", servicetest.Bearer(user)), 204, "")
+		b.write("#phone", "+989121234569")
+		b.click("#send")
+		b.says("invalid_refresh_token")
+		b.step("phone")
+		b.is(`document.querySelector("#title").textContent === ` + quote(said(t, "en", "title")))
+		b.login(s, phone) // with a code for a login
+	})
 }
 
 // remove leads to the step at which the code removes the account.
@@ -180,87 +184,126 @@ func TestPageRemovesAccount(t *testing.T) {
 // login remain that has proved the phone.
 func TestPageKeepsAccount(t *testing.T) {
 	t.Parallel()
-	s := servicetest.Start(t, nil, servicetest.Unlimited...)
-	b := openLogin(t, s, view{})
-	b.login(s, phone)
-	live := func(want int) {
-		t.Helper()
-		b.Eventually(fmt.Sprintf("%d sessions are live", want), func() bool {
-			users := s.Want(s.Call("GET", "/users", "", servicetest.Admin), 200, "").Field("users").([]any)
-			user := users[0].(map[string]any)["id"].(string)
-			reply := s.Want(s.Call("GET", "/users/"+user+"/sessions", "", servicetest.Admin), 200, "")
-			return len(reply.Field("sessions").([]any)) == want
-		})
-	}
-	b.remove()
-	b.press(s.ShownCode(phone))
-	b.Cut("/me") // the code is right, and the removal does not arrive
-	b.click("#verify")
-	b.says("unreachable")
-	live(1)
-	b.Cut()
-	b.Hold("/otp/verify")
-	b.click("#verify")
-	b.holding(1)
-	b.click("#change")
-	b.step("account")
-	b.release()
-	b.until(`document.querySelector("#sessions > li")`)
-	live(1)
-	b.wantMade("DELETE", "/me", 0)
-	b.Reload()
-	b.step("account")
+	everywhere(t, func(t *testing.T, v view) {
+		s := servicetest.Start(t, nil, servicetest.Unlimited...)
+		b := openLogin(t, s, v)
+		b.login(s, phone)
+		live := func(want int) {
+			t.Helper()
+			b.Eventually(fmt.Sprintf("%d sessions are live", want), func() bool {
+				users := s.Want(s.Call("GET", "/users", "", servicetest.Admin), 200, "").Field("users").([]any)
+				user := users[0].(map[string]any)["id"].(string)
+				reply := s.Want(s.Call("GET", "/users/"+user+"/sessions", "", servicetest.Admin), 200, "")
+				return len(reply.Field("sessions").([]any)) == want
+			})
+		}
+		b.remove()
+		b.press(s.ShownCode(phone))
+		b.Cut("/me") // the code is right, and the removal does not arrive
+		b.click("#verify")
+		b.says("unreachable")
+		live(1)
+		b.Cut()
+		b.Hold("/otp/verify")
+		b.click("#verify")
+		b.holding(1)
+		b.click("#change")
+		b.step("account")
+		b.release()
+		b.until(`document.querySelector("#sessions > li")`)
+		live(1)
+		b.wantMade("DELETE", "/me", 0)
+		b.Reload()
+		b.step("account")
+	})
 }
 
 // TestPageRemovesWhatIsLeft meets an account that is banned, has another phone or is gone when its code arrives.
 func TestPageRemovesWhatIsLeft(t *testing.T) {
 	t.Parallel()
-	s := servicetest.Start(t, nil, servicetest.Unlimited...)
-	b := openLogin(t, s, view{})
-	userID := func() string {
-		return s.Login(phone).Text("user", "id")
-	}
-	b.login(s, phone)
-	user := userID()
-	b.remove()
-	b.press(s.ShownCode(phone))
-	s.Want(s.Call("PATCH", "/users/"+user, `{"banned":true}`, servicetest.Admin), 200, "")
-	b.click("#verify")
-	b.step("phone")
-	b.until(message)
-	b.wantMade("DELETE", "/me", 0)
-	s.Want(s.Call("PATCH", "/users/"+user, `{"banned":false}`, servicetest.Admin), 200, "")
+	everywhere(t, func(t *testing.T, v view) {
+		s := servicetest.Start(t, nil, servicetest.Unlimited...)
+		b := openLogin(t, s, v)
+		userID := func() string {
+			return s.Login(phone).Text("user", "id")
+		}
+		b.login(s, phone)
+		user := userID()
+		b.remove()
+		b.press(s.ShownCode(phone))
+		s.Want(s.Call("PATCH", "/users/"+user, `{"banned":true}`, servicetest.Admin), 200, "")
+		b.click("#verify")
+		b.step("phone")
+		b.until(message)
+		b.wantMade("DELETE", "/me", 0)
+		s.Want(s.Call("PATCH", "/users/"+user, `{"banned":false}`, servicetest.Admin), 200, "")
 
-	b.login(s, phone)
-	b.remove()
-	b.press(s.ShownCode(phone))
-	s.Want(s.Call("DELETE", "/users/"+user, "", servicetest.Admin), 204, "")
-	b.click("#verify")
-	b.step("phone")
-	b.until(message)
-	if users := s.Want(s.Call("GET", "/users", "", servicetest.Admin), 200, "").Field("users").([]any); len(users) > 0 {
-		t.Errorf("the code for a removal has signed up %v", users)
-	}
+		b.login(s, phone)
+		b.remove()
+		b.press(s.ShownCode(phone))
+		s.Want(s.Call("DELETE", "/users/"+user, "", servicetest.Admin), 204, "")
+		b.click("#verify")
+		b.step("phone")
+		b.until(message)
+		users := s.Want(s.Call("GET", "/users", "", servicetest.Admin), 200, "").Field("users").([]any)
+		if len(users) > 0 {
+			t.Errorf("the code for a removal has signed up %v", users)
+		}
+	})
+}
+
+// TestPageAccountStandsStill checks that neither the devices nor a message move what they arrive beside, and that the
+// button for another number is beside the number.
+func TestPageAccountStandsStill(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, v view) {
+		s := servicetest.Start(t, nil, servicetest.Unlimited...)
+		b := openLogin(t, s, sized(v, windows[1]))
+		b.ask(phone)
+		b.hold("/me/sessions")
+		b.press(s.ShownCode(phone))
+		b.holding(1)
+		places := func() string { return b.top("#logout") + " and " + b.top("#logout-all") }
+		before := places()
+		b.is(low + ` === ""`)
+		b.release()
+		b.step("account")
+		if after := places(); after != before {
+			t.Errorf("with the devices the buttons are at %s; want %s", after, before)
+		}
+		b.is(`(([number, change]) => change.top < number.bottom && change.bottom > number.top)(
+			["#account-phone", "#renumber"].map(e => document.querySelector(e).getBoundingClientRect()))`)
+		b.Cut("/logout")
+		b.click("#logout")
+		b.says("unreachable")
+		b.text(`scrollTo(0, 0), ""`)
+		if after := places(); after != before {
+			t.Errorf("with a message the buttons are at %s; want %s", after, before)
+		}
+	})
 }
 
 // TestPageLogsOutFirst checks the weight of the three ways out: "Log out" is the button, "Log out everywhere" and
 // "Delete account" ask before they do anything, and the last one looks dangerous.
 func TestPageLogsOutFirst(t *testing.T) {
 	t.Parallel()
-	s := servicetest.Start(t, nil, servicetest.Unlimited...)
-	b := openLogin(t, s, view{})
-	b.login(s, phone)
-	b.is(`[...document.querySelectorAll("#account button.main")].map(e => e.id).join() === "logout"`)
-	b.is(`(([out, all, remove]) => out.bottom <= all.top && out.bottom <= remove.top && out.width > 1.5 * all.width)(
-		["#logout", "#logout-all", "#remove"].map(e => document.querySelector(e).getBoundingClientRect()))`)
-	b.is(`(([send, all, remove]) => all !== remove && remove !== send)(
-		["#logout", "#logout-all", "#remove"].map(e => getComputedStyle(document.querySelector(e)).color))`)
-	b.click("#logout-all")
-	b.until(`document.activeElement.id === "logout-all-ask"`)
-	b.accessible("the question whether to log out everywhere")
-	b.press(browser.Escape)
-	b.until(`document.activeElement.id === "logout-all"`)
-	b.wantMade("POST", "/logout", 0)
-	b.click("#logout")
-	b.says("logged_out")
+	everywhere(t, func(t *testing.T, v view) {
+		s := servicetest.Start(t, nil, servicetest.Unlimited...)
+		b := openLogin(t, s, v)
+		b.login(s, phone)
+		b.is(`[...document.querySelectorAll("#account button.main")].map(e => e.id).join() === "logout"`)
+		b.is(`(([out, all, remove]) =>
+			out.bottom <= all.top && out.bottom <= remove.top && out.width > 1.5 * all.width)(
+			["#logout", "#logout-all", "#remove"].map(e => document.querySelector(e).getBoundingClientRect()))`)
+		b.is(`(([send, all, remove]) => all !== remove && remove !== send)(
+			["#logout", "#logout-all", "#remove"].map(e => getComputedStyle(document.querySelector(e)).color))`)
+		b.click("#logout-all")
+		b.until(`document.activeElement.id === "logout-all-ask"`)
+		b.accessible("the question whether to log out everywhere")
+		b.press(browser.Escape)
+		b.until(`document.activeElement.id === "logout-all"`)
+		b.wantMade("POST", "/logout", 0)
+		b.click("#logout")
+		b.says("logged_out")
+	})
 }
