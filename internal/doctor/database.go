@@ -122,14 +122,13 @@ const (
 
 // addFolder reports whether files can be made and written in the folder of the database.
 func (f *findings) addFolder(folder probe.Folder) {
-	if folder.Closed {
-		f.add(Wrong, "database", "the folder %s cannot be written by this user, as SQLite has to; "+
-			"give it to the user that the service runs as, or set DATABASE_URL to another place", folder.Path)
+	if folder.Fault != nil {
+		f.add(Wrong, "database", "%v, or set DATABASE_URL to another place", folder.Fault)
 	}
 	switch {
 	case folder.Room == nil:
 	case *folder.Room < noRoom:
-		const full = "the disk of %s is full: %d MB are left; nobody can log in"
+		const full = "the disk of %s is full, or nearly: %d MB are left, and without room no login is possible"
 		f.add(Wrong, "database", full, folder.Path, *folder.Room>>20)
 	case *folder.Room < littleRoom:
 		f.add(Weak, "database", "the disk of %s is nearly full: %d MB are left", folder.Path, *folder.Room>>20)

@@ -155,7 +155,7 @@ func TestSQLite(t *testing.T) {
 		{sqlitestore.Facts{WorldReadable: true}, nil, development, "weak database"},
 		{sqlitestore.Facts{Pending: []string{"1"}}, nil, development, "note database"},
 		{sqlitestore.Facts{}, os.ErrPermission, development, "wrong database"},
-		{sqlitestore.Facts{Folder: probe.Folder{Closed: true}}, nil, development, "wrong database"},
+		{sqlitestore.Facts{Folder: probe.Folder{Fault: os.ErrPermission}}, nil, development, "wrong database"},
 		{sqlitestore.Facts{Folder: probe.Folder{Room: new(uint64(1 << 20))}}, nil, development, "wrong database"},
 		{sqlitestore.Facts{Folder: probe.Folder{Room: new(uint64(99 << 20))}}, nil, development, "weak database"},
 		{sqlitestore.Facts{Folder: probe.Folder{Room: new(uint64(1 << 30))}}, nil, development, ""},

@@ -11,9 +11,9 @@ import (
 
 // A Folder is what can be told about a folder without writing to it.
 type Folder struct {
-	Path   string  // The absolute path of the folder, or of the nearest one above it that exists.
-	Closed bool    // This user may make no file in it.
-	Room   *uint64 // Bytes that this user may still write; nil if it is not known.
+	Path  string  // The absolute path of the folder, or of the nearest one above it that exists.
+	Fault error   // Why this user can make no file in it, with what to do; nil if the user can.
+	Room  *uint64 // Bytes that this user may still write; nil if it is not known.
 }
 
 // InspectFolder returns what can be told about the folder of a file. The folder need not exist.
@@ -34,18 +34,32 @@ func InspectFolder(file string) Folder {
 }
 
 // Unwritable returns the error of making or writing a file in words that say what to do, with the full path of the
-// folder. An error with another cause is returned as it is.
+// folder, or of the file if the fault is with that. An error with another cause is returned as it is.
 func Unwritable(file string, err error) error {
-	folder := InspectFolder(file).Path
+	folder := InspectFolder(file)
+	words := advice("the folder "+folder.Path, folder.Path, err)
+	if _, missing := os.Stat(file); missing == nil && folder.Fault == nil && errors.Is(err, fs.ErrPermission) {
+		path := filepath.Join(folder.Path, filepath.Base(file))
+		words = advice("the file "+path, path, err)
+	}
+	if words == "" {
+		return err
+	}
+	return fmt.Errorf("%s (%w)", words, err)
+}
+
+// advice returns why something cannot be written, and what to do, or "" if the error has another cause.
+func advice(what, path string, err error) string {
 	switch {
 	case errors.Is(err, syscall.EROFS):
-		return fmt.Errorf("the folder %s is on a file system that accepts no writes: mount a volume there (%w)",
-			folder, err)
+		return what + " is on a file system that accepts no writes: mount a volume there"
 	case errors.Is(err, syscall.ENOSPC):
-		return fmt.Errorf("the disk of the folder %s is full: make room there (%w)", folder, err)
+		return "the disk of " + what + " is full: make room there"
+	case errors.Is(err, syscall.ENOTDIR):
+		return path + " is no folder: remove it"
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("the folder %s cannot be written by this user: give it to the user, with chown %d %s (%w)",
-			folder, os.Getuid(), folder, err)
+		const words = "%s cannot be written by this user: give it to the user, with chown %d %s"
+		return fmt.Sprintf(words, what, os.Getuid(), path)
 	}
-	return err
+	return ""
 }

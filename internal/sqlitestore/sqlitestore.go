@@ -18,6 +18,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
 	"dekamond-otp/internal/account"
 	"dekamond-otp/internal/probe"
 	"dekamond-otp/migrations"
@@ -78,15 +81,20 @@ func create(path string) error {
 // Close closes the file.
 func (a *Accounts) Close() error { return errors.Join(a.read.Close(), a.write.Close()) }
 
-// Ping returns nil if the file can be locked for a write, whatever its schema.
+// Ping returns nil if the file can be locked for a write, whatever its schema. Its error has a probe.Refusal if SQLite
+// cannot read the file.
 func (a *Accounts) Ping(ctx context.Context) error {
-	return a.within(ctx, func(ctx context.Context) error {
+	err := a.within(ctx, func(ctx context.Context) error {
 		tx, err := a.write.BeginTx(ctx, nil)
 		if err != nil {
 			return err
 		}
 		return tx.Rollback()
 	})
+	if lite, ok := errors.AsType[*sqlite.Error](err); ok && lite.Code()&0xff == sqlite3.SQLITE_NOTADB {
+		return fmt.Errorf("%w (%w)", probe.Refusal{Words: "is no file of SQLite"}, err)
+	}
+	return err
 }
 
 // touch writes 17 pages, which are more than a login writes. A smaller write would still find room on a full disk where

@@ -15,6 +15,7 @@ import (
 	"dekamond-otp/internal/account/accounttest"
 	"dekamond-otp/internal/observertest"
 	"dekamond-otp/internal/phone"
+	"dekamond-otp/internal/probe"
 )
 
 func open(t *testing.T, path string) *Accounts {
@@ -34,6 +35,18 @@ func openWith(t *testing.T, o Options) *Accounts {
 		}
 	})
 	return a
+}
+
+// TestForeignFile checks that a start does not wait for a file that is no database to become one.
+func TestForeignFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "otp.db")
+	if err := os.WriteFile(path, []byte(strings.Repeat("a letter to the bank ", 100)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := open(t, path).Ping(t.Context())
+	if _, ok := errors.AsType[probe.Refusal](err); !ok {
+		t.Errorf("Ping: %v; want a refusal", err)
+	}
 }
 
 func TestAccounts(t *testing.T) {

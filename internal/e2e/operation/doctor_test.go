@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -234,6 +235,41 @@ func TestDoctorInTime(t *testing.T) {
 		"wrong smtp does not answer in time",
 		"note service does not run",
 	)
+}
+
+// TestDoctorNamesSetting checks that the report names the setting that a store refuses or that leads nowhere. The URLs
+// leave the mode of TLS to its default, with which a connection is tried twice.
+func TestDoctorNamesSetting(t *testing.T) {
+	database := pgtest.NewDatabase(t)
+	pgtest.NewRole(t, database, "test_doctor", "a/b+c=d@e")
+	u, err := url.Parse(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct{ settings, want string }{
+		{"DATABASE_URL=postgres://test_doctor:x@" + u.Host + u.Path, "refuses user or password; see DATABASE_URL"},
+		{
+			"PGHOST=" + u.Hostname() + " PGPORT=" + u.Port() + " PGUSER=test_doctor PGPASSWORD=x",
+			"refuses user or password; see PGPASSWORD",
+		},
+		{
+			"DATABASE_URL=postgres://test_doctor@" + u.Host + " PGPASSWORD=a/b+c=d@e PGDATABASE=none",
+			"has no such database; see PGDATABASE",
+		},
+		{
+			"DATABASE_URL=postgres://test_doctor@" + u.Host + u.Path + "?sslmode=require",
+			"does not accept TLS, which sslmode requires; see DATABASE_URL",
+		},
+		{"PGHOST=127.0.0.1 PGPORT=1", "refuses the connection: nothing listens there; see PGHOST"},
+	} {
+		env := append(strings.Fields(tc.settings), "REDIS_URL=redis://127.0.0.1:1")
+		status, out, _ := servicetest.Run(t, t.TempDir(), env, "doctor")
+		if status != 1 {
+			t.Errorf("%s: %d; want 1", tc.settings, status)
+		}
+		report(t, out, "wrong database "+tc.want+"\n",
+			"wrong redis refuses the connection: nothing listens there; see REDIS_URL\n", "2 wrong")
+	}
 }
 
 func TestDoctorOfFaultySettings(t *testing.T) {

@@ -1,6 +1,7 @@
 package operation
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,6 +22,49 @@ func limitFiles(t *testing.T, s *servicetest.Service, size uint64) {
 	limit.Cur = min(size, limit.Max)
 	if err := unix.Prlimit(s.Cmd.Process.Pid, unix.RLIMIT_FSIZE, &limit, nil); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// mountDisk mounts an empty file system of the size, such as 1m, and returns its folder. The test is skipped where it
+// may mount none.
+func mountDisk(t *testing.T, size string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	switch err := unix.Mount("none", dir, "tmpfs", 0, "size="+size); {
+	case errors.Is(err, unix.EPERM):
+		t.Skip("this user may mount no file system: run the tests as root")
+	case err != nil:
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// TestDoctorOfDisk checks that the doctor finds what keeps the service from writing its file, and counts it once.
+func TestDoctorOfDisk(t *testing.T) {
+	dir := mountDisk(t, "1m")
+	status, out, log := servicetest.Run(t, dir, nil, "doctor")
+	if status != 1 || log != "" {
+		t.Errorf("doctor on a full disk: %d, %s; want 1 and nothing", status, log)
+	}
+	report(t, out, "wrong database the disk of "+dir+" is full, or nearly: 1 MB are left", "1 wrong, 1 weak")
+
+	if err := unix.Mount("none", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, "size=1g"); err != nil {
+		t.Fatal(err)
+	}
+	closed := "the folder " + dir + " is on a file system that accepts no writes: mount a volume there"
+	if status, out, _ = servicetest.Run(t, dir, nil, "doctor"); status != 1 {
+		t.Errorf("doctor on a read-only file system: %d; want 1", status)
+	}
+	report(t, out, "wrong database "+closed, "1 wrong, 1 weak")
+	secrets := []string{"OTP_SECRET=" + goodOTPSecret, "JWT_SECRET=" + goodJWTSecret}
+	status, _, log = servicetest.Run(t, dir, secrets, "serve")
+	if status != 1 || !strings.Contains(log, "DATABASE_URL: sqlitestore: "+closed) {
+		t.Errorf("serve on a read-only file system: %d, %s; want 1, and %s", status, log, closed)
 	}
 }
 
