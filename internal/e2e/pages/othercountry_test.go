@@ -44,6 +44,22 @@ func TestPageOffersOtherCountry(t *testing.T) {
 	})
 }
 
+// TestPageOffersCountryOfLanguage checks that a number that several countries may have is offered as one of the country
+// where the page's language is spoken.
+func TestPageOffersCountryOfLanguage(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, v view) {
+		s := servicetest.Start(t, nil, append(servicetest.Unlimited, "DEFAULT_REGION=DE")...)
+		b := open(t, s.URL+"/?lang=fa", v)
+		b.write("#phone", "0912 123 4567")
+		b.click("#send")
+		b.until(`document.querySelector("#message button")`)
+		b.click("#message button")
+		b.step("code")
+		b.is(`document.querySelector("#code-phone").textContent === "+98 912 123 4567"`)
+	})
+}
+
 // TestPageReadsPasted checks that a number that was pasted with its calling code but no plus is sent as it is meant,
 // and that both fields read the digits of other scripts.
 func TestPageReadsPasted(t *testing.T) {

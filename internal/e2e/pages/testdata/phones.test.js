@@ -88,7 +88,9 @@ test('a calling code that was pasted without a plus is not written twice', () =>
     ['9121234567', 'IN', '9121234567'], // 91 is India's code, and begins this number
     ['912', 'IN', '912'],
   ]) assert.equal(phones.read(text, region, { whole: true }).digits, digits, text)
-  assert.equal(phones.read('6281234567890', 'ID').digits, '6281234567890', 'digits that are typed one by one stay')
+  const typed = phones.read('6281234567890', 'ID')
+  assert.equal(typed.digits, '6281234567890', 'digits that are typed one by one stay')
+  assert.equal(phones.international(typed), '+6281234567890')
 })
 
 // The service compares what is sent here with its own reading of the text.
@@ -102,6 +104,7 @@ test('a national phone of another country is offered', () => {
     ['09121234567', 'DE', ['DE', 'IR'], 'IR'],
     ['9121234567', 'DE', ['IR'], 'IR'],
     ['15123456789', 'IR', ['IR', 'DE'], 'DE'],
+    ['989121234567', 'US', ['US'], 'IR'],
     ['+999121234567', 'DE', ['IR'], undefined],
     ['0', 'DE', ['IR'], undefined],
   ]) {

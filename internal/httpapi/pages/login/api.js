@@ -103,7 +103,7 @@ export const verifyCode = (phone, code) => call('POST', 'otp/verify', { body: { 
 export const sendStatus = ticket => call('GET', `otp/status?request_id=${encodeURIComponent(ticket)}`)
 
 /**
- * Spends a refresh token. After a lost reply the same token can be spent again for ten seconds.
+ * Spends a refresh token. After a lost reply the same token can be spent again, until its successor is used.
  *
  * @param {string} refreshToken
  * @returns {Promise<TokenReply>}

@@ -76,13 +76,23 @@ export class Phones {
   read(text, region, { whole = false, keep = false } = {}) {
     const international = this.#cutSign(text)
     if (international !== null) return this.#split(international, region)
-    let digits = digitsOf(text)
-    const { calling } = this.region(region)
-    const isWithCalling = digits.startsWith(calling) && this.isMobile(region, digits.slice(calling.length))
-    if (whole && isWithCalling && !this.isMobile(region, digits)) digits = digits.slice(calling.length)
-    const owner = this.#regionOf(calling, digits, region)
+    const digits = whole ? this.#withoutCalling(region, digitsOf(text)) : digitsOf(text)
+    const owner = this.#regionOf(this.region(region).calling, digits, region)
     const isSure = !keep && (!whole || this.isMobile(owner, digits)) // a local number begins with the digits of others
     return { region: isSure ? owner : region, digits, international: false }
+  }
+
+  /**
+   * Takes the calling code off digits that are a number of the region with it, and none without it.
+   *
+   * @param {string} region
+   * @param {string} digits
+   */
+  #withoutCalling(region, digits) {
+    const { calling } = this.region(region)
+    const national = digits.slice(calling.length)
+    const isWithCalling = digits.startsWith(calling) && this.isMobile(region, national)
+    return isWithCalling && !this.isMobile(region, digits) ? national : digits
   }
 
   /**
@@ -111,8 +121,8 @@ export class Phones {
   }
 
   /**
-   * Returns the region to which a national phone may belong that is none of the chosen region's: the likeliest, or else
-   * the only one in whose form it is.
+   * Returns the region to which a phone without a plus may belong that is none of the chosen region's: the likeliest,
+   * or else the only one in whose form it is.
    *
    * @param {TypedPhone} typed
    * @param {string[]} likely the codes of regions, the likeliest first
@@ -121,7 +131,7 @@ export class Phones {
   other({ region, digits, international }, likely) {
     if (international) return undefined
     /** @param {string} code */
-    const fits = code => code !== region && this.isMobile(code, digits)
+    const fits = code => code !== region && this.isMobile(code, this.#withoutCalling(code, digits))
     const all = [...this.regions.keys()].filter(fits)
     return likely.find(fits) ?? (all.length === 1 ? all[0] : undefined)
   }
@@ -173,7 +183,7 @@ export class Phones {
    * @param {TypedPhone} typed
    */
   international({ region, digits, international }) {
-    return `+${international ? '' : this.region(region).calling}${digits}`
+    return international ? `+${digits}` : `+${this.region(region).calling}${this.#withoutCalling(region, digits)}`
   }
 
   /**

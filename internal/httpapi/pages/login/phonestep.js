@@ -138,7 +138,8 @@ export class PhoneStep {
   #offer({ code }) {
     const { language, phones, settings, state } = this.#page
     if (code !== 'invalid_phone') return undefined
-    const likely = likelyRegions(phones.regions, settings.default_region)
+    const languages = [...navigator.languages, language.tag]
+    const likely = likelyRegions(phones.regions, settings.default_region, languages)
     const region = phones.other(state.typed, likely)
     if (!region) return undefined
     const calling = ltr(`+${phones.region(region).calling}`)

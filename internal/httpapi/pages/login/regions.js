@@ -19,9 +19,10 @@ export function likelyRegion(regions, preferred) {
  *
  * @param {Map<string, Region>} regions the regions on offer
  * @param {string} preferred is first if it is on offer
+ * @param {readonly string[]} languages of the person, the likeliest first
  */
-export function likelyRegions(regions, preferred) {
-  const spoken = navigator.languages.map(regionOf).filter(code => regions.has(code))
+export function likelyRegions(regions, preferred, languages = navigator.languages) {
+  const spoken = languages.map(regionOf).filter(code => regions.has(code))
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone
   const here = zone === 'UTC' ? undefined : [...spoken, ...regions.keys()].find(code => zonesOf(code).includes(zone))
   return [...new Set([preferred, here ?? '', ...spoken])].filter(code => regions.has(code))
