@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/joho/godotenv"
 
@@ -69,6 +70,11 @@ func parse(text string) (map[string]string, error) {
 	lines := slices.Collect(strings.Lines(strings.TrimPrefix(text, "\ufeff"))) // the byte order mark of UTF-8
 	for n := 0; n < len(lines); {
 		count, problem := readStatement(lines[n:], n+1)
+		for i, line := range lines[n : n+count] {
+			if !utf8.ValidString(line) {
+				problem = fmt.Sprintf("line %d has bytes that are not UTF-8; save the file as UTF-8", n+1+i)
+			}
+		}
 		if problem != "" {
 			above, _ := godotenv.Unmarshal(strings.Join(lines[:n], ""))
 			return above, fault("%s", problem)

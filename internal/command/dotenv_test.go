@@ -43,6 +43,7 @@ func TestFaultInDotEnv(t *testing.T) {
 		"hunter2\n":                       form,
 		"hunter2\nB=3\n":                  form,
 		"=hunter2\n":                      form,
+		"B='hunter2\ncaf\xe9'\n":          ".env: line 3 has bytes that are not UTF-8; save the file as UTF-8",
 		"B='hunter2\n":                    ".env: line 2 opens a quote that nothing closes",
 		"B=\"hunter2\n\nC=3\n":            ".env: line 2 opens a quote that nothing closes",
 		"B='hunter2\nC='3'\nD=4\n":        ".env: line 2 opens a quote, and line 3 has text behind the end of it",

@@ -41,7 +41,8 @@ func (m Misspelling) Question() string {
 	return "; do you mean " + m.Near + "?"
 }
 
-// foreign are beginnings of names that other programs read, such as Docker Compose and the Go runtime.
+// foreign are beginnings of names that other programs read, such as Docker Compose and the Go runtime. A name that
+// begins so counts if it resembles a setting, such as PGPASWORD.
 var foreign = []string{
 	"AWS_",
 	"COMPOSE_",
@@ -66,7 +67,7 @@ var serviceLink = regexp.MustCompile(
 )
 
 // shared are first words of settings that many other programs have settings with.
-var shared = []string{"APP", "HTTP", "REDIS"}
+var shared = []string{"APP", "DATABASE", "HTTP", "REDIS"}
 
 // Misspelt returns the names that are probably misspelt settings, in order, each once. A .env file belongs to the
 // service, so every unknown name in it counts, except the foreign ones. The environment belongs to others too. A name
@@ -77,7 +78,7 @@ func Misspelt(file, environment []string, providers []setting.Provider) (found [
 		shown, near := resolve(name, settings)
 		plain := strings.ToUpper(shown)
 		isForeign := slices.ContainsFunc(foreign, func(prefix string) bool { return strings.HasPrefix(plain, prefix) })
-		if slices.Contains(settings, name) || isForeign {
+		if slices.Contains(settings, name) || isForeign && near == "" {
 			return
 		}
 		first, _, several := strings.Cut(plain, "_")
@@ -125,7 +126,8 @@ func ownWords(providers []setting.Provider) (words []string) {
 
 // resolve returns the part of a name that can be shown, and the setting that it resembles, or "". If a name has a
 // character that no name has, a value could be behind it, so that the rest is not shown, unless the name has exactly
-// the letters of a setting.
+// the letters of a setting. Nor is the rest of a name that resembles no setting and has small and large letters: it could
+// be the end of a secret that was pasted in several lines.
 func resolve(name string, settings []string) (shown, near string) {
 	for _, s := range settings {
 		if letters(name) == letters(s) {
@@ -133,11 +135,15 @@ func resolve(name string, settings []string) (shown, near string) {
 		}
 	}
 	shown = strings.TrimSpace(name)
+	rest := ""
 	if i := strings.IndexFunc(shown, isOutsideNames); i >= 0 {
-		shown = shown[:i]
-		return shown + "…", nearest(shown, settings)
+		shown, rest = shown[:i], "…"
 	}
-	return shown, nearest(shown, settings)
+	near = nearest(shown, settings)
+	if mixed := shown != strings.ToUpper(shown) && shown != strings.ToLower(shown); mixed && near == "" {
+		shown, rest = shown[:min(len(shown), 3)], "…"
+	}
+	return shown + rest, near
 }
 
 func isOutsideNames(r rune) bool { return !isLetterOrDigit(r) && r != '_' && r != '-' && r != '.' }
@@ -177,7 +183,8 @@ func commonBeginning(a, b string) (n int) {
 
 // resemblance reports whether a name could be meant to be a setting, and the number of its faults. Other programs have
 // names that differ from a setting in few letters, such as DATABASE_SSL and APP_HOME. Therefore names are compared word
-// by word. A short word may have one fault, a short name one fault that is no replaced letter, and others two faults.
+// by word. A short word may have one fault, a short name one fault that is no replaced letter, and others two faults. A
+// word between others may be missing or too many, unless the first word is shared with other programs.
 func resemblance(name, setting string) (faults int, resembles bool) {
 	const (
 		short     = 4 // letters of a short word
@@ -185,13 +192,22 @@ func resemblance(name, setting string) (faults int, resembles bool) {
 		tooMany   = 3 // faults
 	)
 	a, b := wordsOf(name), wordsOf(setting)
-	if len(a) != len(b) { // such as OTPLENGHT
+	if strings.HasPrefix(setting, "PG") && !strings.HasPrefix(letters(name), "PG") { // DATABASE is not PGDATABASE
+		return tooMany, false
+	}
+	if len(a) != len(b) {
 		x, y := letters(name), letters(setting)
-		return 1, len(x) == len(y) && spelling.Distance(x, y) == 1
+		if len(x) == len(y) && spelling.Distance(x, y) == 1 { // such as OTPLENGHT
+			return 1, true
+		}
+		return tooMany, !slices.Contains(shared, b[0]) && (hasWordMore(a, b) || hasWordMore(b, a))
 	}
 	isShort := len(setting) < shortName
 	for i := range a {
 		d := spelling.Distance(a[i], b[i])
+		if one, other := singular(a[i]), singular(b[i]); one == other {
+			d = min(d, 1)
+		}
 		if d > 1 && min(len(a[i]), len(b[i])) <= short {
 			d = tooMany
 		}
@@ -206,6 +222,27 @@ func resemblance(name, setting string) (faults int, resembles bool) {
 		return faults, true
 	}
 	return tooMany, isCut(a, b) || isCut(b, a)
+}
+
+// singular returns PROXY for PROXIES.
+func singular(word string) string {
+	if stem, ok := strings.CutSuffix(word, "IES"); ok {
+		return stem + "Y"
+	}
+	return word
+}
+
+// hasWordMore reports whether a is b with one word more between others, such as OTP_CODE_LENGTH.
+func hasWordMore(a, b []string) bool {
+	if len(a) != len(b)+1 {
+		return false
+	}
+	for i := 1; i < len(b); i++ {
+		if slices.Equal(slices.Delete(slices.Clone(a), i, i+1), b) {
+			return true
+		}
+	}
+	return false
 }
 
 // isCut reports whether a is b with up to three letters missing at the end, such as OTP_LEN.
