@@ -87,8 +87,8 @@ func (p *Parser) Parse(s string) (Number, error) {
 	if !ok || len(digits) > maxTyped {
 		return Number{}, ErrInvalid
 	}
-	if p.tests[digits] {
-		return Number{e164: digits}, nil
+	if test, ok := p.test(digits); ok {
+		return Number{e164: test}, nil
 	}
 	n, err := p.read(digits)
 	if err != nil {
@@ -102,6 +102,19 @@ func (p *Parser) Parse(s string) (Number, error) {
 		return Number{}, ErrNoText
 	}
 	return Number{}, ErrInvalid
+}
+
+// test returns the test number that digits mean. The metadata may call it invalid, but tells what is in front of it.
+func (p *Parser) test(digits string) (e164 string, ok bool) {
+	if len(p.tests) == 0 || p.tests[digits] {
+		return digits, p.tests[digits]
+	}
+	n, err := phonenumbers.Parse(digits, p.region)
+	if err != nil {
+		return "", false
+	}
+	e164 = phonenumbers.Format(n, phonenumbers.E164)
+	return e164, p.tests[e164]
 }
 
 // read returns the number that digits mean, in its form of today. Digits that begin with the calling code of the

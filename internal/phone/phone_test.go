@@ -55,6 +55,25 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// TestTestNumbers checks that a test number is read as people write it, although it is not valid. A page sends it without
+// its calling code, beside its region.
+func TestTestNumbers(t *testing.T) {
+	const test = "+15550001111"
+	for in, region := range map[string]string{
+		test: "DE", "001 555 000 1111": "IR", "(555) 000-1111": "US", "1 555 000 1111": "US", "+1 (1)555 000 1111": "DE",
+	} {
+		p, ok := NewParser("IR", test).In(region)
+		if got, err := p.Parse(in); !ok || err != nil || got.E164() != test {
+			t.Errorf("Parse(%q) in %q = %q, %v; want %s", in, region, got.E164(), err, test)
+		}
+	}
+	for _, in := range []string{"5550001111", "+15550001112", "0015550001"} {
+		if got, err := NewParser("IR", test).Parse(in); err == nil {
+			t.Errorf("Parse(%q) = %q; want it refused", in, got.E164())
+		}
+	}
+}
+
 func TestParseRefuses(t *testing.T) {
 	p := NewParser("")
 	for _, in := range []string{

@@ -88,3 +88,17 @@ func TestPageReadsPasted(t *testing.T) {
 		b.step("account")
 	})
 }
+
+// TestPageLogsTestNumberIn checks that the number of a reviewer, which libphonenumber does not know, can log in.
+func TestPageLogsTestNumberIn(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, v view) {
+		s := servicetest.Start(t, nil, append(servicetest.Unlimited, "OTP_TEST_NUMBERS=+15550001111:123456")...)
+		b := openLogin(t, s, v)
+		b.write("#phone", "+1 555 000 1111")
+		b.click("#send")
+		b.step("code")
+		b.write("#code", "123456")
+		b.step("account")
+	})
+}
