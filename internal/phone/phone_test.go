@@ -55,12 +55,16 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// TestTestNumbers checks that a test number is read as people write it, although it is not valid. A page sends it without
-// its calling code, beside its region.
+// TestTestNumbers checks that a test number is read as people write it, although it is not valid. A page sends it
+// without its calling code, beside its region.
 func TestTestNumbers(t *testing.T) {
 	const test = "+15550001111"
 	for in, region := range map[string]string{
-		test: "DE", "001 555 000 1111": "IR", "(555) 000-1111": "US", "1 555 000 1111": "US", "+1 (1)555 000 1111": "DE",
+		test:                 "DE",
+		"001 555 000 1111":   "IR",
+		"(555) 000-1111":     "US",
+		"1 555 000 1111":     "US",
+		"+1 (1)555 000 1111": "DE",
 	} {
 		p, ok := NewParser("IR", test).In(region)
 		if got, err := p.Parse(in); !ok || err != nil || got.E164() != test {
