@@ -21,6 +21,7 @@ var flags = map[string]string{
 	"-h":        "help",
 	"-help":     "help",
 	"--help":    "help",
+	"-V":        "version",
 	"-v":        "version",
 	"-version":  "version",
 	"--version": "version",
@@ -89,25 +90,30 @@ func unknown(args []string) error {
 }
 
 // distance returns how far an argument is from the name of a command. Whether letters are large, and what is between
-// words, does not count.
+// words, does not count. The beginning of a name is near it.
 func distance(said, name string) int {
 	letters := strings.NewReplacer(" ", "", "-", "", "_", "")
-	return spelling.Distance(letters.Replace(strings.ToLower(said)), letters.Replace(name))
+	said, name = letters.Replace(strings.ToLower(said)), letters.Replace(name)
+	d := spelling.Distance(said, name)
+	if len(said) > 2 && strings.HasPrefix(name, said) {
+		return min(d, 1)
+	}
+	return d
 }
 
 // quote returns an argument in quotes, shortened and without what could be a value or change a terminal.
 func quote(arg string) string {
 	const most = 40 // characters
-	name, _, isCut := strings.Cut(arg, "=")
+	name, isCut := arg, false
+	if i := strings.IndexAny(arg, "=:@/"); i >= 0 {
+		name, isCut = arg[:i+1], true
+	}
 	plain := []rune(strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return unicode.ReplacementChar
 		}
 		return r
 	}, name))
-	if isCut {
-		plain = append(plain, '=')
-	}
 	if isCut || len(plain) > most {
 		plain = append(plain[:min(len(plain), most)], '…')
 	}
