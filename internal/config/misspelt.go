@@ -126,7 +126,7 @@ func ownWords(providers []setting.Provider) (words []string) {
 
 // resolve returns the part of a name that can be shown, and the setting that it resembles, or "". If a name has a
 // character that no name has, a value could be behind it, so that the rest is not shown, unless the name has exactly
-// the letters of a setting. Nor is the rest of a name that resembles no setting and has small and large letters, because
+// the letters of a setting. Nor is the rest of a name shown that resembles no setting and has small and large letters:
 // it could be the end of a secret that was pasted in several lines.
 func resolve(name string, settings []string) (shown, near string) {
 	for _, s := range settings {

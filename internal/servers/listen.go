@@ -16,7 +16,7 @@ import (
 
 // Listen listens on HTTP_ADDR. The error is a setting.Refused.
 func Listen(ctx context.Context, c *config.Config) (net.Listener, error) {
-	return listen(ctx, "HTTP_ADDR", c.HTTPAddr)
+	return listen(ctx, "HTTP_ADDR", c.HTTPAddr, "")
 }
 
 // Reserve finds out that HTTP_ADDR cannot be listened on, before a store is made or opened; the error is a
@@ -35,7 +35,7 @@ func Reserve(ctx context.Context, c *config.Config, log *slog.Logger) (internal 
 	if c.InternalAddr == "" {
 		return nil, nil
 	}
-	internal, err = listen(ctx, "INTERNAL_ADDR", c.InternalAddr)
+	internal, err = listen(ctx, "INTERNAL_ADDR", c.InternalAddr, c.HTTPAddr)
 	if err != nil {
 		log.WarnContext(ctx, "no operator's page and no metrics", "error", err.Error())
 		return nil, nil
@@ -43,16 +43,17 @@ func Reserve(ctx context.Context, c *config.Config, log *slog.Logger) (internal 
 	return internal, nil
 }
 
-func listen(ctx context.Context, variable, address string) (net.Listener, error) {
+// listen listens on the address in the variable, while the process itself listens on own, which may be empty.
+func listen(ctx context.Context, variable, address, own string) (net.Listener, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, setting.Refused{Variable: variable, Problem: refusal(variable, address, err)}
+		return nil, setting.Refused{Variable: variable, Problem: refusal(variable, address, own, err)}
 	}
 	return l, nil
 }
 
 // refusal returns why an address cannot be listened on, and what to do.
-func refusal(variable, address string, err error) string {
+func refusal(variable, address, own string, err error) string {
 	host, port, _ := net.SplitHostPort(address)
 	number, _ := strconv.Atoi(port)
 	set := func(host string, port int) string {
@@ -67,6 +68,9 @@ func refusal(variable, address string, err error) string {
 		next := number + 2 // the port between is the default of the other setting
 		if next >= 1<<16 {
 			next = number - 2
+		}
+		if _, taken, _ := net.SplitHostPort(own); taken == port {
+			return address + " is in use by this copy, for HTTP_ADDR: " + set(host, next)
 		}
 		return address + " is in use: another copy may be running; stop it, or " + set(host, next)
 	case errors.Is(err, fs.ErrPermission):

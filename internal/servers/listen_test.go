@@ -43,7 +43,7 @@ func TestRefusal(t *testing.T) {
 		{"[::1]:1628", syscall.EAFNOSUPPORT, "[::1]:1628 cannot be listened on: " + syscall.EAFNOSUPPORT.Error()},
 	} {
 		err := &net.OpError{Op: "listen", Err: tc.err}
-		if got := refusal("HTTP_ADDR", tc.address, err); got != tc.want {
+		if got := refusal("HTTP_ADDR", tc.address, "", err); got != tc.want {
 			t.Errorf("refusal of %s for %v: %s; want %s", tc.address, tc.err, got, tc.want)
 		}
 	}
@@ -76,9 +76,12 @@ func TestReserve(t *testing.T) {
 	if l, err := reserve(api, ""); l != nil || err != nil || log.Len() > 0 {
 		t.Errorf("with INTERNAL_ADDR off: %v, %v, %s; want nothing", l, err, &log)
 	}
-	for _, internal := range []string{internal, api} { // in use, and the same as HTTP_ADDR
+	for internal, words := range map[string]string{
+		internal: "is in use: another copy may be running",
+		api:      "is in use by this copy, for HTTP_ADDR: set INTERNAL_ADDR=",
+	} {
 		l, err := reserve(api, internal)
-		if warned := strings.Contains(log.String(), "INTERNAL_ADDR: "); l != nil || err != nil || !warned {
+		if warned := strings.Contains(log.String(), "INTERNAL_ADDR: "+internal+" "+words); l != nil || err != nil || !warned {
 			t.Errorf("INTERNAL_ADDR in use: %v, %v, %s; want a warning alone", l, err, &log)
 		}
 	}
