@@ -71,6 +71,10 @@ func TestDocsPageLooks(t *testing.T) {
 		b.is(`document.documentElement.scrollWidth === innerWidth`)
 		b.click("#operations-login-requestCode .opblock-summary-control")
 		b.until(`document.querySelector("#operations-login-requestCode .execute")`)
+		b.is(`[...document.querySelectorAll(".opblock-tag > span")].every(e => e.getClientRects()[0].height < 40)`)
+		b.text(ratio)
+		b.is(`ratio(getComputedStyle(document.querySelector(".parameter__name.required"), "::after").color,
+			getComputedStyle(document.querySelector(".opblock")).backgroundColor) >= 4.5`)
 		if line := b.text(longLine); line != "" {
 			t.Errorf("%+v: a line of the page has more than %d letters: %q", v, longestLine, line)
 		}
