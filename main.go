@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -17,6 +18,7 @@ import (
 
 	"dekamond-otp/internal/command"
 	"dekamond-otp/internal/config"
+	"dekamond-otp/internal/doctor"
 	"dekamond-otp/internal/metrics"
 	"dekamond-otp/internal/operator"
 	"dekamond-otp/internal/servers"
@@ -95,7 +97,13 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger) (err error) 
 	}
 
 	// Servers.
-	o := servers.Options{Version: version, History: s.history, Stores: s.stores, Services: s.services}
+	o := servers.Options{
+		Version:  version,
+		History:  s.history,
+		Stores:   s.stores,
+		Services: s.services,
+		Examine:  func(ctx context.Context, report io.Writer) error { return examine(ctx, c, report) },
+	}
 	if s.servers, err = servers.New(o); err != nil {
 		return err
 	}
@@ -104,6 +112,15 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger) (err error) 
 		return err
 	}
 	return s.answer(ctx, listener)
+}
+
+// examine writes the doctor's report. That something is wrong is no error here, because the report says it. The names
+// that are no settings are in the log.
+func examine(ctx context.Context, c *config.Config, report io.Writer) error {
+	if err := doctor.Run(ctx, c, nil, report); !errors.Is(err, doctor.ErrWrong) {
+		return err
+	}
+	return nil
 }
 
 // answer starts the servers and the work in the background, and stops them when ctx is done.

@@ -7,13 +7,16 @@
 package operator
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"iter"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"sync"
 	"time"
 
 	"dekamond-otp/internal/address"
@@ -35,6 +38,8 @@ type Options struct {
 	Outbox func(ctx context.Context) (messages int, oldest time.Duration, err error)
 	// LookUp returns what is known of a message by its ticket. Its errors are otp.ErrUnknown and otp.ErrUnavailable.
 	LookUp func(ctx context.Context, ticket string) (otp.Lookup, error)
+	// Examine writes what the doctor finds now. An error means that the report is not complete.
+	Examine func(ctx context.Context, report io.Writer) error
 	// Resting yields the providers, and whether this copy leaves each alone for now.
 	Resting iter.Seq2[string, bool]
 	Log     *slog.Logger
@@ -44,6 +49,8 @@ type Options struct {
 type Server struct {
 	options Options
 	handler http.Handler
+	// examination is held while the doctor is at work, because it asks every store and every provider.
+	examination sync.Mutex
 }
 
 // New returns a Server.
@@ -53,6 +60,7 @@ func New(o Options) *Server {
 	mux.Handle("GET /metrics", o.Metrics)
 	mux.HandleFunc("GET /numbers.json", s.summary)
 	mux.HandleFunc("GET /message.json", s.message)
+	mux.HandleFunc("GET /doctor", ownSite(s.findings))
 	servePage(mux)
 	serveDocuments(mux)
 	serveProfiles(mux)
@@ -75,8 +83,22 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) {
 	}
 }
 
-// serveProfiles answers profilers, such as: go tool pprof http://127.0.0.1:1629/debug/pprof/profile. A profile costs
-// work, so it is refused to a browser that asks on behalf of another site.
+// findings answers with the doctor's report. Examinations follow each other.
+func (s *Server) findings(w http.ResponseWriter, r *http.Request) {
+	s.examination.Lock()
+	defer s.examination.Unlock()
+	var report bytes.Buffer
+	if err := s.options.Examine(r.Context(), &report); err != nil {
+		s.options.Log.WarnContext(r.Context(), "the examination failed", "error", err.Error())
+		http.Error(w, "The examination failed. The log says why.", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = report.WriteTo(w)
+}
+
+// serveProfiles answers profilers, such as: go tool pprof http://127.0.0.1:1629/debug/pprof/profile.
 func serveProfiles(mux *http.ServeMux) {
 	for path, profile := range map[string]http.HandlerFunc{
 		"":        pprof.Index,
@@ -85,13 +107,18 @@ func serveProfiles(mux *http.ServeMux) {
 		"symbol":  pprof.Symbol,
 		"trace":   pprof.Trace,
 	} {
-		mux.HandleFunc("GET /debug/pprof/"+path, func(w http.ResponseWriter, r *http.Request) {
-			if r.Header.Get("Sec-Fetch-Site") == "cross-site" {
-				http.Error(w, "Not from another site.", http.StatusForbidden)
-				return
-			}
-			profile(w, r)
-		})
+		mux.HandleFunc("GET /debug/pprof/"+path, ownSite(profile))
+	}
+}
+
+// ownSite refuses what costs work to a browser that asks on behalf of another site.
+func ownSite(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Sec-Fetch-Site") == "cross-site" {
+			http.Error(w, "Not from another site.", http.StatusForbidden)
+			return
+		}
+		h(w, r)
 	}
 }
 

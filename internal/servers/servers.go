@@ -4,6 +4,7 @@
 package servers
 
 import (
+	"context"
 	"io"
 	"iter"
 	"log/slog"
@@ -30,6 +31,7 @@ type Options struct {
 	History  *operator.History
 	Stores   *stores.Stores
 	Services *services.Services
+	Examine  func(ctx context.Context, report io.Writer) error // writes what the doctor finds
 }
 
 // Servers do not listen yet.
@@ -60,6 +62,7 @@ func New(o Options) (*Servers, error) {
 			History: o.History,
 			Outbox:  outbox,
 			LookUp:  o.Services.Codes.LookUp,
+			Examine: o.Examine,
 			Resting: resting,
 			Log:     o.Services.Log,
 		}),

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 
@@ -159,6 +160,34 @@ func TestOperatorOnHandset(t *testing.T) {
 	b.is(`getComputedStyle(` + scroll + `).backgroundAttachment === "local, local, scroll, scroll"`)
 	b.is(`/rgba\(0, 0, 0, 0\.2\)/.test(getComputedStyle(` + scroll + `).backgroundImage)`)
 	b.accessible("the operator's page on a handset")
+}
+
+// TestOperatorAsksDoctor reads the doctor's findings from the page, which other sites cannot ask for.
+func TestOperatorAsksDoctor(t *testing.T) {
+	t.Parallel()
+	s := servicetest.Start(t, nil, "INTERNAL_ADDR=127.0.0.1:0")
+	address := operatorPage(s)
+	b := open(t, address, view{})
+	b.click(`header a[href="#doctor"]`)
+	b.click("#doctor-ask")
+	b.until(`document.querySelectorAll("#findings li").length > 5`)
+	b.is(`document.querySelector("#findings li").textContent.startsWith("weak: APP_ENV is development")`)
+	b.is(`/^0 wrong, 1 weak, at /.test(document.querySelector("#doctor-state").textContent)`)
+	b.accessible("the operator's page with what the doctor finds")
+
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address+"doctor", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Sec-Fetch-Site", "cross-site")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusForbidden {
+		t.Errorf("another site is answered with %d; want 403", response.StatusCode)
+	}
 }
 
 // TestOperatorFindsMessage looks a message up by what its 202 and its header name, while its code is live and after it

@@ -2,6 +2,7 @@
 // The operator's page. It asks for numbers.json again and again, and draws it; nothing is kept in the browser.
 
 import { Charts } from './charts.js'
+import { Doctor } from './doctor.js'
 import { $, make, setText } from './dom.js'
 import { Lookup } from './lookup.js'
 import { Numbers } from './numbers.js'
@@ -204,4 +205,5 @@ async function ask() {
 }
 
 new Lookup()
+new Doctor()
 new Page().poll()

@@ -257,7 +257,7 @@ export function drawRefusals(sum, filter) {
   drawShares('refusals', 'Reason', refusals.map(({ reason, n }) => {
     const [text, setting] = reasons[reason] ?? [reason || 'No reason given', '']
     const head = make('span', {}, text)
-    if (setting) head.append(' ', make('code', {}, ...setting.split(/(?<=_)/).flatMap(part => [part, make('wbr')])))
+    if (setting) head.append(' ', make('code', {}, setting))
     return { head, n, kind: 'refused' }
   }), 'No request was refused in this time.')
 }
