@@ -60,10 +60,12 @@ func readBody(c *fiber.Ctx, into any) error {
 }
 
 // parsePhone reads the phone in a field. A national number belongs to the region in the other field or, without one, to
-// DEFAULT_REGION. The errors are those of phone.Parser.Parse, and errField for a region that does not exist.
+// DEFAULT_REGION. An empty region is none, because that is what a handset without a SIM card knows. The errors are
+// those of phone.Parser.Parse, and errField for a region that does not exist.
 func (s *Server) parsePhone(number, region field) (phone.Number, error) {
 	phones := s.phones
-	if region.present {
+	isEmpty := region.isString && region.text == ""
+	if region.present && !isEmpty {
 		in, ok := phones.In(region.text)
 		if !ok {
 			return phone.Number{}, errField

@@ -55,6 +55,7 @@ var badRequests = []badBody{
 	{"unknown region", `{"phone":"+989121234567","region":"XX"}`, 422, "invalid_field"},
 	{"region of another type", `{"phone":"+989121234567","region":98}`, 422, "invalid_field"},
 	{"national number of another region", `{"phone":"09121234567","region":"DE"}`, 422, "invalid_phone"},
+	{"empty region", `{"phone":"+989121234567","region":""}`, 202, ""},
 	{"known channel and locale", `{"phone":"+989121234567","channel":"sms","locale":"fa-IR","unknown":[{}]}`, 202, ""},
 }
 
