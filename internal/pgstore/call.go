@@ -35,7 +35,8 @@ func (a *Accounts) call(
 
 // within waits for a connection, and then runs f on it within the timeout. translate explains its errors. f runs a
 // second time if the first one met a statement that Postgres had prepared before the schema changed. That error ends
-// the transaction that it happens in, so that f has carried out nothing that cannot be repeated.
+// the transaction that it happens in, so that f has carried out nothing that cannot be repeated. A connection that takes
+// no writes is closed, because it would stay read-only after the server has become writable, or another one the primary.
 func (a *Accounts) within(
 	ctx context.Context, timeout time.Duration, f func(context.Context, *pgxpool.Conn) error,
 ) error {
@@ -52,18 +53,28 @@ func (a *Accounts) within(
 			err = f(ctx, conn)
 		}
 	}
+	if hasCode(err, readOnly) {
+		_ = conn.Conn().Close(ctx) // the pool opens another one
+	}
 	return translate(err)
 }
 
-// outdated reports whether a statement failed because it was prepared before the schema changed, or because a pool
-// between here and Postgres has mixed up prepared statements (PostgreSQL manual, appendix A).
-func outdated(err error) bool {
+const readOnly = "25006" // the SQLSTATE of a standby, and of default_transaction_read_only
+
+// hasCode reports whether Postgres has answered with one of the SQLSTATEs (PostgreSQL manual, appendix A).
+func hasCode(err error, sqlstates ...string) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && slices.Contains([]string{
+	return ok && slices.Contains(sqlstates, pg.Code)
+}
+
+// outdated reports whether a statement failed because it was prepared before the schema changed, or because a pool
+// between here and Postgres has mixed up prepared statements.
+func outdated(err error) bool {
+	return hasCode(err,
 		"0A000", // cached plan must not change result type
 		"26000", // the prepared statement does not exist
 		"42P05", // the prepared statement exists already
-	}, pg.Code)
+	)
 }
 
 // patience is the key of the timer in the context of acquire.
@@ -164,5 +175,5 @@ func transient(sqlstate string) bool {
 	case "08", "53", "57":
 		return true
 	}
-	return sqlstate == "25006" || sqlstate == "40001" || sqlstate == "40P01"
+	return sqlstate == readOnly || sqlstate == "40001" || sqlstate == "40P01"
 }

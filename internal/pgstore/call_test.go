@@ -109,6 +109,26 @@ func TestRetriesOnce(t *testing.T) {
 	}
 }
 
+// TestWritableAgain checks that the connections of a time in which Postgres was read-only do not stay so.
+func TestWritableAgain(t *testing.T) {
+	address := pgtest.NewDatabase(t)
+	exec := migrated(t, address)
+	set := "alter database " + address[strings.LastIndex(address, "test_"):strings.LastIndex(address, "?")] +
+		" set default_transaction_read_only = "
+	exec(set + "on")
+	a := open(t, address)
+	if err := a.Touch(t.Context()); !errors.Is(err, account.ErrUnavailable) || !hasCode(err, readOnly) {
+		t.Fatalf("Touch of a database that is read-only: %v; want ErrUnavailable", err)
+	}
+	exec(set + "off")
+	for range 2 * minConns { // the pool may have opened its other connections before
+		if err := a.Touch(t.Context()); err == nil {
+			return
+		}
+	}
+	t.Error("Touch of a database that is no longer read-only: no write is taken")
+}
+
 // A fakeServer answers like a Postgres without tables.
 type fakeServer struct {
 	delay time.Duration // until it answers a new connection

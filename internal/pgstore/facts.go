@@ -126,7 +126,7 @@ func requiresTLS(c *pgx.ConnConfig) bool {
 
 // withoutRights returns the error of a statement with the refusal, if the user has no right to what the statement does.
 func withoutRights(err error, refusal probe.Refusal) error {
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == noRights {
+	if hasCode(err, noRights) {
 		return fmt.Errorf("%w (%w)", refusal, err)
 	}
 	return err

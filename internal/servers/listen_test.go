@@ -81,8 +81,9 @@ func TestReserve(t *testing.T) {
 		api:      "is in use by this copy, for HTTP_ADDR: set INTERNAL_ADDR=",
 	} {
 		l, err := reserve(api, internal)
-		if warned := strings.Contains(log.String(), "INTERNAL_ADDR: "+internal+" "+words); l != nil || err != nil || !warned {
-			t.Errorf("INTERNAL_ADDR in use: %v, %v, %s; want a warning alone", l, err, &log)
+		want := "INTERNAL_ADDR: " + internal + " " + words
+		if l != nil || err != nil || !strings.Contains(log.String(), want) {
+			t.Errorf("INTERNAL_ADDR in use: %v, %v, %s; want %s and nothing else", l, err, &log, want)
 		}
 	}
 	taken := take(t, "127.0.0.1:0")
