@@ -35,8 +35,8 @@ func (a *Accounts) call(
 
 // within waits for a connection, and then runs f on it within the timeout. translate explains its errors. f runs a
 // second time if the first one met a statement that Postgres had prepared before the schema changed. That error ends
-// the transaction that it happens in, so that f has carried out nothing that cannot be repeated. A connection that takes
-// no writes is closed, because it would stay read-only after the server has become writable, or another one the primary.
+// the transaction that it happens in, so that f has carried out nothing that cannot be repeated. A connection that
+// takes no writes is closed, because it would stay read-only after the server takes writes again.
 func (a *Accounts) within(
 	ctx context.Context, timeout time.Duration, f func(context.Context, *pgxpool.Conn) error,
 ) error {
