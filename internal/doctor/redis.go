@@ -34,7 +34,7 @@ func examineEmbeddedRedis(c *config.Config) (f findings) {
 
 func examineRedis(r redisstore.Facts, err error, c *config.Config, now time.Time) (f findings) {
 	if err != nil {
-		f.add(Wrong, "redis", "%s", withSetting(plain(err), "REDIS_URL"))
+		f.add(Wrong, "redis", "%s", withSetting(plain(err)))
 		return f
 	}
 	var titles []string
@@ -56,7 +56,7 @@ func examineRedis(r redisstore.Facts, err error, c *config.Config, now time.Time
 	}
 	if r.NoScripts != nil {
 		f.add(Wrong, "redis", "cannot run the scripts that make every decision: it %s",
-			withSetting(plain(r.NoScripts), "REDIS_URL"))
+			withSetting(plain(r.NoScripts)))
 	}
 	if r.Latency > slow {
 		const bad = "is %s away, and every request waits for that; put it near the service"
@@ -77,12 +77,12 @@ func examineRedis(r redisstore.Facts, err error, c *config.Config, now time.Time
 	return f
 }
 
-// withSetting adds the setting to look at, unless the text names it.
-func withSetting(text, setting string) string {
-	if strings.Contains(text, setting) {
+// withSetting adds the setting to look at, unless the text about a Redis names one.
+func withSetting(text string) string {
+	if strings.Contains(text, "REDIS_") {
 		return text
 	}
-	return text + "; see " + setting
+	return text + "; see REDIS_URL"
 }
 
 var versionShape = regexp.MustCompile(`^[0-9]{1,4}(\.[0-9]{1,4}){1,3}$`)

@@ -176,6 +176,16 @@ func TestRedis(t *testing.T) {
 	if got := examineRedis(r, nil, production, now)[0]; got != want {
 		t.Errorf("the first line is %v; want %v", got, want)
 	}
+	for text, want := range map[string]string{
+		"asks for a password":                    "asks for a password; see REDIS_URL",
+		"is no cluster; set REDIS_MODE=single":   "is no cluster; set REDIS_MODE=single",
+		"has no password, but REDIS_URL has one": "has no password, but REDIS_URL has one",
+	} {
+		got := examineRedis(r, probe.Error(text), production, now)
+		if !slices.Equal(got, findings{{Wrong, "redis", want}}) {
+			t.Errorf("%s: %v; want %s", text, got, want)
+		}
+	}
 	if got := bad(examineRedis(r, io.EOF, production, now)); !slices.Equal(got, []string{"wrong redis"}) {
 		t.Errorf("without an answer: %v; want it wrong", got)
 	}
