@@ -75,9 +75,10 @@ func TestPageOfOperatorInOddBrowser(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, v view) {
 		s := servicetest.Start(t, nil, "INTERNAL_ADDR=127.0.0.1:0")
-		v.Script = `Object.defineProperty(Navigator.prototype, "languages", {get: () => ["C", "en-US@posix"]})`
+		v.Script = `Object.defineProperty(Navigator.prototype, "languages", {get: () => ["C", "en-US@posix"]})
+			Object.defineProperty(Navigator.prototype, "language", {get: () => "C"});` + day
 		b := open(t, operatorPage(s), v)
-		b.until(`document.querySelector("#welcome").checkVisibility()`)
+		b.until(`document.querySelectorAll(".chart canvas").length === 2`)
 	})
 }
 
