@@ -42,10 +42,14 @@ func TestReadLogo(t *testing.T) {
 		text, mediaType string
 		fitsDark        bool
 	}{
-		"an opaque PNG":      {drawing(t, 64, 32, color.NRGBA{255, 0, 0, 255}), "image/png", true},
-		"a transparent PNG":  {drawing(t, 64, 32, color.NRGBA{255, 0, 0, 99}), "image/png", false},
-		"an SVG":             {svg + `</svg>`, "image/svg+xml", false},
-		"an SVG with a head": {"\ufeff<?xml version=\"1.0\"?>\n<!-- x -->\n" + svg + "<g/></svg>\n", "image/svg+xml", false},
+		"an opaque PNG":     {drawing(t, 64, 32, color.NRGBA{255, 0, 0, 255}), "image/png", true},
+		"a transparent PNG": {drawing(t, 64, 32, color.NRGBA{255, 0, 0, 99}), "image/png", false},
+		"an SVG":            {svg + `</svg>`, "image/svg+xml", false},
+		"an SVG with a head": {
+			"\ufeff<?xml version=\"1.0\"?>\n<!-- x -->\n" + svg + "<g/></svg>\n",
+			"image/svg+xml",
+			false,
+		},
 		"an SVG of dark": {
 			svg + `<style>@media (prefers-color-scheme: dark) {}</style></svg>`,
 			"image/svg+xml",

@@ -180,7 +180,7 @@ func (a *Accounts) Inspect(ctx context.Context) (facts Facts, err error) {
 		return facts, err
 	}
 	if facts.Pending, err = a.Pending(ctx); err != nil || len(facts.Pending) > 0 {
-		return facts, withoutRights(err, errRights)
+		return facts, err
 	}
 	var may bool
 	if err = c.QueryRow(ctx, selectRights).Scan(&may); err == nil && !may {

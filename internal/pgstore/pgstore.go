@@ -140,5 +140,6 @@ func (a *Accounts) Migrate(ctx context.Context) (applied []string, err error) {
 func (a *Accounts) Pending(ctx context.Context) (pending []string, err error) {
 	db := stdlib.OpenDBFromPool(a.pool)
 	defer func() { err = errors.Join(err, db.Close()) }()
-	return migrations.Pending(ctx, db, migrations.Postgres)
+	pending, err = migrations.Pending(ctx, db, migrations.Postgres)
+	return pending, withoutRights(err, errRights)
 }

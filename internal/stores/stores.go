@@ -218,19 +218,20 @@ func await(ctx context.Context, log *slog.Logger, ping func(context.Context) err
 	}
 }
 
-// migrate brings the schema up to date if it may. If it may not, it fails unless the schema is up to date already.
+// migrate brings the schema up to date if it may. If it may not, it fails unless the schema is up to date already. It
+// writes nothing to a database that is up to date, which may be a standby that soon takes writes.
 func migrate(ctx context.Context, log *slog.Logger, accounts Accounts, allowed bool) error {
-	if allowed {
-		applied, err := accounts.Migrate(ctx)
-		if err == nil && len(applied) > 0 {
-			log.InfoContext(ctx, "database migrated", "applied", applied)
-		}
+	pending, err := accounts.Pending(ctx)
+	if err != nil || len(pending) == 0 {
 		return err
 	}
-	pending, err := accounts.Pending(ctx)
-	if err == nil && len(pending) > 0 {
+	if !allowed {
 		return fmt.Errorf("the database lacks %s: run dekamond-otp migrate, or set MIGRATE_ON_START=true",
 			strings.Join(pending, ", "))
+	}
+	applied, err := accounts.Migrate(ctx)
+	if err == nil && len(applied) > 0 {
+		log.InfoContext(ctx, "database migrated", "applied", applied)
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"dekamond-otp/internal/e2e/servicetest"
+	"dekamond-otp/internal/pgstore/pgtest"
 )
 
 func TestStoresDown(t *testing.T) {
@@ -83,6 +84,24 @@ func TestWaitsForStores(t *testing.T) {
 	database.Shut(false)
 	waits("redis")
 	redis.Shut(false)
+	s.Await()
+	s.Want(s.Verify(phone, s.Code(phone)), 201, "")
+}
+
+// TestWaitsForWrites checks that a start waits for a standby with the whole schema until it takes writes.
+func TestWaitsForWrites(t *testing.T) {
+	database, name, _ := databaseOf(t)
+	env := []string{"DATABASE_URL=" + database}
+	if status, _, log := servicetest.Run(t, t.TempDir(), env, "migrate"); status != 0 {
+		t.Fatalf("migrate: %d, %s", status, log)
+	}
+	pgtest.Exec(t, database, "alter database "+name+" set default_transaction_read_only = on")
+	s := servicetest.Launch(t, t.TempDir(), env...)
+	servicetest.Eventually(t, "the log reports that the database takes no writes", func() bool {
+		const waits = `msg="waiting for store" store=database setting=DATABASE_URL error=.*25006`
+		return regexp.MustCompile(waits).MatchString(s.Log.String())
+	})
+	pgtest.Exec(t, database, "begin read write; alter database "+name+" reset default_transaction_read_only; commit")
 	s.Await()
 	s.Want(s.Verify(phone, s.Code(phone)), 201, "")
 }

@@ -1,4 +1,4 @@
-// Package pgtest creates a Postgres database for a test.
+// Package pgtest creates and changes a Postgres database for a test.
 package pgtest
 
 import (
@@ -21,8 +21,8 @@ func NewDatabase(t testing.TB) string {
 		t.Fatal("TEST_POSTGRES_URL is not set; make test starts what the tests need")
 	}
 	name := "test_" + strings.ToLower(rand.Text())
-	run(t, server, "create database "+name)
-	t.Cleanup(func() { run(t, server, "drop database "+name+" with (force)") })
+	Exec(t, server, "create database "+name)
+	t.Cleanup(func() { Exec(t, server, "drop database "+name+" with (force)") })
 	u, err := url.Parse(server)
 	if err != nil {
 		t.Fatal(err)
@@ -41,15 +41,15 @@ func NewRole(t testing.TB, database, role, password string) {
 		`grant needs_password to ` + quote(role),
 		`grant all on schema public to ` + quote(role),
 	} {
-		run(t, database, statement)
+		Exec(t, database, statement)
 	}
-	t.Cleanup(func() { run(t, database, `drop owned by `+quote(role)+`; drop role `+quote(role)) })
+	t.Cleanup(func() { Exec(t, database, `drop owned by `+quote(role)+`; drop role `+quote(role)) })
 }
 
 func quote(name string) string { return pgx.Identifier{name}.Sanitize() }
 
-// run runs a statement on a connection of its own.
-func run(t testing.TB, url, statement string) {
+// Exec runs a statement on a connection of its own.
+func Exec(t testing.TB, url, statement string) {
 	t.Helper()
 	ctx := context.Background() // t.Context() is done before the cleanup runs
 	c, err := pgx.Connect(ctx, url)
