@@ -138,8 +138,8 @@ func TestTestNumbers(t *testing.T) {
 	s.Want(s.Request("+4915123456789"), 202, "")
 }
 
-// wantOneLogin checks the statuses of n simultaneous right answers to some copies. One is 201, and all others are 401. If
-// Redis took the code and its reply came too late, all are 401.
+// wantOneLogin checks the statuses of n simultaneous right answers to some copies: one is 201, and all others are 401.
+// If Redis took the code and its reply came too late, all are 401.
 func wantOneLogin(t *testing.T, n int, statuses map[int]int, copies ...*servicetest.Service) {
 	t.Helper()
 	isLost := statuses[201] == 0 && slices.ContainsFunc(copies, (*servicetest.Service).IsCrowded)
