@@ -50,8 +50,8 @@ func digit(r rune) (ascii byte, ok bool) {
 	return 0, false
 }
 
-// isPlus reports whether r is a plus sign. The heavy plus U+2795 is not one, because it is an emoji.
-func isPlus(r rune) bool { return strings.ContainsRune("+＋﹢⁺₊˖﬩", r) }
+// isPlus reports whether r is a plus sign. The heavy one is an emoji too, and people write it before their numbers.
+func isPlus(r rune) bool { return strings.ContainsRune("+＋﹢⁺₊˖﬩➕", r) }
 
 // isIgnored reports whether r may stand anywhere in a number without a meaning.
 func isIgnored(r rune) bool {
@@ -61,8 +61,9 @@ func isIgnored(r rune) bool {
 }
 
 // separators divide numbers beside the dashes (Unicode category Pd) and the brackets (Ps and Pe): the dots, slashes and
-// strokes that libphonenumber ignores, the middle dots, and the brackets that Unicode counts among the quotation marks.
-const separators = "./~·・･−ーｰ˗⁃⁻₋⁓∼．／～" + "⸂⸃⸄⸅⸉⸊⸌⸍⸜⸝"
+// strokes that libphonenumber ignores, the middle dots, the heavy minus that is an emoji too, and the brackets that
+// Unicode counts among the quotation marks.
+const separators = "./~·・･−➖ーｰ˗⁃⁻₋⁓∼．／～" + "⸂⸃⸄⸅⸉⸊⸌⸍⸜⸝"
 
 // isInvisible reports whether a person cannot see r: a mark that directs or joins text, a filler, or a blank. Unicode
 // calls all of them but two Default_Ignorable_Code_Point (UAX #44 §5.7). Arabic signs that enclose a number are such

@@ -3,7 +3,7 @@
 
 /** @import { AskedPhone, Format, Plan, Region, TypedPhone } from './_types.js' */
 
-const PLUS = '+＋﹢⁺₊˖﬩'
+const PLUS = '+＋﹢⁺₊˖﬩➕'
 
 /**
  * Turns the digits of every script into ASCII ones. Unicode has the ten digits of a script in a row, from zero to nine,
