@@ -25,7 +25,7 @@ func shown(selector string) string {
 func (b *tab) wantOneLine(word string) {
 	b.t.Helper()
 	b.says(word)
-	b.is(`[...document.querySelectorAll("main .line")].filter(e => e.innerText).length === 1`)
+	b.is(`[...document.querySelectorAll("main .line")].filter(e => e.checkVisibility() && e.innerText).length === 1`)
 	b.is(line + ` === ` + quote(said(b.t, "en", word)))
 }
 
