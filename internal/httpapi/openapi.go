@@ -3,6 +3,7 @@ package httpapi
 import (
 	_ "embed"
 	"regexp"
+	"sync"
 
 	"github.com/gofiber/fiber/v2"
 )
@@ -12,8 +13,9 @@ import (
 //go:embed openapi.yaml
 var openAPI []byte
 
-// openAPI30 is openAPI in OpenAPI 3.0, which many generators of clients read alone.
-var openAPI30 = downgrade(openAPI)
+// openAPI30 returns openAPI in OpenAPI 3.0, which many generators of clients read alone. It is made for the first of
+// them, because that takes as long as the rest of a start.
+var openAPI30 = sync.OnceValue(func() []byte { return downgrade(openAPI) })
 
 // downgrades are what OpenAPI 3.1 says in another way than 3.0, or what 3.0 cannot say. They rely on how openapi.yaml
 // is written, and the test of downgrade finds what they miss.
@@ -38,9 +40,9 @@ func downgrade(document []byte) []byte {
 }
 
 // document returns the handler that answers with an OpenAPI document.
-func document(text []byte) fiber.Handler {
+func document(text func() []byte) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		c.Set(fiber.HeaderContentType, "application/yaml") // RFC 9512
-		return c.Send(text)
+		return c.Send(text())
 	}
 }

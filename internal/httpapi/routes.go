@@ -42,7 +42,7 @@ func (s *Server) mount() {
 	app.Get("/.well-known/jwks.json", s.keySet)
 	app.Get("/healthz", s.alive)
 	app.Get("/readyz", s.ready)
-	app.Get("/openapi.yaml", document(openAPI))
+	app.Get("/openapi.yaml", document(func() []byte { return openAPI }))
 	app.Get("/openapi-3.0.yaml", document(openAPI30))
 	s.mountDocuments()
 	if s.inbox != nil {
