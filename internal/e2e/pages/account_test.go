@@ -18,10 +18,10 @@ const shownPhone = `document.querySelector("#account-phone").textContent.replace
 // with the exact time beside it, and that the words keep up.
 func TestPageRelativeTimes(t *testing.T) {
 	t.Parallel()
-	s := servicetest.Start(t, nil, servicetest.Unlimited...)
-	s.Login(phone)
 	everywhere(t, func(t *testing.T, v view) {
+		s := servicetest.Start(t, nil, servicetest.Unlimited...)
 		b := openLogin(t, s, v)
+		s.Login(phone)
 		b.login(s, phone)
 		const other = `#sessions li:not(.current) time`
 		when := `document.querySelector("` + other + `")`
