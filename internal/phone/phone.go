@@ -128,8 +128,10 @@ func (p *Parser) read(digits string) (n *phonenumbers.PhoneNumber, err error) {
 	if err == nil && receivesTexts(n) || !strings.HasPrefix(digits, calling) {
 		return n, err
 	}
-	if international, err := phonenumbers.Parse("+"+digits, ""); err == nil && receivesTexts(today(international)) {
-		return today(international), nil
+	if international, err := phonenumbers.Parse("+"+digits, ""); err == nil {
+		if current := today(international); receivesTexts(current) {
+			return current, nil
+		}
 	}
 	return n, err
 }
