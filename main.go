@@ -28,7 +28,7 @@ import (
 )
 
 const (
-	version      = "1.1.0"          // of the newest entry in CHANGELOG.md (Semantic Versioning 2.0.0)
+	version      = "1.2.0"          // of the newest entry in CHANGELOG.md (Semantic Versioning 2.0.0)
 	drainTimeout = 10 * time.Second // for requests in flight; messages in flight have otp.DrainTimeout
 	gcPercent    = 400              // costs about 20 MB, and saves collections: a request leaves little but garbage
 )

@@ -44,6 +44,9 @@ type Config struct {
 	RedisMaster     string        // Not empty in the mode sentinel.
 	RedisPartitions int           // 1 to 1024.
 
+	RedisTimeout     time.Duration // Of an answer, and to connect; 50ms to 1s.
+	RedisPoolTimeout time.Duration // For a connection while all are in use; 50ms to 2s.
+
 	OTPSecret        secret.Secret // At least 32 bytes; zero in development if the service has to make one.
 	OTPLength        int           // Digits, 6 to 10.
 	OTPTTL           time.Duration // 30s to 10m.

@@ -67,6 +67,8 @@ func (r *reader) readStores(c *Config) {
 	c.RedisMode = read(r, "REDIS_MODE", "single", either("single", "cluster", "sentinel"))
 	c.RedisMaster = r.Text("REDIS_MASTER", "")
 	c.RedisPartitions = read(r, "REDIS_PARTITIONS", "16", whole(1, 1024))
+	c.RedisTimeout = read(r, "REDIS_TIMEOUT", "300ms", setting.Duration("50ms", "1s"))
+	c.RedisPoolTimeout = read(r, "REDIS_POOL_TIMEOUT", "1s", setting.Duration("50ms", "2s"))
 }
 
 // readPostgres reads the parts of a Postgres URL that are settings of their own, by the names and with the meaning that

@@ -58,9 +58,10 @@ func examineRedis(r redisstore.Facts, err error, c *config.Config, now time.Time
 		f.add(Wrong, "redis", "cannot run the scripts that make every decision: it %s",
 			withSetting(plain(r.NoScripts)))
 	}
-	if r.Latency > slow {
-		const bad = "is %s away, and every request waits for that; put it near the service"
-		f.add(Weak, "redis", bad, milliseconds(r.Latency))
+	f.addLatency(r.Latency, c)
+	if n := len(r.Nodes); n > 1 && c.RedisPartitions < 2*n {
+		const few = "has %d masters for REDIS_PARTITIONS=%d, so that some have more work than others; set %d"
+		f.add(Weak, "redis", few, n, c.RedisPartitions, min(4*n, 1024))
 	}
 	if r.Public {
 		f.addEither(r.TLS, "redis", "is reached with TLS", Wrong, "is reached over a public address without TLS: "+
@@ -75,6 +76,21 @@ func examineRedis(r redisstore.Facts, err error, c *config.Config, now time.Time
 	}
 	f.addCertificate("redis", r.Certificate, now)
 	return f
+}
+
+// addLatency says whether a Redis is near enough for REDIS_TIMEOUT, three round trips of it, and for people.
+func (f *findings) addLatency(latency time.Duration, c *config.Config) {
+	if needed := 3 * latency; needed > c.RedisTimeout {
+		needed = min(needed.Round(50*time.Millisecond)+50*time.Millisecond, time.Second)
+		const late = "is %s away, so that calls fail with REDIS_TIMEOUT=%v; " +
+			"put it near the service, or set REDIS_TIMEOUT=%v"
+		f.add(Wrong, "redis", late, milliseconds(latency), c.RedisTimeout, needed)
+		return
+	}
+	if latency > slow {
+		const bad = "is %s away, and every request waits for that; put it near the service"
+		f.add(Weak, "redis", bad, milliseconds(latency))
+	}
 }
 
 // withSetting adds the setting to look at, unless the text about a Redis names one.

@@ -127,6 +127,23 @@ var redisTests = []struct {
 		"weak redis is 20.0 ms away",
 	},
 	{
+		"far, and patient",
+		"REDIS_TIMEOUT=850ms",
+		func(r *redisstore.Facts, _ *redisstore.Node) { r.Latency = 280 * time.Millisecond },
+		"weak redis is 280.0 ms away, and every request waits for that",
+	},
+	{
+		"too far",
+		"",
+		func(r *redisstore.Facts, _ *redisstore.Node) { r.Latency = 280 * time.Millisecond },
+		"wrong redis is 280.0 ms away, so that calls fail with REDIS_TIMEOUT=300ms; " +
+			"put it near the service, or set REDIS_TIMEOUT=900ms",
+	},
+	{"few partitions", "REDIS_MODE=cluster", func(r *redisstore.Facts, n *redisstore.Node) {
+		n.Cluster = true
+		r.Nodes = slices.Repeat(r.Nodes, 12)
+	}, "weak redis has 12 masters for REDIS_PARTITIONS=16, so that some have more work than others; set 48"},
+	{
 		"public",
 		"",
 		func(r *redisstore.Facts, _ *redisstore.Node) { r.Public, r.Password = true, true },

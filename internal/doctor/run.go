@@ -15,7 +15,6 @@ import (
 	"dekamond-otp/internal/pgstore"
 	"dekamond-otp/internal/redisstore"
 	"dekamond-otp/internal/services"
-	"dekamond-otp/internal/setting"
 	"dekamond-otp/internal/sms"
 	"dekamond-otp/internal/sqlitestore"
 	"dekamond-otp/internal/stores"
@@ -43,10 +42,11 @@ func Run(ctx context.Context, c *config.Config, misspelt []config.Misspelling, w
 		d.postgres = accounts.Inspect
 	}
 	if !c.EmbeddedRedis() {
-		options := redisstore.Options{URL: c.RedisURL.Reveal(), Mode: c.RedisMode, Master: c.RedisMaster}
-		redis, err := redisstore.Open(options)
+		patient := *c
+		patient.RedisTimeout = time.Second // so that the latency is found of a Redis that is too far away
+		redis, err := stores.OpenRedis(&patient)
 		if err != nil {
-			return setting.Faults{{Variable: "REDIS_URL", Problem: "must be a URL that Redis knows"}}
+			return err
 		}
 		defer func() { _ = redis.Close() }()
 		d.redis = redis.Inspect

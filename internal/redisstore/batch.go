@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -134,22 +133,37 @@ func (b *batcher) wait(ctx context.Context, q *queue, own *call) (batch []*call)
 	return nil
 }
 
-// send makes one round trip for the batch. It does not end with the context of the first call, because the others share
-// the round trip.
+// send makes the round trip of the batch, and further ones for the calls that may succeed soon. It does not end with
+// the context of the first call, because the others share the round trip.
 func (b *batcher) send(ctx context.Context, batch []*call) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.client.timeout)
-	defer cancel()
+	_ = b.client.try(context.WithoutCancel(ctx), func(ctx context.Context) error {
+		b.trip(ctx, batch)
+		var failed []*call
+		for _, call := range batch {
+			if passes(call.err) {
+				failed = append(failed, call)
+			}
+		}
+		if batch = failed; len(failed) == 0 {
+			return nil
+		}
+		return failed[0].err
+	})
+}
+
+// trip makes one round trip for the calls, and sets the reply or the error of each.
+func (b *batcher) trip(ctx context.Context, calls []*call) {
 	keyCount, argCount := 0, 0
-	for _, call := range batch {
+	for _, call := range calls {
 		keyCount, argCount = keyCount+len(call.keys), argCount+2+len(call.args)
 	}
 	keys, args := make([]string, 0, keyCount), make([]any, 0, argCount)
-	for _, call := range batch {
+	for _, call := range calls {
 		keys = append(keys, call.keys...)
 		args = append(append(args, len(call.keys), len(call.args)), call.args...)
 	}
 	replies, err := b.script.Run(ctx, b.client.redis, keys, args...).Slice()
-	for i, call := range batch {
+	for i, call := range calls {
 		switch {
 		case err != nil:
 			call.err = err
@@ -161,7 +175,15 @@ func (b *batcher) send(ctx context.Context, batch []*call) {
 	}
 }
 
-var errNoReply = errors.New("no reply to a call of a batch")
+// A callError is the error with which Redis ended one call of a batch.
+type callError string
+
+const errNoReply callError = "no reply to a call of a batch"
+
+func (e callError) Error() string { return string(e) }
+
+// RedisError makes it a redis.Error.
+func (callError) RedisError() {}
 
 // unwrap returns the reply or the error that batch.lua returned for one call.
 func unwrap(value any) (any, error) {
@@ -172,9 +194,9 @@ func unwrap(value any) (any, error) {
 	r.next() // false
 	text := r.text()
 	if err := r.end(); err != nil {
-		return nil, fmt.Errorf("script batch: %w", err)
+		return nil, fmt.Errorf("%w: %w", callError("script batch"), err)
 	}
-	return nil, errors.New(text)
+	return nil, callError(text)
 }
 
 // hashTag returns the part of a key that decides its slot on a cluster.

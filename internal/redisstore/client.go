@@ -38,11 +38,6 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-const (
-	roundTrip = 300 * time.Millisecond // of a call, and to open a connection
-	poolWait  = time.Second            // for a connection while all are in use
-)
-
 // Modes of a Redis.
 const (
 	Single   = "single"
@@ -56,6 +51,10 @@ type Options struct {
 	Mode   string // Single, Cluster or Sentinel
 	Master string // the name of the master, for Sentinel
 	Prefix string // of every key; defaults to otp:
+	// Timeout is how long Redis may take to answer, and to take a connection. Defaults to 300 ms.
+	Timeout time.Duration
+	// PoolTimeout is how long a call waits for a connection while all are in use. Defaults to 1 s.
+	PoolTimeout time.Duration
 }
 
 const defaultPrefix = "otp:"
@@ -64,19 +63,19 @@ const defaultPrefix = "otp:"
 type Client struct {
 	redis   redis.UniversalClient
 	prefix  string        // of every key
-	timeout time.Duration // of a call
+	timeout time.Duration // of a call, with all its attempts
 	cluster bool
 	stop    func()
+
+	began    time.Time
+	reloaded atomic.Int64 // when reload last asked for the slots, in nanoseconds since began
 
 	options *redis.UniversalOptions           // nil: embedded
 	shown   *atomic.Pointer[x509.Certificate] // the last one that a server has presented
 }
 
-// Open returns a Client. The first call connects.
-//
-// A script is not sent again after its reply was lost, because it may have counted already. The exception is the
-// cluster client, which repeats a call after a broken connection. A send is still counted once then, but a wrong
-// attempt may be counted twice.
+// Open returns a Client. The first call connects. Every call may be sent again after its reply was lost, so all scripts
+// bear running twice.
 func Open(o Options) (*Client, error) {
 	u, hosts, err := parse(o.URL)
 	if err != nil {
@@ -91,16 +90,14 @@ func Open(o Options) (*Client, error) {
 		}
 	}
 	logging.Disable() // the calls return the same errors
+	timeout, poolTimeout := cmp.Or(o.Timeout, 300*time.Millisecond), cmp.Or(o.PoolTimeout, time.Second)
 	c := &Client{
 		prefix:  cmp.Or(o.Prefix, defaultPrefix),
-		timeout: poolWait + 2*roundTrip,
+		timeout: poolTimeout + time.Duration(1+len(pauses))*timeout,
 		cluster: o.Mode == Cluster,
 		stop:    func() {},
+		began:   time.Now(),
 		shown:   shown,
-	}
-	readTimeout := roundTrip
-	if c.cluster { // the context ends a call before the cluster client would repeat it
-		c.timeout, readTimeout = roundTrip, 2*roundTrip
 	}
 	c.options = &redis.UniversalOptions{
 		Addrs:                    hosts,
@@ -114,12 +111,13 @@ func Open(o Options) (*Client, error) {
 		DisableIdentity:          true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 		ContextTimeoutEnabled:    true,
-		PoolTimeout:              poolWait,
-		ReadTimeout:              readTimeout,
-		WriteTimeout:             readTimeout,
-		DialTimeout:              roundTrip,
+		PoolTimeout:              poolTimeout,
+		ReadTimeout:              timeout,
+		WriteTimeout:             timeout,
+		DialTimeout:              timeout,
 		DialerRetries:            1,
 		MaxRetries:               -1,
+		MaxRedirects:             1, // follows one MOVED or ASK; try does the rest
 	}
 	c.redis = redis.NewUniversalClient(c.options)
 	return c, nil
@@ -189,34 +187,23 @@ func StartEmbedded() *Client {
 	}
 }
 
-// Ping returns nil if Redis answers, of a cluster any master. Its error has a probe.Refusal if Redis refuses what the
+// Ping returns nil if Redis answers, of a cluster every master. Its error has a probe.Refusal if Redis refuses what the
 // URL says.
 func (c *Client) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	if err := c.pingAny(ctx); err != nil {
+	var err error
+	if cluster, ok := c.redis.(*redis.ClusterClient); ok {
+		err = cluster.ForEachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
+			return master.Ping(ctx).Err()
+		})
+	} else {
+		err = c.redis.Ping(ctx).Err()
+	}
+	if err != nil {
 		return fmt.Errorf("redis: %w", refusal(err))
 	}
 	return nil
-}
-
-func (c *Client) pingAny(ctx context.Context) error {
-	cluster, ok := c.redis.(*redis.ClusterClient)
-	if !ok {
-		return c.redis.Ping(ctx).Err()
-	}
-	var answered atomic.Bool
-	err := cluster.ForEachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
-		err := master.Ping(ctx).Err()
-		if err == nil {
-			answered.Store(true)
-		}
-		return err
-	})
-	if answered.Load() {
-		return nil
-	}
-	return err
 }
 
 // Pool returns how many connections are idle and in use, and how many calls have waited in vain for one.

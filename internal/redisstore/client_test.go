@@ -53,7 +53,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// TestMuteRedis checks that a call to a Redis that does not answer ends in time, and that the script is not sent again.
+// TestMuteRedis checks that a call to a Redis that does not answer ends in time, and is tried four times at most.
 func TestMuteRedis(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -89,11 +89,10 @@ func TestMuteRedis(t *testing.T) {
 	_, err = NewCodes(c, CodesOptions{Policy: otp.Policy{TTL: time.Minute}, Partitions: 1}).
 		Check(t.Context(), "phone", otp.ForLogin, "digest")
 	if took := time.Since(began); !errors.Is(err, otp.ErrUnavailable) || took > time.Minute {
-		t.Errorf("Check: %v after %v; want ErrUnavailable after %v", err, took, roundTrip)
+		t.Errorf("Check: %v after %v; want ErrUnavailable after some seconds", err, took)
 	}
-	time.Sleep(2 * roundTrip)
-	if n := scripts.Load(); n != 1 {
-		t.Errorf("the script was sent %d times; want once", n)
+	if n := scripts.Load(); n < 1 || n > 1+int64(len(pauses)) {
+		t.Errorf("the script was sent %d times; want one to four times", n)
 	}
 }
 

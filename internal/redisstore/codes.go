@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -177,9 +176,10 @@ func (s *Codes) refund(ctx context.Context, r receipt) error {
 	if r.key == "" {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
-	defer cancel()
-	if err := s.client.redis.LRem(ctx, r.key, 1, r.time).Err(); err != nil {
+	err := s.client.try(ctx, func(ctx context.Context) error {
+		return s.client.redis.LRem(ctx, r.key, 1, r.time).Err()
+	})
+	if err != nil {
 		return unavailable(err)
 	}
 	return nil
@@ -189,25 +189,25 @@ func (s *Codes) refund(ctx context.Context, r receipt) error {
 const touch = "return redis.call('set', KEYS[1], 1, 'px', ARGV[1])"
 
 // Touch writes to Redis, and returns nil if Redis took it. On a cluster it writes to every partition, in one round trip
-// a master. One master that takes the write is enough, because a copy that is taken out of service for one master would
-// keep away the phones of the others, too.
+// a master, and every master has to take its writes.
 func (s *Codes) Touch(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
-	defer cancel()
 	touched := s.partitions
 	if !s.client.cluster {
 		touched = touched[:1]
 	}
-	writes, err := s.client.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for _, part := range touched {
-			p.Eval(ctx, touch, []string{part.health()}, touchLife.Milliseconds())
-		}
-		return nil
+	err := s.client.try(ctx, func(ctx context.Context) error {
+		_, err := s.client.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for _, part := range touched {
+				p.Eval(ctx, touch, []string{part.health()}, touchLife.Milliseconds())
+			}
+			return nil
+		})
+		return err
 	})
-	if err == nil || slices.ContainsFunc(writes, func(w redis.Cmder) bool { return w.Err() == nil }) {
-		return nil
+	if err != nil {
+		return fmt.Errorf("%w: redis: %w", otp.ErrUnavailable, refusal(err))
 	}
-	return fmt.Errorf("%w: redis: %w", otp.ErrUnavailable, refusal(err))
+	return nil
 }
 
 func us(d time.Duration) int64 { return d.Microseconds() }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -204,7 +203,7 @@ func meaning(err error) string {
 	return ""
 }
 
-// passing are the errors that can pass by themselves, by the words with which they begin.
+// passing are the errors that can pass by themselves, at some time, by the words with which they begin.
 var passing = []string{
 	"LOADING", "CLUSTERDOWN", "MASTERDOWN", "READONLY", "MISCONF", "OOM", "max number of clients",
 }
@@ -212,8 +211,7 @@ var passing = []string{
 // refusal returns err with the probe.Refusal that it stands for, if it stands for one.
 func refusal(err error) error {
 	words := meaning(err)
-	passes := func(beginning string) bool { return redis.HasErrorPrefix(err, beginning) }
-	if words == "" || words == noSentinels || slices.ContainsFunc(passing, passes) {
+	if words == "" || words == noSentinels || begins(err, passing) {
 		return err
 	}
 	return fmt.Errorf("%w (%w)", probe.Refusal{Words: probe.Error(words)}, err)

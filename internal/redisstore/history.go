@@ -15,28 +15,30 @@ func NewHistory(c *Client) *History { return &History{c} }
 
 // Put replaces what the copy has counted in that period, and keeps the period for as long as life says.
 func (s *History) Put(ctx context.Context, period, copyID string, value []byte, life time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
-	defer cancel()
 	key := s.key(period)
-	_, err := s.client.redis.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		p.HSet(ctx, key, copyID, value)
-		p.Expire(ctx, key, life)
-		return nil
+	return s.client.try(ctx, func(ctx context.Context) error {
+		_, err := s.client.redis.TxPipelined(ctx, func(p redis.Pipeliner) error {
+			p.HSet(ctx, key, copyID, value)
+			p.Expire(ctx, key, life)
+			return nil
+		})
+		return err
 	})
-	return err
 }
 
 // All returns for each of the periods what the copies have counted, by the copy's identifier.
 func (s *History) All(ctx context.Context, periods []string) ([]map[string][]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
-	defer cancel()
-	var replies []*redis.MapStringStringCmd
-	if _, err := s.client.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for _, period := range periods {
-			replies = append(replies, p.HGetAll(ctx, s.key(period)))
-		}
-		return nil
-	}); err != nil {
+	replies := make([]*redis.MapStringStringCmd, len(periods))
+	err := s.client.try(ctx, func(ctx context.Context) error {
+		_, err := s.client.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for i, period := range periods {
+				replies[i] = p.HGetAll(ctx, s.key(period))
+			}
+			return nil
+		})
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
 	all := make([]map[string][]byte, len(periods))

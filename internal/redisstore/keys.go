@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"strconv"
 	"strings"
 
 	"dekamond-otp/internal/otp"
@@ -14,13 +15,54 @@ import (
 // them all in one slot.
 type partition string
 
-// partitions returns as many partitions, under the client's prefix.
+// partitions returns as many partitions, under the client's prefix. On a cluster their slots are equally far apart, so
+// that masters with equally many slots keep equally many partitions, or one more.
 func partitions(c *Client, n int) []partition {
+	tags := make([]int, n)
+	for i := range tags {
+		tags[i] = i
+	}
+	if c.cluster {
+		tags = evenTags(n)
+	}
 	all := make([]partition, n)
-	for i := range all {
-		all[i] = partition(fmt.Sprintf("%s{%d}:", c.prefix, i))
+	for i, tag := range tags {
+		all[i] = partition(fmt.Sprintf("%s{%d}:", c.prefix, tag))
 	}
 	return all
+}
+
+const slots = 16384 // of a Redis Cluster
+
+// evenTags returns n hash tags. The slot of each is the middle of its n-th part of all slots.
+func evenTags(n int) []int {
+	wanted := make(map[int]int, n) // the part, by the slot in its middle
+	for i := range n {
+		wanted[(2*i+1)*slots/(2*n)] = i
+	}
+	tags := make([]int, n)
+	for tag := 0; len(wanted) > 0; tag++ {
+		slot := slotOf(strconv.Itoa(tag))
+		if i, ok := wanted[slot]; ok {
+			tags[i] = tag
+			delete(wanted, slot)
+		}
+	}
+	return tags
+}
+
+// slotOf returns the slot of a hash tag: its CRC16/XMODEM modulo the number of slots (Redis Cluster specification, Key
+// distribution model).
+func slotOf(tag string) int {
+	crc := uint16(0)
+	for i := range len(tag) {
+		crc ^= uint16(tag[i]) << 8
+		for range 8 {
+			carry := crc >> 15
+			crc = crc<<1 ^ carry*0x1021
+		}
+	}
+	return int(crc) % slots
 }
 
 func (s *Codes) partition(phone otp.Pseudonym) partition {

@@ -113,18 +113,20 @@ func (s *Codes) Settle(ctx context.Context, l otp.Lease, o otp.Outcome) (err err
 // expectReport stores for which message the provider's report will be. If that fails, the report will be lost; the
 // message must be settled nevertheless, or it would be sent again.
 func (s *Codes) expectReport(ctx context.Context, l otp.Lease, ref leaseRef, o otp.Outcome) {
-	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
-	defer cancel()
 	where := fmt.Sprintf("%s %s %d %s", ref.challenge, l.ID, l.Send, o.Region)
-	s.client.redis.Set(ctx, s.handoff(o.Handoff), where, reportFor)
+	_ = s.client.try(ctx, func(ctx context.Context) error {
+		return s.client.redis.Set(ctx, s.handoff(o.Handoff), where, reportFor).Err()
+	})
 }
 
 // Report implements otp.Outbox.
 func (s *Codes) Report(ctx context.Context, h otp.Handoff, delivered bool) (message, region string, err error) {
 	defer s.observe(ctx, "report", time.Now(), &err)
-	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
-	defer cancel()
-	where, err := s.client.redis.Get(ctx, s.handoff(h)).Result()
+	var where string
+	err = s.client.try(ctx, func(ctx context.Context) (err error) {
+		where, err = s.client.redis.Get(ctx, s.handoff(h)).Result()
+		return err
+	})
 	if errors.Is(err, redis.Nil) {
 		return "", "", otp.ErrUnknown
 	}
@@ -144,7 +146,11 @@ func (s *Codes) Report(ctx context.Context, h otp.Handoff, delivered bool) (mess
 		return "", "", err
 	}
 	// The key is removed last, so that a provider can repeat a report that failed.
-	removed, err := s.client.redis.Del(ctx, s.handoff(h)).Result()
+	var removed int64
+	err = s.client.try(ctx, func(ctx context.Context) (err error) {
+		removed, err = s.client.redis.Del(ctx, s.handoff(h)).Result()
+		return err
+	})
 	if err != nil {
 		return "", "", unavailable(err)
 	}

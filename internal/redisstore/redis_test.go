@@ -17,12 +17,16 @@ import (
 var openers = map[string]func(testing.TB) (*Client, error){
 	"embedded": func(testing.TB) (*Client, error) { return StartEmbedded(), nil },
 	"single": func(t testing.TB) (*Client, error) {
-		return Open(Options{URL: setting(t, "TEST_REDIS_URL"), Mode: Single, Prefix: "test:"})
+		return Open(Options{URL: setting(t, "TEST_REDIS_URL"), Mode: Single, Prefix: "test:", Timeout: patience})
 	},
 	"cluster": func(t testing.TB) (*Client, error) {
-		return Open(Options{URL: setting(t, "TEST_REDIS_CLUSTER_URL"), Mode: Cluster, Prefix: "test:"})
+		url := setting(t, "TEST_REDIS_CLUSTER_URL")
+		return Open(Options{URL: url, Mode: Cluster, Prefix: "test:", Timeout: patience})
 	},
 }
+
+// patience is for the slowest machine.
+const patience = 5 * time.Minute
 
 func setting(t testing.TB, variable string) string {
 	t.Helper()

@@ -85,15 +85,24 @@ func Int(least, most int) Parser[int] {
 	}
 }
 
-// Seconds reads a duration from least to most, both in the form of time.ParseDuration. It takes no fraction of a
-// second, which answers and tokens could not express.
+// Duration reads a duration from least to most, both in the form of time.ParseDuration.
+func Duration(least, most string) Parser[time.Duration] {
+	return multiple(least, most, time.Nanosecond, "")
+}
+
+// Seconds is Duration without fractions of a second, which answers and tokens could not express.
 func Seconds(least, most string) Parser[time.Duration] {
+	return multiple(least, most, time.Second, " in whole seconds")
+}
+
+// multiple reads a duration that is a multiple of a unit. The words complete the sentence that says so.
+func multiple(least, most string, unit time.Duration, words string) Parser[time.Duration] {
 	low, _ := time.ParseDuration(least)
 	high, _ := time.ParseDuration(most)
 	return func(s string) (time.Duration, error) {
 		d, err := time.ParseDuration(s)
-		ok := err == nil && low <= d && d <= high && d%time.Second == 0
-		return d, ErrorUnless(ok, "be a duration from "+least+" to "+most+" in whole seconds")
+		ok := err == nil && low <= d && d <= high && d%unit == 0
+		return d, ErrorUnless(ok, "be a duration from "+least+" to "+most+words)
 	}
 }
 

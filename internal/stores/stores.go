@@ -66,7 +66,7 @@ type Accounts interface {
 // Open returns the stores once they take writes, or an error if one of them does not within 30 s. The caller closes
 // them.
 func Open(ctx context.Context, o Options) (*Stores, error) {
-	redis, err := openRedis(o.Config) // first, so that no database is made if its URL has a fault
+	redis, err := OpenRedis(o.Config) // first, so that no database is made if its URL has a fault
 	if err != nil {
 		return nil, err
 	}
@@ -185,12 +185,18 @@ func OpenPostgres(c *config.Config, o pgstore.Observer) (*pgstore.Accounts, erro
 	return s, err
 }
 
-// openRedis returns a client of Redis, which may not answer yet.
-func openRedis(c *config.Config) (*redisstore.Client, error) {
+// OpenRedis returns a client of Redis, which may not answer yet. The error is a setting.Faults.
+func OpenRedis(c *config.Config) (*redisstore.Client, error) {
 	if c.EmbeddedRedis() {
 		return redisstore.StartEmbedded(), nil
 	}
-	r, err := redisstore.Open(redisstore.Options{URL: c.RedisURL.Reveal(), Mode: c.RedisMode, Master: c.RedisMaster})
+	r, err := redisstore.Open(redisstore.Options{
+		URL:         c.RedisURL.Reveal(),
+		Mode:        c.RedisMode,
+		Master:      c.RedisMaster,
+		Timeout:     c.RedisTimeout,
+		PoolTimeout: c.RedisPoolTimeout,
+	})
 	if err != nil {
 		return nil, setting.Faults{{Variable: "REDIS_URL", Problem: "must be a URL that Redis knows"}}
 	}
