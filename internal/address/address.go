@@ -6,6 +6,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 )
@@ -19,6 +20,28 @@ func IsLocalName(host string) bool {
 	}
 	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
 	return err == nil || !strings.Contains(host, ".") || strings.HasSuffix(host, ".localhost")
+}
+
+// emulators are the addresses by which an app in the emulators of Android and Genymotion calls the machine that runs
+// it.
+var emulators = []netip.Addr{netip.MustParseAddr("10.0.2.2"), netip.MustParseAddr("10.0.3.2")}
+
+// IsOwnName reports whether the value of a Host header names this machine by itself: it is localhost, a loopback
+// address, the address that the connection reached, or the machine's own name, with or without ".local". A name that
+// only a DNS server gives to this machine is none, with or without a dot: proxies call it by such names.
+func IsOwnName(host string, reached netip.Addr) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	if ip, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
+		ip = ip.Unmap()
+		return ip.IsLoopback() || ip == reached.Unmap().WithZone("") || slices.Contains(emulators, ip)
+	}
+	host = strings.ToLower(host)
+	own, err := os.Hostname()
+	own = strings.TrimSuffix(strings.ToLower(own), ".local")
+	isOwn := err == nil && own != "" && !strings.Contains(own, ".") && strings.TrimSuffix(host, ".local") == own
+	return isOwn || host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
 
 // IsLoopback reports whether a server that listens on the address, such as 127.0.0.1:1628, is reached from this machine

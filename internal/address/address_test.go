@@ -2,6 +2,8 @@ package address
 
 import (
 	"net/netip"
+	"os"
+	"strings"
 	"testing"
 )
 
@@ -24,6 +26,45 @@ func TestIsLocalName(t *testing.T) {
 	} {
 		if got := IsLocalName(host); got != want {
 			t.Errorf("IsLocalName(%s) = %v; want %v", host, got, want)
+		}
+	}
+}
+
+func TestIsOwnName(t *testing.T) {
+	hostname, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	hostname, _, _ = strings.Cut(hostname, ".")
+	for host, want := range map[string]bool{
+		"localhost":               true,
+		"LOCALHOST:1628":          true,
+		"app.localhost:1628":      true,
+		"127.0.0.1:1628":          true,
+		"127.8.8.8":               true,
+		"[::1]:1628":              true,
+		"[::ffff:127.0.0.1]:1628": true,
+		"192.168.1.7:1628":        true, // the address that the connection reached
+		"10.0.2.2:1628":           true,
+		hostname + ":1628":        true,
+		hostname + ".local":       true,
+		"":                        false,
+		":1628":                   false,
+		"otp:1628":                false,
+		"backend":                 false,
+		"192.168.1.8:1628":        false,
+		"203.0.113.5":             false,
+		"[fd00::1]:1628":          false,
+		"evil.example":            false,
+		hostname + ".example":     false,
+		"localhost.":              false,
+		"localhost.evil.example":  false,
+		"127.0.0.1.evil.example":  false,
+		"127.1":                   false,
+		"0.0.0.0:1628":            false,
+	} {
+		if got := IsOwnName(host, netip.MustParseAddr("::ffff:192.168.1.7")); got != want {
+			t.Errorf("IsOwnName(%s) = %v; want %v", host, got, want)
 		}
 	}
 }

@@ -23,6 +23,7 @@ var (
 	errMediaType = errors.New("httpapi: not application/json")
 	errField     = errors.New("httpapi: invalid field")
 	errNotFound  = errors.New("httpapi: not found")
+	errNotLocal  = errors.New("httpapi: not from this machine")
 	errNotReady  = errors.New("httpapi: not ready")
 	errAdminKey  = errors.New("httpapi: wrong admin key")
 )
@@ -88,6 +89,10 @@ var problems = []struct {
 		"Send application/json, in UTF-8 and not compressed.",
 	}},
 	{errNotFound, notFound},
+	{errNotLocal, problem{
+		404, "not_found", "There is nothing here.",
+		"The messages are shown on this machine and under its own names only, such as localhost, and through no proxy.",
+	}},
 	{errNotReady, problem{
 		503, "unavailable", "The service is not ready.",
 		"The checks say what does not answer.",

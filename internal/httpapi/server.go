@@ -18,6 +18,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -140,6 +141,7 @@ type Server struct {
 	origins        []string        // as Options.CORSOrigins
 	refused        refusedOrigins  // pages that were refused
 	quiet          map[string]bool // the routes that the access log has at the debug level
+	forwarded      sync.Once       // logs that a proxy asked for the messages of development
 	stopping       atomic.Bool     // set by Shutdown
 }
 

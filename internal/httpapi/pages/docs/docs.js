@@ -145,8 +145,9 @@ function callLink() {
  */
 async function tokenOf(phone) {
   const request = await call('otp/request', { phone })
-  const { messages } = await call(`dev/messages?phone=${encodeURIComponent(phone)}`)
-  const code = messages?.[0]?.code
+  const shown = await call(`dev/messages?phone=${encodeURIComponent(phone)}`)
+  if (shown.title) throw new Refusal(explain('GET /dev/messages', shown))
+  const code = shown.messages?.[0]?.code
   if (!code) throw new Refusal(explain('POST /otp/request', request))
   const login = await call('otp/verify', { phone, code })
   if (!login.access_token) throw new Refusal(explain(request.title ? 'POST /otp/request' : 'POST /otp/verify',
