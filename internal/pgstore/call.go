@@ -33,22 +33,45 @@ func (a *Accounts) call(
 	return err
 }
 
-// within waits for a connection, and then runs f on it within the timeout. translate explains its errors. f runs a
-// second time if the first one met a statement that Postgres had prepared before the schema changed. That error ends
-// the transaction that it happens in, so that f has carried out nothing that cannot be repeated. A connection that
-// takes no writes is closed, because it would stay read-only after the server takes writes again.
+const (
+	retries = 3                     // of a call of which nothing was carried out
+	pause   = 50 * time.Millisecond // before a retry
+)
+
+// within waits for a connection, and then runs f on it within the timeout. translate explains its errors. If Postgres
+// says that nothing of f was carried out, for a reason that passes, f runs again on another connection.
 func (a *Accounts) within(
 	ctx context.Context, timeout time.Duration, f func(context.Context, *pgxpool.Conn) error,
 ) error {
-	conn, err := a.acquire(ctx)
-	if err != nil {
-		return fmt.Errorf("%w: postgres: connect: %w", account.ErrUnavailable, err)
+	for left := retries; ; left-- {
+		pool, conn, err := a.pool.acquire(ctx)
+		if err != nil {
+			return fmt.Errorf("%w: postgres: connect: %w", account.ErrUnavailable, err)
+		}
+		err = once(ctx, timeout, conn, f)
+		conn.Release()
+		switch {
+		case hasCode(err, mixedUp...) && a.pool.unprepare(pool):
+		case hasCode(err, undone...) && left > 0:
+			a.pool.reset(pool)
+			time.Sleep(pause)
+		default:
+			return translate(err)
+		}
 	}
-	defer conn.Release()
+}
+
+// once runs f within the timeout, and a second time if the first one met a statement that Postgres had prepared before
+// the schema changed. That error ends the transaction that it happens in, so that f has carried out nothing that cannot
+// be repeated. A connection that takes no writes is closed, because it would stay read-only after the server takes
+// writes again.
+func once(
+	ctx context.Context, timeout time.Duration, conn *pgxpool.Conn, f func(context.Context, *pgxpool.Conn) error,
+) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	err = f(ctx, conn)
-	if outdated(err) {
+	err := f(ctx, conn)
+	if hasCode(err, outdated) {
 		if err = conn.Conn().DeallocateAll(ctx); err == nil { // the other statements of f may be outdated as well
 			err = f(ctx, conn)
 		}
@@ -56,49 +79,26 @@ func (a *Accounts) within(
 	if hasCode(err, readOnly) {
 		_ = conn.Conn().Close(ctx) // the pool opens another one
 	}
-	return translate(err)
+	return err
 }
 
-const readOnly = "25006" // the SQLSTATE of a standby, and of default_transaction_read_only
+const (
+	outdated = "0A000" // cached plan must not change result type
+	readOnly = "25006" // of a standby, of a primary that became one, and of default_transaction_read_only
+)
+
+var (
+	// mixedUp are the SQLSTATEs of a statement that a pool between here and Postgres has prepared on another
+	// connection: invalid_sql_statement_name and duplicate_prepared_statement.
+	mixedUp = []string{"26000", "42P05"}
+	// undone are the SQLSTATEs of a statement that a server has not carried out, and another one may.
+	undone = []string{readOnly, "57P01"} // admin_shutdown
+)
 
 // hasCode reports whether Postgres has answered with one of the SQLSTATEs (PostgreSQL manual, appendix A).
 func hasCode(err error, sqlstates ...string) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && slices.Contains(sqlstates, pg.Code)
-}
-
-// outdated reports whether a statement failed because it was prepared before the schema changed, or because a pool
-// between here and Postgres has mixed up prepared statements.
-func outdated(err error) bool {
-	return hasCode(err,
-		"0A000", // cached plan must not change result type
-		"26000", // the prepared statement does not exist
-		"42P05", // the prepared statement exists already
-	)
-}
-
-// patience is the key of the timer in the context of acquire.
-type patience struct{}
-
-// acquire waits for a free connection for timeouts.Acquire, or for timeouts.Dial if it has to open one.
-func (a *Accounts) acquire(ctx context.Context) (*pgxpool.Conn, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	timer := time.AfterFunc(a.timeouts.Acquire, func() { cancel(context.DeadlineExceeded) })
-	defer timer.Stop()
-	conn, err := a.pool.Acquire(context.WithValue(ctx, patience{}, timer))
-	if err != nil && context.Cause(ctx) != nil {
-		err = context.Cause(ctx) // pgx reports that the context was cancelled, not why
-	}
-	return conn, err
-}
-
-// dials prolongs the wait of the call of acquire whose context the pool opens a connection with. The connections that
-// the pool opens by itself have no such context.
-func dials(ctx context.Context, timeout time.Duration) {
-	if timer, ok := ctx.Value(patience{}).(*time.Timer); ok {
-		timer.Reset(timeout)
-	}
 }
 
 // tx runs f in a transaction.
@@ -169,11 +169,13 @@ func translate(err error) error {
 }
 
 // transient reports whether a SQLSTATE (PostgreSQL manual, appendix A) means that the server cannot answer now, but can
-// later: a lost connection, missing resources, a shutdown, a standby, a conflict between transactions.
+// later: a lost connection, missing resources, a shutdown, a standby, a conflict between transactions, a statement that
+// is prepared again with the next call.
 func transient(sqlstate string) bool {
 	switch sqlstate[:2] {
 	case "08", "53", "57":
 		return true
 	}
-	return sqlstate == readOnly || sqlstate == "40001" || sqlstate == "40P01"
+	return slices.Contains(mixedUp, sqlstate) ||
+		slices.Contains([]string{outdated, readOnly, "40001", "40P01"}, sqlstate)
 }

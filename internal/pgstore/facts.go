@@ -111,7 +111,7 @@ func (a *Accounts) refusal(err error) error {
 		return fmt.Errorf("%w (%w)", refusals[pg.Code], err)
 	}
 	const refused = "server refused TLS" // This is pgx' text.
-	if err != nil && requiresTLS(a.pool.Config().ConnConfig) && strings.Contains(err.Error(), refused) {
+	if err != nil && requiresTLS(a.pool.get().Config().ConnConfig) && strings.Contains(err.Error(), refused) {
 		return fmt.Errorf("%w (%w)", errNoTLS, err)
 	}
 	return err
@@ -155,12 +155,12 @@ const selectRights = `
 // Inspect asks Postgres about itself and changes nothing. Its error has a probe.Refusal if Postgres refuses what a
 // setting says.
 func (a *Accounts) Inspect(ctx context.Context) (facts Facts, err error) {
-	c, err := a.pool.Acquire(ctx)
+	c, err := a.pool.get().Acquire(ctx)
 	if err != nil {
 		return facts, a.refusal(err)
 	}
 	defer c.Release()
-	settings := a.pool.Config()
+	settings := a.pool.get().Config()
 	inspectConn(c.Conn().PgConn().Conn(), settings.ConnConfig, &facts)
 	facts.Pool = int(settings.MaxConns)
 	clock := func() (now time.Time, err error) {

@@ -14,9 +14,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -44,7 +44,7 @@ type Options struct {
 // Timeouts are how long the parts of a call may take.
 type Timeouts struct {
 	Acquire     time.Duration // for a free connection. Defaults to 500 ms.
-	Dial        time.Duration // to open a connection, in place of Acquire. Defaults to 3 s.
+	Dial        time.Duration // the same while connections have to be opened. Defaults to 3 s.
 	Statement   time.Duration // for one statement. Defaults to 1.5 s.
 	Transaction time.Duration // for several statements, on as many rows as one user may have. Defaults to 5 s.
 }
@@ -60,7 +60,8 @@ func (t Timeouts) withDefaults() Timeouts {
 
 // Accounts is an account.Store. It is safe for concurrent use.
 type Accounts struct {
-	pool     *pgxpool.Pool
+	pool     *pool
+	warm     sync.Once
 	timeouts Timeouts
 	observer Observer
 }
@@ -76,13 +77,8 @@ func Open(o Options) (*Accounts, error) {
 		return nil, misfit(err)
 	}
 	timeouts := o.Timeouts.withDefaults()
-	c.ConnConfig.ConnectTimeout = timeouts.Dial
 	if o.dial != nil {
 		c.ConnConfig.DialFunc = o.dial
-	}
-	c.BeforeConnect = func(ctx context.Context, _ *pgx.ConnConfig) error {
-		dials(ctx, timeouts.Dial)
-		return nil
 	}
 	if !strings.Contains(o.URL, "pool_max_conns") {
 		c.MaxConns = maxConns
@@ -90,7 +86,7 @@ func Open(o Options) (*Accounts, error) {
 	if !strings.Contains(o.URL, "pool_min_conns") {
 		c.MinConns = min(minConns, c.MaxConns)
 	}
-	pool, err := pgxpool.NewWithConfig(context.Background(), c)
+	pool, err := newPool(c, timeouts)
 	if err != nil {
 		return nil, fmt.Errorf("pgstore: %w", err)
 	}
@@ -98,13 +94,18 @@ func Open(o Options) (*Accounts, error) {
 }
 
 // Close closes the connections.
-func (a *Accounts) Close() error { a.pool.Close(); return nil }
+func (a *Accounts) Close() error { a.pool.get().Close(); return nil }
 
-// Ping returns nil if Postgres answers, whatever its schema. Its error has a probe.Refusal if Postgres refuses what the
-// URL says.
+// Ping returns nil if Postgres answers, whatever its schema. The first time, it opens the connections that stay open,
+// so that a service that is ready does not have to. Its error has a probe.Refusal if Postgres refuses what the URL
+// says.
 func (a *Accounts) Ping(ctx context.Context) error {
 	ping := func(ctx context.Context, c *pgxpool.Conn) error { return c.Ping(ctx) }
-	return a.refusal(a.within(ctx, a.timeouts.Statement, ping))
+	err := a.within(ctx, a.timeouts.Statement, ping)
+	if err == nil {
+		a.warm.Do(func() { a.pool.warm(ctx) })
+	}
+	return a.refusal(err)
 }
 
 const touch = `
@@ -122,7 +123,7 @@ func (a *Accounts) Touch(ctx context.Context) error {
 
 // Pool returns the connections, how many calls had to wait for one, and for how long in all.
 func (a *Accounts) Pool() (idle, used, most int, waits int64, waited time.Duration) {
-	s := a.pool.Stat()
+	s := a.pool.get().Stat()
 	idle, used, most = int(s.IdleConns()), int(s.AcquiredConns()), int(s.MaxConns())
 	return idle, used, most, s.EmptyAcquireCount(), s.EmptyAcquireWaitTime()
 }
@@ -130,7 +131,7 @@ func (a *Accounts) Pool() (idle, used, most int, waits int64, waited time.Durati
 // Migrate brings the schema up to date and returns the names of the migrations that it applied. The error has a
 // probe.Refusal if the user may not make tables.
 func (a *Accounts) Migrate(ctx context.Context) (applied []string, err error) {
-	db := stdlib.OpenDBFromPool(a.pool)
+	db := stdlib.OpenDBFromPool(a.pool.get())
 	defer func() { err = errors.Join(err, db.Close()) }()
 	applied, err = migrations.Apply(ctx, db, migrations.Postgres)
 	return applied, withoutRights(err, errNoTables)
@@ -138,7 +139,7 @@ func (a *Accounts) Migrate(ctx context.Context) (applied []string, err error) {
 
 // Pending returns the names of the migrations that Migrate would apply.
 func (a *Accounts) Pending(ctx context.Context) (pending []string, err error) {
-	db := stdlib.OpenDBFromPool(a.pool)
+	db := stdlib.OpenDBFromPool(a.pool.get())
 	defer func() { err = errors.Join(err, db.Close()) }()
 	pending, err = migrations.Pending(ctx, db, migrations.Postgres)
 	return pending, withoutRights(err, errRights)

@@ -59,7 +59,7 @@ func TestAccounts(t *testing.T) {
 			Calls: calls,
 			Exec: func(t *testing.T, statement, id string) {
 				t.Helper()
-				if _, err := a.pool.Exec(t.Context(), statement, id); err != nil {
+				if _, err := a.pool.get().Exec(t.Context(), statement, id); err != nil {
 					t.Fatal(err)
 				}
 			},
@@ -68,7 +68,7 @@ func TestAccounts(t *testing.T) {
 				for table, columns := range accounttest.Times {
 					for _, column := range columns {
 						move := `update ` + table + ` set ` + column + ` = ` + column + ` - $1::interval`
-						if _, err := a.pool.Exec(t.Context(), move, d); err != nil {
+						if _, err := a.pool.get().Exec(t.Context(), move, d); err != nil {
 							t.Fatal(err)
 						}
 					}
@@ -132,13 +132,13 @@ func TestMigrateFirstVersion(t *testing.T) {
 		`insert into users select gen_random_uuid(), phone, now(), null, null from unnest(array['` +
 			strings.Join(accounttest.OldPhones(), "','") + `']) as phone where phone <> '+989121234567'`,
 	} {
-		if _, err := a.pool.Exec(t.Context(), statement); err != nil {
+		if _, err := a.pool.get().Exec(t.Context(), statement); err != nil {
 			t.Fatal(err)
 		}
 	}
 	migrateBehindReader(t, a)
 	accounttest.CheckPhones(t, a)
-	if _, err := a.pool.Exec(t.Context(), insertSession); err != nil {
+	if _, err := a.pool.get().Exec(t.Context(), insertSession); err != nil {
 		t.Errorf("the first version's insert: %v", err)
 	}
 	shown, err := a.Sessions(t.Context(), uuid.MustParse(user), 10)
@@ -158,7 +158,7 @@ func migrateBehindReader(t *testing.T, a *Accounts) {
 	if err != nil || len(pending) < 2 {
 		t.Fatalf("Pending: %v, %v; want those after the first", pending, err)
 	}
-	reader, err := a.pool.Begin(t.Context())
+	reader, err := a.pool.get().Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +175,7 @@ func migrateBehindReader(t *testing.T, a *Accounts) {
 	}()
 	for range 6 { // longer than a migration waits for a lock
 		ctx, cancel := context.WithTimeout(t.Context(), a.timeouts.Statement)
-		if _, err := a.pool.Exec(ctx, `update users set last_login_at = now()`); err != nil {
+		if _, err := a.pool.get().Exec(ctx, `update users set last_login_at = now()`); err != nil {
 			t.Errorf("a login behind a migration that waits: %v", err)
 		}
 		cancel()
@@ -199,7 +199,7 @@ func TestListUsesIndexes(t *testing.T) {
 		insert into users (id, phone, created_at)
 		select gen_random_uuid(), '+98912' || lpad(n::text, 7, '0'), now() from generate_series(1, 50000) n`
 	for _, statement := range []string{fill, `analyze users`} {
-		if _, err := a.pool.Exec(t.Context(), statement); err != nil {
+		if _, err := a.pool.get().Exec(t.Context(), statement); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -245,7 +245,7 @@ func TestAuditUsesIndexes(t *testing.T) {
 			case when n % 1000 = 0 then 'ban' else 'login' end, md5((n % 5000)::text)::uuid, null, 'user', '', '', '{}'
 		from generate_series(1, 50000) n`
 	for _, statement := range []string{fill, `analyze audit`} {
-		if _, err := a.pool.Exec(t.Context(), statement); err != nil {
+		if _, err := a.pool.get().Exec(t.Context(), statement); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -277,11 +277,11 @@ func TestSweepIsAlone(t *testing.T) {
 		insert into sessions (id, user_id, challenge_id, refresh_hash, user_agent, ip, created_at, expires_at)
 		select gen_random_uuid(), u.id, gen_random_uuid(), '', '', '', now(), now() - interval '1 day'
 		from u, generate_series(1, 10)`
-	if _, err := a.pool.Exec(t.Context(), fill); err != nil {
+	if _, err := a.pool.get().Exec(t.Context(), fill); err != nil {
 		t.Fatal(err)
 	}
 	expired := account.Retention{KeepEnded: time.Hour, Limit: 100}
-	other, err := a.pool.Begin(t.Context())
+	other, err := a.pool.get().Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -383,7 +383,7 @@ func TestOpenRefuses(t *testing.T) {
 // commits. Both take the identifier as $1.
 func whileWaiting(t *testing.T, a *Accounts, lock, statement string, id uuid.UUID, f func() error) error {
 	t.Helper()
-	tx, err := a.pool.Begin(t.Context())
+	tx, err := a.pool.get().Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -396,7 +396,7 @@ func whileWaiting(t *testing.T, a *Accounts, lock, statement string, id uuid.UUI
 	const waiting = `
 		select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
 	for n := 0; n == 0; time.Sleep(time.Millisecond) {
-		if err := a.pool.QueryRow(t.Context(), waiting).Scan(&n); err != nil {
+		if err := a.pool.get().QueryRow(t.Context(), waiting).Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 		select {
@@ -489,7 +489,7 @@ func TestEndsWhatItWaitedFor(t *testing.T) {
 	}
 	user := uuid.Must(uuid.NewV7())
 	const insertUser = `insert into users (id, phone, created_at) values ($1, '+989121234567', now())`
-	if _, err := a.pool.Exec(t.Context(), insertUser, user); err != nil {
+	if _, err := a.pool.get().Exec(t.Context(), insertUser, user); err != nil {
 		t.Fatal(err)
 	}
 	const insertSession = `
