@@ -30,6 +30,7 @@ type pool struct {
 	current *pgxpool.Pool
 	failure error     // with which the last attempt to open a connection ended; nil if that worked
 	failed  time.Time // when that was
+	failing time.Time // when the first of the attempts failed that have failed in a row
 	resets  time.Time // when reset last closed the connections
 }
 
@@ -116,15 +117,34 @@ func (t *tooSoon) Unwrap() error { return t.error }
 func (p *pool) note(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.failure == nil {
+		p.failing = time.Now()
+	}
 	p.failure, p.failed = err, time.Now()
 }
 
-// patience is the key of the timer in the context of acquire.
-type patience struct{}
+// patience returns how long a call waits in all for which there is no connection. Postgres may be full, start or change
+// its primary; but if no connection could be opened for longer than that, only those that are in use are worth a wait.
+func (p *pool) patience(current *pgxpool.Pool) time.Duration {
+	p.mu.RLock()
+	failure, failing := p.failure, p.failing
+	p.mu.RUnlock()
+	s := current.Stat()
+	switch {
+	case failure == nil && s.ConstructingConns() == 0:
+		return 0
+	case failure == nil, time.Since(failing) < p.timeouts.Dial:
+		return p.timeouts.Dial
+	case s.AcquiredConns() > 0:
+		return p.timeouts.Acquire
+	}
+	return 0
+}
 
-// acquire returns a connection. It waits for one for timeouts.Acquire, or for timeouts.Dial while connections have to
-// be opened: as long as that fails, acquire asks again, because Postgres may be full or start, or another call may
-// return its connection.
+// timerKey is the key of the timer in the context of ask.
+type timerKey struct{}
+
+// acquire returns a connection. It waits for one for timeouts.Acquire, and asks again for as long as patience says.
 func (p *pool) acquire(ctx context.Context) (*pgxpool.Pool, *pgxpool.Conn, error) {
 	for began := time.Now(); ; {
 		current := p.get()
@@ -132,8 +152,7 @@ func (p *pool) acquire(ctx context.Context) (*pgxpool.Pool, *pgxpool.Conn, error
 		if err == nil {
 			return current, conn, nil
 		}
-		opens := p.recentFailure() != nil || current.Stat().ConstructingConns() > 0
-		if !opens || refuses(err) || time.Since(began) > p.timeouts.Dial-acquireEvery {
+		if refuses(err) || time.Since(began) > p.patience(current)-acquireEvery {
 			return nil, nil, err
 		}
 		select {
@@ -150,7 +169,7 @@ func (p *pool) ask(ctx context.Context, current *pgxpool.Pool) (*pgxpool.Conn, e
 	defer cancel(nil)
 	timer := time.AfterFunc(p.timeouts.Acquire, func() { cancel(context.DeadlineExceeded) })
 	defer timer.Stop()
-	conn, err := current.Acquire(context.WithValue(ctx, patience{}, timer))
+	conn, err := current.Acquire(context.WithValue(ctx, timerKey{}, timer))
 	_, failed := errors.AsType[*pgconn.ConnectError](err)
 	if _, again := errors.AsType[*tooSoon](err); failed && !again {
 		p.note(err)
@@ -164,7 +183,7 @@ func (p *pool) ask(ctx context.Context, current *pgxpool.Pool) (*pgxpool.Conn, e
 // dials prolongs the wait of the call of ask whose context the pool opens a connection with. The connections that the
 // pool opens by itself have no such context.
 func dials(ctx context.Context, timeout time.Duration) {
-	if timer, ok := ctx.Value(patience{}).(*time.Timer); ok {
+	if timer, ok := ctx.Value(timerKey{}).(*time.Timer); ok {
 		timer.Reset(timeout)
 	}
 }

@@ -68,7 +68,8 @@ type Client struct {
 	stop    func()
 
 	began    time.Time
-	reloaded atomic.Int64 // when reload last asked for the slots, in nanoseconds since began
+	failing  atomic.Int64 // when the first of the calls failed that have failed in a row, since began; 0 = none
+	reloaded atomic.Int64 // when reload last asked for the slots, since began
 
 	options *redis.UniversalOptions           // nil: embedded
 	shown   *atomic.Pointer[x509.Certificate] // the last one that a server has presented

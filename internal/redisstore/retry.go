@@ -23,25 +23,33 @@ var soon = []string{
 }
 
 // try runs f within the timeout of the client. While f fails with an error that may pass soon, try runs it again, three
-// times at most. f may have been carried out although its reply was lost, so it must bear running twice.
+// times at most. f may have been carried out although its reply was lost, so it must bear running twice. If Redis has
+// answered no call for longer than the timeout, try runs f once.
 func (c *Client) try(ctx context.Context, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	for _, pause := range pauses {
+	for retry := 0; ; retry++ {
 		err := f(ctx)
 		if !passes(err) {
+			c.failing.Store(0)
 			return err
 		}
 		c.reload(ctx)
-		if !sleep(ctx, pause) {
+		if c.failingFor() > c.timeout || retry == len(pauses) || !sleep(ctx, pauses[retry]) {
 			return err
 		}
 	}
-	err := f(ctx)
-	if passes(err) {
-		c.reload(ctx)
+}
+
+// failingFor notes that a call failed, and returns for how long all calls have.
+func (c *Client) failingFor() time.Duration {
+	now := int64(time.Since(c.began))
+	c.failing.CompareAndSwap(0, now)
+	since := c.failing.Load()
+	if since == 0 { // another call has succeeded meanwhile
+		return 0
 	}
-	return err
+	return time.Duration(now - since)
 }
 
 // sleep waits for a pause. It returns false, without waiting, if ctx ends before.

@@ -135,3 +135,20 @@ func TestStops(t *testing.T) {
 		t.Error("the message was not sent")
 	}
 }
+
+// TestFarRedis checks that people log in although Redis is 140 ms away, if REDIS_TIMEOUT says so, and that the doctor
+// finds out what it must be.
+func TestFarRedis(t *testing.T) {
+	t.Parallel()
+	stores := servicetest.RealStores(t)
+	redis, redisURL := servicetest.Through(t, stores[1])
+	redis.Delay = 140 * time.Millisecond
+	far := []string{stores[0], redisURL}
+	_, out, _ := servicetest.Run(t, t.TempDir(), far, "doctor")
+	const advice = "so that calls fail with REDIS_TIMEOUT=300ms; put it near the service, or set REDIS_TIMEOUT="
+	if !strings.Contains(out, advice) {
+		t.Errorf("the report lacks %q:\n%s", advice, out)
+	}
+	s := servicetest.Start(t, append(far, "REDIS_TIMEOUT=1s"), servicetest.Unlimited...)
+	s.Login("+989121230010")
+}

@@ -7,10 +7,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // A Gate is a TCP proxy before a store, which can be shut to make the store unreachable.
 type Gate struct {
+	Delay time.Duration // of what passes, each way; to be set before the first connection
+
 	listener net.Listener
 	target   string
 
@@ -63,8 +66,36 @@ func (g *Gate) pass(c net.Conn) {
 	if shut {
 		return
 	}
-	go func() { _, _ = io.Copy(out, c); out.Close() }()
-	_, _ = io.Copy(c, out)
+	go func() { g.copy(out, c); out.Close() }()
+	g.copy(c, out)
+}
+
+// copy copies until an end closes, and holds back what it reads for g.Delay.
+func (g *Gate) copy(to io.Writer, from io.Reader) {
+	if g.Delay == 0 {
+		_, _ = io.Copy(to, from)
+		return
+	}
+	type part struct {
+		bytes []byte
+		due   time.Time
+	}
+	parts := make(chan part, 1000)
+	go func() {
+		defer close(parts)
+		for {
+			buffer := make([]byte, 16<<10)
+			n, err := from.Read(buffer)
+			if err != nil {
+				return
+			}
+			parts <- part{buffer[:n], time.Now().Add(g.Delay)}
+		}
+	}()
+	for p := range parts {
+		time.Sleep(time.Until(p.due))
+		_, _ = to.Write(p.bytes)
+	}
 }
 
 // Shut closes all connections and refuses new ones, or, with false, lets connections through again.
