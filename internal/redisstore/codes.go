@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
@@ -124,7 +125,7 @@ func (s *Codes) Check(
 	defer s.observe(ctx, "check", time.Now(), &err)
 	p := s.partition(phone)
 	return s.scripts.check.run(ctx, []string{p.challenge(phone, purpose), p.wrong(phone)},
-		string(d), s.policy.MaxAttempts, s.policy.DailyAttempts, us(day))
+		string(d), s.policy.MaxAttempts, s.policy.DailyAttempts, us(day), rand.Text())
 }
 
 // Close implements otp.CodeStore.

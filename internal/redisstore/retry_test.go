@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"crypto/rand"
 	"errors"
 	"strings"
 	"sync/atomic"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/alicebob/miniredis/v2/server"
+	"github.com/google/uuid"
 
 	"dekamond-otp/internal/otp"
 )
@@ -85,4 +87,28 @@ func TestTriesOnce(t *testing.T) {
 			t.Errorf("%s: %v, the script sent %d times; want ErrUnavailable, once", refusal, err, scripts.Load())
 		}
 	}
+}
+
+// TestCountsOnce checks that a wrong attempt whose reply was lost counts once, and that another one with the same code
+// counts again.
+func TestCountsOnce(t *testing.T) {
+	onEveryRedis(t, func(t *testing.T, c *Client) {
+		s := NewCodes(c, CodesOptions{Policy: otp.Policy{TTL: time.Minute, MaxAttempts: 5}, Partitions: 1})
+		phone := otp.Pseudonym(rand.Text())
+		if _, err := s.Open(t.Context(), otp.Opening{Phone: phone, ID: uuid.Must(uuid.NewV7()), Digest: "d"}); err != nil {
+			t.Fatal(err)
+		}
+		p := s.partition(phone)
+		keys := []string{p.challenge(phone, otp.ForLogin), p.wrong(phone)}
+		for i, attempt := range []string{"a", "a", "a", "b", "b", "c"} {
+			if _, err := s.scripts.check.run(t.Context(), keys, "w", 5, 10, us(day), attempt); !errors.Is(err, otp.ErrWrong) {
+				t.Fatalf("attempt %d: %v; want ErrWrong", i, err)
+			}
+		}
+		wrong, err := c.redis.LLen(t.Context(), p.wrong(phone)).Result()
+		tries, err2 := c.redis.HGet(t.Context(), keys[0], "tries").Int()
+		if wrong != 3 || tries != 3 || errors.Join(err, err2) != nil {
+			t.Errorf("%d and %d attempts were counted, %v, %v; want 3", wrong, tries, err, err2)
+		}
+	})
 }

@@ -4,6 +4,7 @@
 -- ARGV[1] sends of an address, within ARGV[2]
 -- returns {1, time} if counted
 --         {0, wait} if refused
+-- A second run counts a second send, so that a lost reply never lets an address send more.
 local address = KEYS[1]
 local max, window = tonumber(ARGV[1]), tonumber(ARGV[2])
 
