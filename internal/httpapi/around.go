@@ -21,7 +21,7 @@ import (
 func (s *Server) around(c *fiber.Ctx) error {
 	began := time.Now()
 	s.prepare(c)
-	ctx, cancel := context.WithTimeout(c.UserContext(), answerTimeout)
+	ctx, cancel := context.WithTimeout(c.UserContext(), s.answerWithin())
 	defer cancel()
 	ctx, span := s.startSpan(ctx, c)
 	defer span.End()

@@ -68,7 +68,7 @@ func forwarder(c *fiber.Ctx) string {
 func (s *Server) devMessages(c *fiber.Ctx) error {
 	if by := forwarder(c); by != "" {
 		s.forwarded.Do(func() {
-			s.log.WarnContext(c.UserContext(), "messages of development not shown to a proxy or another network", "by", by)
+			s.log.WarnContext(c.UserContext(), "messages of development not shown to a stranger", "by", by)
 		})
 		return errNotLocal
 	}

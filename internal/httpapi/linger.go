@@ -28,10 +28,21 @@ func (l lingerListener) Accept() (net.Conn, error) {
 	return c, err
 }
 
-// A lingerConn closes in two steps if linger was set.
+// A lingerConn closes in two steps if linger was set, and counts what was read from it.
 type lingerConn struct {
 	*net.TCPConn
 	linger atomic.Bool
+
+	// These belong to the goroutine that serves the connection: see wasReadWhole.
+	delivered int  // Bytes that were read and belong to no request yet.
+	uncounted bool // Whether delivered has lost its meaning.
+}
+
+// Read implements net.Conn.
+func (c *lingerConn) Read(p []byte) (int, error) {
+	n, err := c.TCPConn.Read(p)
+	c.delivered += n
+	return n, err
 }
 
 // Close implements net.Conn. It takes lingerTime at most.

@@ -38,6 +38,12 @@ const (
 	answerTimeout = 9 * time.Second  // of a handler; shorter than writeTimeout, so that its answer is still written
 	writeTimeout  = 10 * time.Second // of a whole answer
 	maxBody       = 2 << 10          // bytes
+
+	// partingTime is how long connections are still taken and kept after Shutdown began, each for one more answer. Most
+	// clients that use a connection again do so meanwhile. Without it, a request that is just on its way when its
+	// connection is closed would get no answer, and proxies do not send a POST again.
+	partingTime = time.Second
+	partingPoll = 10 * time.Millisecond // between two looks whether all connections are closed
 )
 
 // Tokens checks access tokens and publishes the keys to check them with.
@@ -143,6 +149,9 @@ type Server struct {
 	quiet          map[string]bool // the routes that the access log has at the debug level
 	forwarded      sync.Once       // logs that a proxy asked for the messages of development
 	stopping       atomic.Bool     // set by Shutdown
+
+	// answerBy is when Shutdown stops to wait for answers; nil before Shutdown, and if that waits for ever.
+	answerBy atomic.Pointer[time.Time]
 }
 
 // New returns a Server. It fails if a required option is missing.
@@ -170,7 +179,7 @@ func New(o Options) (*Server, error) {
 	for _, k := range o.AdminKeys {
 		s.adminKeys = append(s.adminKeys, sha256.Sum256([]byte(k)))
 	}
-	s.app = newApp(cmp.Or(o.MaxHeader, 16<<10), cmp.Or(o.IdleTimeout, 75*time.Second), s.fail)
+	s.app = s.newApp(cmp.Or(o.MaxHeader, 16<<10), cmp.Or(o.IdleTimeout, 75*time.Second))
 	s.app.Use(s.around)
 	s.app.Use(s.crossOrigin)
 	s.mount()
@@ -183,7 +192,7 @@ func New(o Options) (*Server, error) {
 
 // newApp returns a Fiber app with the limits of this service, whose failures are all answered by the error handler. A
 // connection has a buffer of maxHeader bytes.
-func newApp(maxHeader int, idleTimeout time.Duration, onError fiber.ErrorHandler) *fiber.App {
+func (s *Server) newApp(maxHeader int, idleTimeout time.Duration) *fiber.App {
 	app := fiber.New(fiber.Config{
 		DisableStartupMessage:        true,
 		CaseSensitive:                true,
@@ -194,18 +203,27 @@ func newApp(maxHeader int, idleTimeout time.Duration, onError fiber.ErrorHandler
 		IdleTimeout:                  idleTimeout,
 		ReadBufferSize:               maxHeader,
 		BodyLimit:                    maxBody,
-		ErrorHandler:                 onError,
+		ErrorHandler:                 s.fail,
 	})
 	server := app.Server()
 	server.Logger = discard{}
 	handler := server.Handler
 	server.Handler = func(c *fasthttp.RequestCtx) {
+		if !isStrict(c) {
+			server.ErrorHandler(c, errLax)
+			c.SetConnectionClose()
+			return
+		}
 		// Fiber answers an unknown method by itself. TRACE, which is known and which no route has, goes to the error
 		// handler.
 		if !slices.Contains(fiber.DefaultMethods, string(c.Method())) {
 			c.Request.Header.SetMethod(fiber.MethodTrace)
 		}
 		handler(c)
+		if s.stopping.Load() {
+			c.SetConnectionClose()
+		}
+		sendNow(c)
 	}
 	return app
 }
@@ -218,9 +236,27 @@ func (discard) Printf(string, ...any) {}
 // Serve answers requests until Shutdown, and then returns nil.
 func (s *Server) Serve(l net.Listener) error { return s.app.Listener(lingerListener{l}) }
 
-// Shutdown makes the server not ready, accepts no new connections, and waits until every request in flight is answered
-// or ctx is done.
+// Shutdown makes the server not ready, and waits until every request in flight is answered or ctx is done. For
+// partingTime, or until no connection is left, requests are still accepted. Then no new connections are, and those on
+// which nothing arrives are closed. A request of which a part has arrived gets its answer, which is 408 if the rest
+// does not follow in time. Every answer from now on ends its connection.
 func (s *Server) Shutdown(ctx context.Context) error {
+	if end, ok := ctx.Deadline(); ok {
+		s.answerBy.Store(&end)
+	}
 	s.stopping.Store(true)
+	for began := time.Now(); time.Since(began) < partingTime && s.app.Server().GetOpenConnectionsCount() > 0; {
+		time.Sleep(partingPoll)
+	}
 	return s.app.ShutdownWithContext(ctx)
+}
+
+// answerWithin returns how long a handler may take that begins now.
+func (s *Server) answerWithin() time.Duration {
+	end := s.answerBy.Load()
+	if end == nil {
+		return answerTimeout
+	}
+	const toWrite = time.Second
+	return min(answerTimeout, time.Until(*end)-toWrite)
 }
