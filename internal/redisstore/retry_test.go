@@ -95,13 +95,15 @@ func TestCountsOnce(t *testing.T) {
 	onEveryRedis(t, func(t *testing.T, c *Client) {
 		s := NewCodes(c, CodesOptions{Policy: otp.Policy{TTL: time.Minute, MaxAttempts: 5}, Partitions: 1})
 		phone := otp.Pseudonym(rand.Text())
-		if _, err := s.Open(t.Context(), otp.Opening{Phone: phone, ID: uuid.Must(uuid.NewV7()), Digest: "d"}); err != nil {
+		opening := otp.Opening{Phone: phone, ID: uuid.Must(uuid.NewV7()), Digest: "d"}
+		if _, err := s.Open(t.Context(), opening); err != nil {
 			t.Fatal(err)
 		}
 		p := s.partition(phone)
 		keys := []string{p.challenge(phone, otp.ForLogin), p.wrong(phone)}
 		for i, attempt := range []string{"a", "a", "a", "b", "b", "c"} {
-			if _, err := s.scripts.check.run(t.Context(), keys, "w", 5, 10, us(day), attempt); !errors.Is(err, otp.ErrWrong) {
+			_, err := s.scripts.check.run(t.Context(), keys, "w", 5, 10, us(day), attempt)
+			if !errors.Is(err, otp.ErrWrong) {
 				t.Fatalf("attempt %d: %v; want ErrWrong", i, err)
 			}
 		}
