@@ -16,13 +16,21 @@ type Limit struct {
 // A Policy holds the length and the lifetime of a code, and the limits. The settings OTP_… determine it.
 type Policy struct {
 	Length        int           // digits of a code, 6 to 10
-	TTL           time.Duration // lifetime of a code, renewed by a resend
+	TTL           time.Duration // lifetime of a code, renewed by a resend up to MaxLife
 	MaxAttempts   int           // wrong attempts that burn a challenge
 	ResendAfter   time.Duration // wait between two messages of one challenge; 0 = none
 	PerPhone      Limit         // messages to one phone
 	PerAddress    Limit         // messages requested from one address (IPv6: one /64), refunded when the phone verifies
 	DailyAttempts int           // wrong attempts for one phone in 24 hours (NIST SP 800-63B-4 §3.2.2)
 }
+
+// MaxLife is how long a code lives at most from its first message, however often it is sent again (NIST SP 800-63B-4
+// §3.1.3.1).
+const MaxLife = 10 * time.Minute
+
+// LeastLife returns how long a code lives at least that is sent again. A request that comes so late that the code would
+// live for less gets a new one.
+func (p Policy) LeastLife() time.Duration { return min(p.TTL, 2*time.Minute) }
 
 // A ChallengeID identifies one code from its first message until it is used, burnt or expired. It is not secret.
 type ChallengeID = uuid.UUID
@@ -62,16 +70,17 @@ type Opening struct {
 	ID             ChallengeID // of the new challenge, unless the phone has a live one for this purpose
 	Digest         Digest      // of the new challenge's code
 	// Letter is the sealed message to queue. It is empty for a test number, which gets no message and is exempt from
-	// the limits of messages. The limits of wrong attempts still hold.
+	// all limits but Policy.MaxAttempts.
 	Letter []byte
 }
 
 // A Challenge is the result of an Opening.
 type Challenge struct {
-	ID       ChallengeID   // of the live challenge: a new one or the one that was live before
-	Send     int           // number of this message in the challenge, from 1
-	ResendIn time.Duration // until the phone's limits allow the next message
-	Lease    Lease         // on the queued message; its Ref is nil if the caller has none
+	ID        ChallengeID   // of the live challenge: a new one or the one that was live before
+	Send      int           // number of this message in the challenge, from 1
+	ExpiresIn time.Duration // life of the code
+	ResendIn  time.Duration // until the phone's limits allow the next message
+	Lease     Lease         // on the queued message; its Ref is nil if the caller has none
 }
 
 // A Match is the challenge that a right code answers.
@@ -91,9 +100,9 @@ type Store interface {
 // A CodeStore keeps at most one live challenge for each phone and purpose.
 type CodeStore interface {
 	// Open opens a challenge and queues its message. If the phone has a live challenge for the purpose, Open renews
-	// that one and keeps its code and its wrong attempts. Of any number of simultaneous calls, exactly as many are
-	// accepted as the limits allow. A refused call changes nothing and returns a *ThrottledError, or ErrUnavailable if
-	// the queue is full.
+	// that one and keeps its code and its wrong attempts, unless MaxLife leaves it less than Policy.LeastLife. Of any
+	// number of simultaneous calls, exactly as many are accepted as the limits allow. A refused call changes nothing
+	// and returns a *ThrottledError, or ErrUnavailable if the queue is full.
 	Open(ctx context.Context, o Opening) (Challenge, error)
 	// Check compares a code with the live challenge's. However many wrong codes arrive at once, no more than
 	// Policy.MaxAttempts are counted for one challenge. A right code is not used up. The errors are ErrUnavailable and

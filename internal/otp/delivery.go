@@ -90,9 +90,9 @@ func (s *Service) message(lease Lease, l *letter) Message {
 		Channel: l.Channel,
 		Purpose: l.Purpose,
 		Code:    code,
-		Text:    s.texts.Compose(l.Locale, l.Purpose.Name(), code),
+		Text:    s.texts.Compose(l.Locale, l.Purpose.Name(), code, lease.Life),
 		Locale:  cmp.Or(l.Asked, l.Locale),
-		TTL:     s.policy.TTL,
+		TTL:     lease.Life,
 	}
 }
 

@@ -51,6 +51,6 @@ type Texts interface {
 	// Locale chooses a language: the one that the client asked for, one that it accepts (RFC 9110 §12.5.4), or that of
 	// the phone's region.
 	Locale(asked, acceptLanguage, region string) string
-	// Compose returns the text of a message in a language that Locale returned.
-	Compose(locale, purpose, code string) string
+	// Compose returns the text of a message in a language that Locale returned. life is that of the code.
+	Compose(locale, purpose, code string, life time.Duration) string
 }

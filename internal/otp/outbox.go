@@ -21,10 +21,11 @@ const (
 type Lease struct {
 	ID      ChallengeID
 	Send    int
-	Letter  []byte    // the sealed message
-	Until   time.Time // no other courier takes the message over before, by this process's clock
-	Expired bool      // the code has expired: the message must be reported as Failed and not be sent
-	Ref     any       // belongs to the store; nil in a Lease that was not granted
+	Letter  []byte        // the sealed message
+	Life    time.Duration // of the code, when the lease was granted
+	Until   time.Time     // no other courier takes the message over before, by this process's clock
+	Expired bool          // the code has expired: the message must be reported as Failed and not be sent
+	Ref     any           // belongs to the store; nil in a Lease that was not granted
 }
 
 // An Outcome is how the delivery of a message ended.

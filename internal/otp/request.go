@@ -79,7 +79,7 @@ func (s *Service) request(ctx context.Context, r Request) (Accepted, error) {
 	return Accepted{
 		Channel:   channel,
 		Channels:  channels,
-		ExpiresIn: s.policy.TTL,
+		ExpiresIn: c.ExpiresIn,
 		ResendIn:  c.ResendIn,
 		Length:    s.policy.Length,
 		Ticket:    s.keys.ticket(ticket{opening.Phone, r.Purpose, c.ID, c.Send}),

@@ -179,7 +179,7 @@ func (texts) Locale(asked, accepted, region string) string {
 	return strings.Join([]string{asked, accepted, region}, "|")
 }
 
-func (texts) Compose(locale, purpose, code string) string {
+func (texts) Compose(locale, purpose, code string, _ time.Duration) string {
 	return code + " " + purpose + " in " + locale
 }
 

@@ -6,8 +6,8 @@
 // An address has a slot of its own: on a single Redis the script takes its key too; on a cluster the send is counted
 // against the address first, and refunded if the request is refused.
 //
-//	otp:{n}:phone:code          hash    the challenge: id, digest, tries, attempt, send, sent, receipts, last,
-//	                                    provider, and
+//	otp:{n}:phone:code          hash    the challenge: id, digest, tries, attempt, send, sent, first, test, receipts,
+//	                                    last, provider, and
 //	                                    state:send and reported:send of each message          lives Policy.TTL
 //	otp:{n}:phone:code:…        hash    the same for another purpose than a login
 //	otp:{n}:phone:sends         list    times of the messages to the phone                    lives the limit's window

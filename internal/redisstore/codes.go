@@ -57,17 +57,17 @@ func NewCodes(c *Client, o CodesOptions) *Codes {
 // Open implements otp.CodeStore.
 func (s *Codes) Open(ctx context.Context, o otp.Opening) (_ otp.Challenge, err error) {
 	defer s.observe(ctx, "open", time.Now(), &err)
-	perPhone, perAddress, resendAfter := s.policy.PerPhone, s.policy.PerAddress, s.policy.ResendAfter
+	policy := s.policy
 	if len(o.Letter) == 0 {
-		perPhone, perAddress, resendAfter = otp.Limit{}, otp.Limit{}, 0
+		policy.PerPhone, policy.PerAddress, policy.ResendAfter, policy.DailyAttempts = otp.Limit{}, otp.Limit{}, 0, 0
 	}
 	p := s.partition(o.Phone)
 	keys := []string{p.challenge(o.Phone, o.Purpose), p.sends(o.Phone), p.wrong(o.Phone), p.outbox()}
 	var taken receipt
 	switch {
-	case perAddress.Max == 0:
+	case policy.PerAddress.Max == 0:
 	case s.client.cluster:
-		if taken, err = s.take(ctx, s.address(o.Address), perAddress); err != nil {
+		if taken, err = s.take(ctx, s.address(o.Address), policy.PerAddress); err != nil {
 			return otp.Challenge{}, err
 		}
 	default:
@@ -75,11 +75,11 @@ func (s *Codes) Open(ctx context.Context, o otp.Opening) (_ otp.Challenge, err e
 	}
 	until := time.Now().Add(trusted)
 	opened, err := s.scripts.open.run(ctx, keys,
-		o.ID.String(), string(o.Digest), us(s.policy.TTL),
-		s.policy.MaxAttempts, us(resendAfter),
-		perPhone.Max, us(perPhone.Window), s.policy.DailyAttempts, us(day),
-		perAddress.Max, us(perAddress.Window),
-		taken.String(), o.Letter, s.outboxMax, us(s.outboxLife()))
+		o.ID.String(), string(o.Digest), us(policy.TTL),
+		policy.MaxAttempts, us(policy.ResendAfter),
+		policy.PerPhone.Max, us(policy.PerPhone.Window), policy.DailyAttempts, us(day),
+		policy.PerAddress.Max, us(policy.PerAddress.Window),
+		taken.String(), o.Letter, s.outboxMax, us(s.outboxLife()), us(otp.MaxLife), us(policy.LeastLife()))
 	if errors.Is(err, otp.ErrThrottled) || errors.Is(err, errFull) {
 		if err := s.refund(ctx, taken); err != nil {
 			return otp.Challenge{}, err
@@ -96,6 +96,7 @@ func (s *Codes) Open(ctx context.Context, o otp.Opening) (_ otp.Challenge, err e
 		ID:     c.ID,
 		Send:   c.Send,
 		Letter: o.Letter,
+		Life:   c.ExpiresIn,
 		Until:  until,
 		Ref: leaseRef{
 			outbox:    keys[3],

@@ -58,7 +58,7 @@ func (s *Codes) Claim(ctx context.Context, n int) (leases []otp.Lease, err error
 		}
 		until := time.Now().Add(trusted)
 		claimed, err := s.scripts.claim.run(ctx, outboxes,
-			abandoned.Milliseconds(), n-len(leases), s.policy.MaxAttempts, us(s.outboxLife()), us(s.policy.TTL))
+			abandoned.Milliseconds(), n-len(leases), s.policy.MaxAttempts, us(s.outboxLife()), us(s.policy.LeastLife()))
 		for _, l := range claimed {
 			l.Until = until
 			leases = append(leases, l)
@@ -79,7 +79,7 @@ func (s *Codes) Renew(ctx context.Context, l otp.Lease) (until time.Time, err er
 	}
 	until = time.Now().Add(trusted)
 	_, err = s.scripts.renew.run(ctx, []string{ref.outbox, ref.challenge},
-		ref.entry, ref.number, l.ID.String(), s.policy.MaxAttempts, ref.time, us(s.policy.TTL))
+		ref.entry, ref.number, l.ID.String(), s.policy.MaxAttempts, ref.time, us(s.policy.LeastLife()))
 	return until, err
 }
 

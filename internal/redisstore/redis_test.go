@@ -141,6 +141,10 @@ func ageChallenge(ctx context.Context, c *Client, key string, d time.Duration) e
 	if err != nil {
 		return err
 	}
+	first, err := earlier(h["first"], d)
+	if err != nil {
+		return err
+	}
 	var receipts []string
 	for line := range strings.Lines(h["receipts"]) {
 		r, err := parseReceipt(strings.TrimSuffix(line, "\n"))
@@ -152,7 +156,7 @@ func ageChallenge(ctx context.Context, c *Client, key string, d time.Duration) e
 		}
 		receipts = append(receipts, r.String())
 	}
-	return c.redis.HSet(ctx, key, "sent", sent, "receipts", strings.Join(receipts, "\n")).Err()
+	return c.redis.HSet(ctx, key, "sent", sent, "first", first, "receipts", strings.Join(receipts, "\n")).Err()
 }
 
 func ageSends(ctx context.Context, c *Client, key string, d time.Duration) error {

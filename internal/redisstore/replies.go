@@ -32,7 +32,7 @@ var openReasons = map[string]error{
 	"full":    errFull,
 }
 
-// {1, id, send, time, next, receipt, entry} | {0, reason, wait}
+// {1, id, send, time, next, receipt, entry, life} | {0, reason, wait}
 func decodeOpen(r *reply) (opened, error) {
 	if !r.accepted() {
 		reason, wait := r.reason(openReasons), r.duration()
@@ -48,6 +48,7 @@ func decodeOpen(r *reply) (opened, error) {
 	o.challenge.ResendIn = r.duration()
 	o.receipt = r.receipt()
 	o.entry = r.text()
+	o.challenge.ExpiresIn = r.duration()
 	return o, nil
 }
 
@@ -84,7 +85,7 @@ func decodeCheck(r *reply) (otp.Match, error) {
 // {}
 func decodeNothing(*reply) (nothing, error) { return nothing{}, nil }
 
-// {{outbox, entry, lease, challenge, id, send, time, receipt, letter, 'live' or 'expired'}…}
+// {{outbox, entry, lease, challenge, id, send, time, receipt, letter, 'live' or 'expired', life}…}
 //
 // A message that cannot be read does not keep back the others.
 func decodeClaim(r *reply) (leases []otp.Lease, err error) {
@@ -117,6 +118,7 @@ func decodeClaimed(r *reply) (l otp.Lease) {
 	default:
 		r.fail("neither live nor expired")
 	}
+	l.Life = r.duration()
 	l.Ref = ref
 	return l
 }

@@ -19,7 +19,10 @@ type list = []any
 var (
 	anID     = uuid.MustParse("01890a5d-ac96-774b-bcce-b302099a8057")
 	aRef     = leaseRef{"box", "1-0", 2, "key", "1700", receipt{"address", "1700"}}
-	aMessage = list{"box", "1-0", int64(2), "key", anID.String(), "3", "1700", "address 1700", "letter", "live"}
+	aLease   = []otp.Lease{{ID: anID, Send: 3, Letter: []byte("letter"), Life: time.Minute, Ref: aRef}}
+	aMessage = list{
+		"box", "1-0", int64(2), "key", anID.String(), "3", "1700", "address 1700", "letter", "live", int64(6e7),
+	}
 )
 
 // A reader decodes the replies of one script.
@@ -53,13 +56,13 @@ var replies = []struct {
 	want   any
 	err    error
 }{
-	{"open", list{int64(1), anID.String(), int64(2), "1700", int64(3e7), "address 1700", "1-0"}, opened{
-		challenge: otp.Challenge{ID: anID, Send: 2, ResendIn: 30 * time.Second},
+	{"open", list{int64(1), anID.String(), int64(2), "1700", int64(3e7), "address 1700", "1-0", int64(6e7)}, opened{
+		challenge: otp.Challenge{ID: anID, Send: 2, ResendIn: 30 * time.Second, ExpiresIn: time.Minute},
 		time:      "1700",
 		receipt:   receipt{"address", "1700"},
 		entry:     "1-0",
 	}, nil},
-	{"open", list{int64(1), anID.String(), int64(1), "0", int64(0), "", ""}, opened{
+	{"open", list{int64(1), anID.String(), int64(1), "0", int64(0), "", "", int64(0)}, opened{
 		challenge: otp.Challenge{ID: anID, Send: 1},
 		time:      "0",
 	}, nil},
@@ -82,7 +85,7 @@ var replies = []struct {
 	{"check", list{int64(0), "closed"}, otp.Match{}, otp.ErrPhoneClosed},
 	{"close", list{}, nothing{}, nil},
 	{"claim", list{}, []otp.Lease(nil), nil},
-	{"claim", list{aMessage}, []otp.Lease{{ID: anID, Send: 3, Letter: []byte("letter"), Ref: aRef}}, nil},
+	{"claim", list{aMessage}, aLease, nil},
 	{"renew", list{int64(1)}, nothing{}, nil},
 	{"renew", list{int64(0), "lost"}, nothing{}, otp.ErrLost},
 	{"renew", list{int64(0), "expired"}, nothing{}, otp.ErrExpired},
@@ -125,9 +128,9 @@ var unexpected = []struct {
 	script string
 	reply  list
 }{
-	{"open", list{int64(2), anID.String(), int64(2), "1700", int64(0), "", ""}},
-	{"open", list{int64(1), "secret", int64(2), "1700", int64(0), "", ""}},
-	{"open", list{int64(1), anID.String(), int64(2), "1700", int64(0), "secret", ""}},
+	{"open", list{int64(2), anID.String(), int64(2), "1700", int64(0), "", "", int64(0)}},
+	{"open", list{int64(1), "secret", int64(2), "1700", int64(0), "", "", int64(0)}},
+	{"open", list{int64(1), anID.String(), int64(2), "1700", int64(0), "secret", "", int64(0)}},
 	{"open", list{int64(0), "secret", int64(0)}},
 	{"open", list{int64(0), "", int64(0)}},
 	{"take", list{int64(-1), "1700"}},
@@ -141,10 +144,10 @@ var unexpected = []struct {
 	{"status", list{int64(1), "secret", int64(0), "", int64(0), int64(0)}},
 	{"status", list{int64(1), "sent", int64(0)}},
 	{"claim", list{list{}}},
-	{"claim", list{list{"box", "1-0", int64(2), "key", "secret", "3", "1700", "", "letter", "live"}}},
-	{"claim", list{list{"box", "1-0", int64(2), "key", anID.String(), "secret", "1700", "", "letter", "live"}}},
-	{"claim", list{list{"box", "1-0", int64(2), "key", anID.String(), "3", "1700", "secret", "letter", "live"}}},
-	{"claim", list{list{"box", "1-0", int64(2), "key", anID.String(), "3", "1700", "", "letter", "secret"}}},
+	{"claim", list{changed(aMessage, 4, "secret")}},
+	{"claim", list{changed(aMessage, 5, "secret")}},
+	{"claim", list{changed(aMessage, 7, "secret")}},
+	{"claim", list{changed(aMessage, 9, "secret")}},
 	{"batch", list{}},
 	{"batch", list{nil, int64(1)}},
 	{"batch", list{nil, "secret", "secret"}},

@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"text/template/parse"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -200,7 +199,7 @@ func (o Options) render(t *parse.Tree) (message, error) {
 	f := fields{
 		codeField:  "its place",
 		".App":     o.App,
-		".Minutes": strconv.Itoa(max(1, int(o.TTL/time.Minute))),
+		".Minutes": strconv.Itoa(o.minutes),
 	}
 	if unknown := m.write(t.Root, f); unknown != nil {
 		return message{}, fmt.Errorf("has %s, but only .Code, .App, .Minutes and if can be used", unknown)

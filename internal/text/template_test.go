@@ -111,7 +111,7 @@ func TestFolder(t *testing.T) { //nolint:funlen // a table
 			}
 			got := make(map[string]string)
 			for locale := range tt.want {
-				got[locale] = texts.Compose(locale, login, testCode)
+				got[locale] = texts.Compose(locale, login, testCode, time.Hour)
 			}
 			if !maps.Equal(got, tt.want) {
 				t.Errorf("got %q, want %q", got, tt.want)
@@ -219,15 +219,16 @@ func TestOwnPurpose(t *testing.T) {
 		t.Fatal(err)
 	}
 	shipped, own := newTexts(t, options(nil)), newTexts(t, options(func(o *Options) { o.Folder = folder }))
-	if got, want := own.Compose("fa", login, testCode), testCode+" رمز"; got != want {
+	if got, want := own.Compose("fa", login, testCode, time.Hour), testCode+" رمز"; got != want {
 		t.Errorf("login: got %q, want %q", got, want)
 	}
-	got, want := own.Compose("fa", phoneChange, testCode), shipped.Compose("fa", phoneChange, testCode)
+	got := own.Compose("fa", phoneChange, testCode, time.Hour)
+	want := shipped.Compose("fa", phoneChange, testCode, time.Hour)
 	if got != want {
 		t.Errorf("phone_change: got %q, want the shipped %q", got, want)
 	}
 	long := newTexts(t, options(func(o *Options) { o.Folder, o.Origin = folder, strings.Repeat("a", 60) }))
-	if got := long.Compose("fa", login, testCode); !strings.HasPrefix(got, testCode+" رمز") {
+	if got := long.Compose("fa", login, testCode, time.Hour); !strings.HasPrefix(got, testCode+" رمز") {
 		t.Errorf("login: got %q, a variant that is not the operator's", got)
 	}
 }
@@ -245,16 +246,22 @@ func TestMinutes(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "en.tmpl"), []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for ttl, want := range map[time.Duration]string{
-		30 * time.Second:  "1",
-		time.Minute:       "1",
-		119 * time.Second: "1",
-		2 * time.Minute:   "2",
-		10 * time.Minute:  "10",
+	for _, tc := range []struct {
+		ttl, life time.Duration
+		want      string
+	}{
+		{30 * time.Second, 30 * time.Second, "1"},
+		{time.Minute, time.Minute, "1"},
+		{119 * time.Second, 119 * time.Second, "1"},
+		{2 * time.Minute, 2 * time.Minute, "2"},
+		{2 * time.Minute, 113 * time.Second, "2"},
+		{2 * time.Minute, 0, "1"},
+		{10 * time.Minute, 10 * time.Minute, "10"},
+		{10 * time.Minute, 3*time.Minute + time.Second, "3"},
 	} {
-		o := options(func(o *Options) { o.Folder, o.TTL = folder, ttl })
-		if got := newTexts(t, o).Compose("en", login, testCode); got != testCode+" "+want {
-			t.Errorf("%s: got %q, want %s minutes", ttl, got, want)
+		o := options(func(o *Options) { o.Folder, o.TTL = folder, tc.ttl })
+		if got := newTexts(t, o).Compose("en", login, testCode, tc.life); got != testCode+" "+tc.want {
+			t.Errorf("%s of %s: got %q, want %s minutes", tc.life, tc.ttl, got, tc.want)
 		}
 	}
 }

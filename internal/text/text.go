@@ -29,7 +29,7 @@ type Options struct {
 	App string
 	// Digits is the length of a code, 6 to 10.
 	Digits int
-	// TTL is how long a code is valid.
+	// TTL is how long a code is valid at most.
 	TTL time.Duration
 	// Origin is the login page's host, without a port. If it is empty, messages have no line for browsers.
 	Origin string
@@ -38,6 +38,8 @@ type Options struct {
 	AndroidHash string
 	// Folder holds the operator's own templates. It may be empty.
 	Folder string
+
+	minutes int // that a text names
 }
 
 // check returns an error for an option that would break the form of every message.
@@ -83,10 +85,14 @@ type Texts struct {
 	bases    []language.Base // their languages
 	matcher  language.Matcher
 	regions  sync.Map // the locale of each region that was asked for
+	minutes  int      // that the texts may name, at most
 	messages map[key]message
 }
 
-type key struct{ locale, purpose string }
+type key struct {
+	locale, purpose string
+	minutes         int
+}
 
 // New renders every template, the shipped ones and those of o.Folder. Its error names the option, or the file and the
 // template, that is at fault.
@@ -103,17 +109,24 @@ func New(o Options) (*Texts, error) {
 			return nil, fmt.Errorf("text: %s: %w", o.Folder, err)
 		}
 	}
-	t := &Texts{locales: slices.Sorted(maps.Keys(files)), messages: make(map[key]message)}
+	t := &Texts{
+		locales:  slices.Sorted(maps.Keys(files)),
+		minutes:  minutes(o.TTL),
+		messages: make(map[key]message),
+	}
 	var tags []language.Tag
 	for _, locale := range t.locales {
 		tag := language.MustParse(locale)
 		tags, t.bases = append(tags, tag), append(t.bases, base(tag))
 		for _, purpose := range purposes {
-			m, err := o.choose(files[locale], purpose)
-			if err != nil {
-				return nil, fmt.Errorf("text: %w", err)
+			for n := range minutes(o.TTL) {
+				o.minutes = 1 + n
+				m, err := o.choose(files[locale], purpose)
+				if err != nil {
+					return nil, fmt.Errorf("text: %w", err)
+				}
+				t.messages[key{locale, purpose, o.minutes}] = m
 			}
-			t.messages[key{locale, purpose}] = m
 		}
 	}
 	t.matcher = language.NewMatcher(tags)
@@ -121,14 +134,21 @@ func New(o Options) (*Texts, error) {
 }
 
 // Compose returns the message for a purpose: login, or phone_change, whose code moves an account to the number. The
-// locale is one that Locale returned; any other means English.
-func (t *Texts) Compose(locale, purpose, code string) string {
-	m, ok := t.messages[key{locale, purpose}]
+// locale is one that Locale returned; any other means English. life is how long the code is still valid.
+func (t *Texts) Compose(locale, purpose, code string, life time.Duration) string {
+	n := min(minutes(life+untilSent), t.minutes)
+	m, ok := t.messages[key{locale, purpose, n}]
 	if !ok {
-		m = t.messages[key{fallback, purpose}]
+		m = t.messages[key{fallback, purpose, n}]
 	}
 	return strings.Join(m.pieces, code)
 }
+
+// untilSent is how much of a code's life may have passed before its message is composed.
+const untilSent = 10 * time.Second
+
+// minutes returns a life in whole minutes, at least one.
+func minutes(life time.Duration) int { return max(1, int(life/time.Minute)) }
 
 // A Cost describes a message that needs more than one segment or, with an Android hash, more than 140 bytes.
 type Cost struct {
@@ -143,7 +163,7 @@ func (t *Texts) Costs() []Cost {
 	var costs []Cost
 	for _, locale := range t.locales {
 		for _, purpose := range purposes {
-			if m := t.messages[key{locale, purpose}]; m.price > 1 {
+			if m := t.messages[key{locale, purpose, t.minutes}]; m.price > 1 {
 				costs = append(costs, Cost{locale, purpose, m.segments, m.characters, m.bytes})
 			}
 		}

@@ -41,8 +41,8 @@ func newTexts(t testing.TB, o Options) *Texts {
 // all calls f with every message.
 func (t *Texts) all(f func(locale, purpose, message string)) {
 	for _, locale := range t.locales {
-		f(locale, login, t.Compose(locale, login, testCode))
-		f(locale, phoneChange, t.Compose(locale, phoneChange, testCode))
+		f(locale, login, t.Compose(locale, login, testCode, time.Hour))
+		f(locale, phoneChange, t.Compose(locale, phoneChange, testCode, time.Hour))
 	}
 }
 
@@ -81,9 +81,9 @@ func TestMessages(t *testing.T) {
 	}
 	for _, tt := range tests {
 		texts := newTexts(t, options(tt.options))
-		got := texts.Compose(tt.locale, login, testCode)
+		got := texts.Compose(tt.locale, login, testCode, time.Hour)
 		if tt.change {
-			got = texts.Compose(tt.locale, phoneChange, testCode)
+			got = texts.Compose(tt.locale, phoneChange, testCode, time.Hour)
 		}
 		if want := strings.Join(tt.want, "\n"); got != want {
 			t.Errorf("%s: got\n%s\nwant\n%s", tt.name, got, want)
@@ -342,7 +342,7 @@ func TestCodesOfEveryLength(t *testing.T) {
 	for digits := 6; digits <= 10; digits++ {
 		code := "9876543210"[:digits]
 		texts := newTexts(t, options(func(o *Options) { o.Digits, o.Origin = digits, testOrigin }))
-		got := texts.Compose("en", login, code)
+		got := texts.Compose("en", login, code, time.Hour)
 		want := code + " is your Dekamond login code. Do not share it with anyone.\n@login.example.com #" + code
 		if got != want {
 			t.Errorf("%d digits: got\n%s\nwant\n%s", digits, got, want)
@@ -383,7 +383,7 @@ func BenchmarkCompose(b *testing.B) {
 	texts := newTexts(b, options(func(o *Options) { o.Origin = testOrigin }))
 	b.ReportAllocs()
 	for b.Loop() {
-		texts.Compose("fa", login, testCode)
+		texts.Compose("fa", login, testCode, time.Hour)
 	}
 }
 

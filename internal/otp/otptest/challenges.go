@@ -3,6 +3,7 @@ package otptest
 import (
 	"crypto/rand"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -36,9 +37,7 @@ func wrongAttemptsBurn(t *testing.T, begin stories) {
 	s.check(wrong, otp.ErrWrong)
 	s.check(right, otp.ErrBurnt)
 	s.check(wrong, otp.ErrBurnt)
-	s.refused(otp.ErrResendTooSoon)
-	s.age(policy.ResendAfter)
-	if again := s.open(); again.ID == c.ID || again.Send != 1 {
+	if again := s.open(); again.ID == c.ID || again.Send != 1 { // without the wait for a resend
 		t.Errorf("after a burnt challenge: id %v, send %d; want a new one, 1", again.ID, again.Send)
 	}
 	s.check(right, nil)
@@ -58,6 +57,42 @@ func resendKeepsCode(t *testing.T, begin stories) {
 	s.check(right, nil)
 	s.check(wrong, otp.ErrWrong)
 	s.check(right, otp.ErrBurnt)
+}
+
+// wholeLife checks that a code dies MaxLife after its first message, however often it is sent again, and that a resend
+// that would leave it little time has a new code.
+func wholeLife(t *testing.T, begin stories) {
+	for _, ttl := range []time.Duration{2 * time.Minute, 5 * time.Minute, otp.MaxLife} {
+		s := begin(noResendWait, noPhoneLimit, func(p *otp.Policy) { p.TTL = ttl; p.PerAddress = otp.Limit{} })
+		c := s.open()
+		if c.ExpiresIn != ttl || c.Lease.Life != ttl {
+			t.Errorf("a new code lives for %v, its message says %v; want %v", c.ExpiresIn, c.Lease.Life, ttl)
+		}
+		const step = 85 * time.Second
+		for age := step; age < otp.MaxLife+step; age += step {
+			s.age(step)
+			again := s.open()
+			left := otp.MaxLife - age
+			if isNew := left < 2*time.Minute; isNew {
+				if again.ID == c.ID || again.Send != 1 || again.ExpiresIn != ttl {
+					t.Errorf("TTL %v, a resend after %v: %+v; want a new code for %v", ttl, age, again, ttl)
+				}
+				break
+			}
+			want := min(ttl, left)
+			if again.ID != c.ID || again.ExpiresIn > want || again.ExpiresIn < want-slack {
+				t.Errorf("TTL %v, a resend after %v: %+v; want the same code for %v", ttl, age, again, want)
+			}
+		}
+	}
+	s := begin(func(p *otp.Policy) { p.TTL = otp.MaxLife })
+	s.open()
+	s.age(8*time.Minute - slack)
+	s.open()
+	s.age(2*time.Minute - slack)
+	s.check(right, nil)
+	s.age(2 * slack)
+	s.check(right, otp.ErrNotLive)
 }
 
 func expiry(_ *testing.T, begin stories) {

@@ -141,6 +141,18 @@ func testNumbers(t *testing.T, begin stories) {
 		s.check(wrong, otp.ErrWrong)
 	}
 	s.check(right, otp.ErrBurnt)
+
+	s = begin(func(p *otp.Policy) { p.DailyAttempts = 1 })
+	for range 2 { // is never closed
+		o := s.opening()
+		o.Letter = nil
+		if _, err := s.store.Open(t.Context(), o); err != nil {
+			t.Fatalf("Open after wrong attempts: %v", err)
+		}
+		s.check(wrong, otp.ErrWrong)
+		s.check(wrong, otp.ErrWrong)
+		s.check(right, nil)
+	}
 }
 
 func refund(_ *testing.T, begin stories) {

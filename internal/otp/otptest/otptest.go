@@ -50,6 +50,7 @@ func TestStore(t *testing.T, open func(t *testing.T, p otp.Policy) Store) {
 		"wrong attempts burn":        wrongAttemptsBurn,
 		"resend keeps code":          resendKeepsCode,
 		"expiry":                     expiry,
+		"whole life":                 wholeLife,
 		"close is for one challenge": closeIsForOneChallenge,
 		"same opening twice":         sameOpeningTwice,
 		"purposes":                   purposes,

@@ -12,8 +12,11 @@ local digest = ARGV[1]
 local max_attempts, daily_max, daily_window = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local attempt = ARGV[5]
 
-local c = redis.call('HMGET', challenge, 'id', 'digest', 'tries', 'receipts', 'provider', 'attempt')
+local c = redis.call('HMGET', challenge, 'id', 'digest', 'tries', 'receipts', 'provider', 'attempt', 'test')
 local id, expected, wrong, receipts, provider, last = c[1], c[2], tonumber(c[3]), c[4], c[5], c[6]
+if c[7] then -- the wrong attempts of a day do not count for a test number
+  daily_max = 0
+end
 if not id then
   return {0, 'none'}
 end

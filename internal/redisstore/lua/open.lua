@@ -7,8 +7,11 @@
 -- ARGV[6] sends to a phone, within ARGV[7]   ARGV[8] wrong attempts of a phone, within ARGV[9]
 -- ARGV[10] sends of an address, within ARGV[11]
 -- ARGV[12] receipt of the address, if take.lua has counted the send ('' = none)
--- ARGV[13] letter ('' = no message)   ARGV[14] most messages in an outbox   ARGV[15] life of an outbox
--- returns {1, id, send, time, next, receipt, entry} if accepted; next is the wait until the phone's next send
+-- ARGV[13] letter ('' = no message: a test number)   ARGV[14] most messages in an outbox   ARGV[15] life of an outbox
+-- ARGV[16] life of a challenge from its first send, however often it is renewed
+-- ARGV[17] least life of a renewed challenge; one that would live for less is replaced
+-- returns {1, id, send, time, next, receipt, entry, life} if accepted; next is the wait until the phone's next send,
+--         life that of the challenge
 --         {0, reason, wait} if refused, for the limit with the longest wait; nothing is changed
 -- A second run with the same id returns the same challenge, counts nothing and queues nothing. Its caller gets no
 -- lease: receipt and entry are ''.
@@ -20,13 +23,16 @@ local daily_max, daily_window = tonumber(ARGV[8]), tonumber(ARGV[9])
 local address_max, address_window = tonumber(ARGV[10]), tonumber(ARGV[11])
 local receipt, letter = ARGV[12], ARGV[13]
 local outbox_max, outbox_life = tonumber(ARGV[14]), ARGV[15]
+local whole_life, least_life = tonumber(ARGV[16]), tonumber(ARGV[17])
 
-local c = redis.call('HMGET', challenge, 'id', 'tries', 'send', 'sent', 'receipts', 'last')
+local c = redis.call('HMGET', challenge, 'id', 'tries', 'send', 'sent', 'receipts', 'last', 'first')
 local id, wrong, send, sent, receipts, last = c[1], tonumber(c[2]), tonumber(c[3]), tonumber(c[4]), c[5], c[6]
+local first = tonumber(c[7]) or now -- a version before 1.2 has not written it
 if last == new_id then
   local next = math.max(resend_after, wait(phone, phone_max, phone_window, now))
-  return {1, id, send, text(sent), next, '', ''}
+  return {1, id, send, text(sent), next, '', '', redis.call('PTTL', challenge) * 1000}
 end
+local burnt = id and wrong >= max_attempts
 
 local reason, longest = '', 0
 local function weigh(name, us)
@@ -39,7 +45,7 @@ weigh('phone', wait(phone, phone_max, phone_window, now))
 if address then
   weigh('address', wait(address, address_max, address_window, now))
 end
-if id and resend_after > 0 then
+if id and not burnt and resend_after > 0 then
   weigh('resend', sent + resend_after - now)
 end
 if longest > 0 then
@@ -57,7 +63,7 @@ end
 local next = math.max(resend_after, count(phone, phone_max, phone_window, now))
 
 local created = {}
-if id and wrong < max_attempts then
+if id and not burnt and first + whole_life - now >= least_life then
   send = send + 1
   if receipt ~= '' and #receipts < 4096 then
     receipts = receipts .. '\n' .. receipt
@@ -66,8 +72,12 @@ else
   if id then
     redis.call('DEL', challenge)
   end
-  id, send, receipts = new_id, 1, receipt
+  id, send, receipts, first = new_id, 1, receipt, now
   created = {'id', id, 'digest', new_digest, 'tries', 0}
+  if letter == '' then
+    table.insert(created, 'test')
+    table.insert(created, 1)
+  end
 end
 
 local entry, state, time = '', 'delivered', '0'
@@ -85,7 +95,8 @@ if letter ~= '' then
     end
   end
 end
-redis.call('HSET', challenge, 'send', send, 'sent', time, 'receipts', receipts, 'last', new_id,
+redis.call('HSET', challenge, 'send', send, 'sent', time, 'receipts', receipts, 'last', new_id, 'first', text(first),
   'state:' .. send, state, unpack(created))
-expire(challenge, code_life)
-return {1, id, send, time, next, receipt, entry}
+local life = math.min(code_life, first + whole_life - now)
+expire(challenge, life)
+return {1, id, send, time, next, receipt, entry, life}

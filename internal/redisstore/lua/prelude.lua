@@ -62,13 +62,13 @@ local function drop(outbox, entry)
 end
 
 -- triage decides what remains to be done with a message. It returns 'live' if the message can be sent, and 'expired' if
--- the life of its code is over, so that it must be reported as failed. If the code is gone earlier, the code was used
--- or burnt, or its challenge was replaced: triage drops the message and returns nil.
-local function triage(outbox, entry, challenge, id, max_attempts, time, code_life, now)
+-- the least life of its code is over, so that it must be reported as failed. If the code is gone earlier, the code was
+-- used or burnt, or its challenge was replaced: triage drops the message and returns nil.
+local function triage(outbox, entry, challenge, id, max_attempts, time, least_life, now)
   if is_live(challenge, id, max_attempts) then
     return 'live'
   end
-  if now >= time + code_life then
+  if now >= time + least_life then
     return 'expired'
   end
   drop(outbox, entry)
