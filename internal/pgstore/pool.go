@@ -124,7 +124,7 @@ func (p *pool) note(err error) {
 }
 
 // patience returns how long a call waits in all for which there is no connection. Postgres may be full, start or change
-// its primary; but if no connection could be opened for longer than that, only those that are in use are worth a wait.
+// its primary; but if no connection could be opened for longer than that, only those that are open are worth a wait.
 func (p *pool) patience(current *pgxpool.Pool) time.Duration {
 	p.mu.RLock()
 	failure, failing := p.failure, p.failing
@@ -135,7 +135,7 @@ func (p *pool) patience(current *pgxpool.Pool) time.Duration {
 		return 0
 	case failure == nil, time.Since(failing) < p.timeouts.Dial:
 		return p.timeouts.Dial
-	case s.AcquiredConns() > 0:
+	case s.AcquiredConns()+s.IdleConns() > 0: // one may have been returned since the call asked
 		return p.timeouts.Acquire
 	}
 	return 0

@@ -22,6 +22,7 @@ const (
 type batcher struct {
 	script *redis.Script
 	client *Client
+	once   bool // a round trip that fails is not made again
 
 	mu     sync.Mutex        // guards queues and their fields
 	queues map[string]*queue // by hash tag on a cluster, otherwise one; only those with a round trip under way
@@ -136,7 +137,11 @@ func (b *batcher) wait(ctx context.Context, q *queue, own *call) (batch []*call)
 // send makes the round trip of the batch, and further ones for the calls that may succeed soon. It does not end with
 // the context of the first call, because the others share the round trip.
 func (b *batcher) send(ctx context.Context, batch []*call) {
-	_ = b.client.try(context.WithoutCancel(ctx), func(ctx context.Context) error {
+	attempts := b.client.try
+	if b.once {
+		attempts = b.client.tryOnce
+	}
+	_ = attempts(context.WithoutCancel(ctx), func(ctx context.Context) error {
 		b.trip(ctx, batch)
 		var failed []*call
 		for _, call := range batch {

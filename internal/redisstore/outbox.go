@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,7 +50,7 @@ func (s *Codes) outboxes() (calls [][]string) {
 	return calls
 }
 
-// Claim implements otp.Outbox.
+// Claim implements otp.Outbox. It goes on after a partition that fails, because the others may have another master.
 func (s *Codes) Claim(ctx context.Context, n int) (leases []otp.Lease, err error) {
 	defer s.observe(ctx, "claim", time.Now(), &err)
 	for _, outboxes := range s.outboxes() {
@@ -57,17 +58,15 @@ func (s *Codes) Claim(ctx context.Context, n int) (leases []otp.Lease, err error
 			break
 		}
 		until := time.Now().Add(trusted)
-		claimed, err := s.scripts.claim.run(ctx, outboxes,
+		claimed, failure := s.scripts.claim.run(ctx, outboxes,
 			abandoned.Milliseconds(), n-len(leases), s.policy.MaxAttempts, us(s.outboxLife()), us(s.policy.LeastLife()))
 		for _, l := range claimed {
 			l.Until = until
 			leases = append(leases, l)
 		}
-		if err != nil {
-			return leases, err
-		}
+		err = cmp.Or(err, failure)
 	}
-	return leases, nil
+	return leases, err
 }
 
 // Renew implements otp.Outbox.

@@ -132,3 +132,70 @@ func TestUnreadableMessage(t *testing.T) {
 		}
 	})
 }
+
+// TestClaimBehindHeld checks that a courier with room for one message finds an abandoned one at once, although many
+// messages that others hold stand before it.
+func TestClaimBehindHeld(t *testing.T) {
+	onEveryRedis(t, func(t *testing.T, c *Client) {
+		s := newCodes(t, c, otp.Policy{TTL: time.Minute, MaxAttempts: 5}, 1)
+		open := func() otp.Lease {
+			opened, err := s.Open(t.Context(), otp.Opening{
+				Phone:  otp.Pseudonym(rand.Text()),
+				ID:     uuid.New(),
+				Digest: "digest",
+				Letter: []byte("letter"),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return opened.Lease
+		}
+		const held = 500
+		var leases []otp.Lease
+		for range held {
+			leases = append(leases, open())
+		}
+		last := open()
+		age(t, c, abandoned)
+		for _, l := range leases {
+			if _, err := s.Renew(t.Context(), l); err != nil {
+				t.Fatal(err)
+			}
+		}
+		claimed, err := s.Claim(t.Context(), 1)
+		if err != nil || len(claimed) != 1 || claimed[0].ID != last.ID {
+			t.Errorf("Claim: %+v, %v; want the last message", claimed, err)
+		}
+	})
+}
+
+// TestClaimPastFailure checks that a partition whose outbox cannot be read does not keep back the others.
+func TestClaimPastFailure(t *testing.T) {
+	c := connect(t, "cluster")
+	s := newCodes(t, c, otp.Policy{TTL: time.Minute, MaxAttempts: 5}, 8)
+	const messages = 40
+	for range messages {
+		if _, err := s.Open(t.Context(), otp.Opening{
+			Phone:  otp.Pseudonym(rand.Text()),
+			ID:     uuid.New(),
+			Digest: "digest",
+			Letter: []byte("letter"),
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	age(t, c, abandoned)
+	broken := s.partitions[3].outbox()
+	kept, err := c.redis.XLen(t.Context(), broken).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.redis.Set(t.Context(), broken, "no stream", time.Minute).Err(); err != nil {
+		t.Fatal(err)
+	}
+	defer c.redis.Del(t.Context(), broken)
+	claimed, err := s.Claim(t.Context(), 2*messages)
+	if !errors.Is(err, otp.ErrUnavailable) || len(claimed) != messages-int(kept) {
+		t.Errorf("Claim: %d messages, %v; want %d, and ErrUnavailable", len(claimed), err, messages-kept)
+	}
+}

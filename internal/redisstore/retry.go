@@ -29,16 +29,27 @@ func (c *Client) try(ctx context.Context, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	for retry := 0; ; retry++ {
-		err := f(ctx)
+		err := c.tryOnce(ctx, f)
 		if !passes(err) {
-			c.failing.Store(0)
 			return err
 		}
-		c.reload(ctx)
 		if c.failingFor() > c.timeout || retry == len(pauses) || !sleep(ctx, pauses[retry]) {
 			return err
 		}
 	}
+}
+
+// tryOnce runs f within the timeout of the client.
+func (c *Client) tryOnce(ctx context.Context, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	err := f(ctx)
+	if passes(err) {
+		c.reload(ctx)
+	} else {
+		c.failing.Store(0)
+	}
+	return err
 }
 
 // failingFor notes that a call failed, and returns for how long all calls have.

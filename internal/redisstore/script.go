@@ -32,7 +32,7 @@ func newScripts(c *Client) scripts {
 		take:   newScript(c, "take", decodeTake),
 		check:  newScript(c, "check", decodeCheck),
 		close:  newScript(c, "close", decodeNothing),
-		claim:  newScript(c, "claim", decodeClaim),
+		claim:  newScript(c, "claim", decodeClaim).once(),
 		renew:  newScript(c, "renew", decodeRenew),
 		settle: newScript(c, "settle", decodeSettle),
 		status: newScript(c, "status", decodeStatus),
@@ -50,6 +50,13 @@ type script[R any] struct {
 func newScript[R any](c *Client, name string, decode func(*reply) (R, error)) script[R] {
 	text := "local function decide(KEYS, ARGV, now)\n" + lua(name) + "end\n"
 	return script[R]{name, newBatcher(c, redis.NewScript(lua("prelude")+text+lua("batch"))), decode}
+}
+
+// once returns the script without further attempts: the courier calls it again every second, and one partition that
+// fails must not keep it from the others.
+func (s script[R]) once() script[R] {
+	s.calls.once = true
+	return s
 }
 
 func lua(name string) string {

@@ -9,19 +9,33 @@ local idle, room, max_attempts = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local outbox_life, least_life = ARGV[4], ARGV[5]
 
 local claimed = {}
+
+-- take starts a lease on the message, after so many others, and adds the message to those that were taken over.
+local function take(outbox, entry, leases)
+  local message = redis.call('XCLAIM', outbox, 'couriers', 'courier', 0, entry, 'RETRYCOUNT', leases + 1)[1]
+  if not message then -- it was deleted, but is pending still
+    redis.call('XACK', outbox, 'couriers', entry)
+    return
+  end
+  local f = message[2] -- the names and values that open.lua wrote, in its order
+  local challenge, id, send, time, receipt, letter = f[2], f[4], f[6], f[8], f[10], f[12]
+  local state = triage(outbox, entry, challenge, id, max_attempts, time, least_life, now)
+  if state then
+    room = room - 1
+    local life = math.max(0, redis.call('PTTL', challenge)) * 1000
+    table.insert(claimed, {outbox, entry, leases + 1, challenge, id, send, time, receipt, letter, state, life})
+  end
+end
+
 for _, outbox in ipairs(outboxes) do
   if expire(outbox, outbox_life) == 1 and room > 0 then
-    local found = redis.call('XAUTOCLAIM', outbox, 'couriers', 'courier', idle, '0', 'COUNT', room)
-    for _, message in ipairs(found[2]) do
-      local entry, f = message[1], message[2] -- f: the names and values that open.lua wrote, in its order
-      local challenge, id, send, time, receipt, letter = f[2], f[4], f[6], f[8], f[10], f[12]
-      local state = triage(outbox, entry, challenge, id, max_attempts, time, least_life, now)
-      if state then
-        room = room - 1
-        local lease = lease_of(outbox, entry)
-        table.insert(claimed, {outbox, entry, lease, challenge, id, send, time, receipt, letter, state,
-          math.max(0, redis.call('PTTL', challenge)) * 1000})
-      end
+    -- Only abandoned messages are returned, so that those behind many held ones are found as soon as the others.
+    local abandoned = redis.pcall('XPENDING', outbox, 'couriers', 'IDLE', idle, '-', '+', room)
+    if abandoned.err then
+      error(abandoned)
+    end
+    for _, p in ipairs(abandoned) do
+      take(outbox, p[1], p[4])
     end
   end
 end
