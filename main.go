@@ -27,8 +27,11 @@ import (
 	"dekamond-otp/internal/trace"
 )
 
+// version is that of the newest entry in CHANGELOG.md (Semantic Versioning 2.0.0). The argument VERSION of the
+// Dockerfile replaces it with -ldflags "-X main.version=…".
+var version = "1.2.0"
+
 const (
-	version      = "1.2.0"          // of the newest entry in CHANGELOG.md (Semantic Versioning 2.0.0)
 	drainTimeout = 10 * time.Second // for requests in flight; messages in flight have otp.DrainTimeout
 	gcPercent    = 400              // costs about 20 MB, and saves collections: a request leaves little but garbage
 )
