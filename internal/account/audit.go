@@ -34,6 +34,8 @@ const (
 	PhoneChanged Action = "phone_change"
 	// PhoneLost is the loss of a dormant user's phone to another user.
 	PhoneLost Action = "phone_lost"
+	// Unlocked is the end of a phone's limits before their time.
+	Unlocked Action = "unlock"
 	// KeysChanged is a change of the signing keys, or of the key that signs.
 	KeysChanged Action = "key_change"
 )
@@ -49,6 +51,7 @@ var Actions = []Action{
 	Deleted,
 	PhoneChanged,
 	PhoneLost,
+	Unlocked,
 	KeysChanged,
 }
 
@@ -111,7 +114,8 @@ func (e Event) Moved(from, to phone.Number) Event {
 	return e
 }
 
-// detailOf returns a detail with the given members: strings, lists of strings, booleans and identifiers.
+// detailOf returns a detail with the given members: strings, lists of strings, booleans, numbers and
+// identifiers.
 func detailOf(members map[string]any) string {
 	text, err := json.Marshal(members)
 	if err != nil { // no value of these types fails to marshal
@@ -160,6 +164,23 @@ func (s *Service) RecordKeys(ctx context.Context, signing string, published []st
 		"signing":   signing,
 		"published": slices.Sorted(slices.Values(published)),
 	})
+	if err != nil {
+		return err
+	}
+	_, err = s.store.Record(ctx, e)
+	return err
+}
+
+// RecordUnlock records that an actor has freed a phone, whose wrong attempts since a time no longer count. It has no
+// user, because the phone need not have one.
+func (s *Service) RecordUnlock(
+	ctx context.Context, p phone.Number, attempts int, since time.Time, actor Actor,
+) error {
+	detail := map[string]any{"phone": p.String(), "attempts": attempts}
+	if !since.IsZero() {
+		detail["since"] = since.Format(time.RFC3339)
+	}
+	e, err := actor.event(Unlocked, uuid.Nil, detail)
 	if err != nil {
 		return err
 	}

@@ -115,6 +115,13 @@ func commands() []command {
 			needsSettings: true,
 		},
 		{
+			name:          "unlock",
+			does:          "free a phone from the limits of wrong attempts and messages, such as unlock +989121234567",
+			do:            (*run).unlock,
+			argument:      "phone",
+			needsSettings: true,
+		},
+		{
 			name:          "healthcheck",
 			does:          "ask the service on HTTP_ADDR whether it is alive",
 			do:            withSettings((*run).healthcheck),

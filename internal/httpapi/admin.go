@@ -131,6 +131,25 @@ func (s *Server) deleteUser(c *fiber.Ctx) error {
 	return c.SendStatus(fiber.StatusNoContent)
 }
 
+// unlock frees a phone, with or without a user, from the limits of wrong attempts and of messages.
+func (s *Server) unlock(c *fiber.Ctx) error {
+	var in struct {
+		Phone  field `json:"phone"`
+		Region field `json:"region"`
+	}
+	if err := readBody(c, &in); err != nil {
+		return err
+	}
+	number, err := s.parsePhone(in.Phone, in.Region)
+	if err != nil {
+		return err
+	}
+	if _, err := s.login.Unlock(c.UserContext(), number, s.adminActor(c)); err != nil {
+		return err
+	}
+	return c.SendStatus(fiber.StatusNoContent)
+}
+
 func (s *Server) userSessions(c *fiber.Ctx) error {
 	u, err := s.userInPath(c)
 	if err != nil {

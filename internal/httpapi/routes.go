@@ -24,6 +24,7 @@ func (s *Server) mount() {
 	// With an admin key. See admin.go and audit.go.
 	if len(s.adminKeys) > 0 {
 		app.Get("/users", s.requireAdmin, s.users)
+		app.Post("/users/unlock", s.requireAdmin, s.unlock)
 		app.Get("/users/:id", s.requireAdmin, s.user)
 		app.Patch("/users/:id", s.requireAdmin, s.patchUser)
 		app.Delete("/users/:id", s.requireAdmin, s.deleteUser)

@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -33,6 +34,7 @@ type Codes interface {
 		ctx context.Context, a otp.Answer, redeem func(context.Context, otp.ChallengeID) (spent bool, err error),
 	) error
 	Forget(ctx context.Context, p phone.Number) error
+	Unlock(ctx context.Context, p phone.Number) (otp.Unlocked, error)
 }
 
 // Accounts keeps users and their sessions. It is implemented by account.Service.
@@ -40,6 +42,7 @@ type Accounts interface {
 	Login(ctx context.Context, p phone.Number, challenge uuid.UUID, c account.Client) (account.Login, error)
 	ChangePhone(ctx context.Context, user uuid.UUID, p phone.Number, actor account.Actor) (account.User, error)
 	Delete(ctx context.Context, user uuid.UUID, actor account.Actor) error
+	RecordUnlock(ctx context.Context, p phone.Number, attempts int, since time.Time, actor account.Actor) error
 }
 
 // AccountHealth knows whether the account store takes writes. It is implemented by stores.Health.
@@ -122,4 +125,15 @@ func (s *Service) Remove(ctx context.Context, u account.User, actor account.Acto
 		return err
 	}
 	return s.accounts.Delete(ctx, u.ID, actor)
+}
+
+// Unlock does what otp.Service.Unlock does, and records it if there was anything to unlock. The phone need not have a
+// user. Its errors are otp.ErrUnavailable, and account.ErrUnavailable, after which the phone is unlocked, but not
+// recorded.
+func (s *Service) Unlock(ctx context.Context, p phone.Number, actor account.Actor) (otp.Unlocked, error) {
+	u, err := s.codes.Unlock(ctx, p)
+	if err != nil || u == (otp.Unlocked{}) {
+		return u, err
+	}
+	return u, s.accounts.RecordUnlock(ctx, p, u.Wrong, u.Since, actor)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -45,6 +46,7 @@ type fakes struct {
 	gotUser                    uuid.UUID
 	gotActor                   account.Actor
 	stalled                    bool
+	unlocked                   otp.Unlocked
 }
 
 func (f *fakes) Stalled() bool { return f.stalled }
@@ -69,6 +71,16 @@ func (f *fakes) Verify(
 func (f *fakes) Forget(_ context.Context, p phone.Number) error {
 	f.calls, f.gotPhone = append(f.calls, "forget"), p
 	return f.forgotten
+}
+
+func (f *fakes) Unlock(_ context.Context, p phone.Number) (otp.Unlocked, error) {
+	f.calls, f.gotPhone = append(f.calls, "unlock"), p
+	return f.unlocked, f.forgotten
+}
+
+func (f *fakes) RecordUnlock(_ context.Context, _ phone.Number, _ int, _ time.Time, _ account.Actor) error {
+	f.calls = append(f.calls, "record")
+	return f.deleted
 }
 
 func (f *fakes) Login(_ context.Context, p phone.Number, id uuid.UUID, c account.Client) (account.Login, error) {
@@ -234,6 +246,36 @@ func TestRemoveAsksRedisFirst(t *testing.T) {
 		}
 		if len(tc.calls) == 2 && (f.gotUser != user.ID || f.gotActor != actor) {
 			t.Errorf("%s: Remove deleted %v by %+v; want the user, by the actor", tc.name, f.gotUser, f.gotActor)
+		}
+	}
+}
+
+// TestUnlockRecords checks that an unlock is recorded once it has freed something.
+func TestUnlockRecords(t *testing.T) {
+	for _, tc := range []struct {
+		name               string
+		unlocked           otp.Unlocked
+		forgotten, deleted error
+		calls              []string
+	}{
+		{"nothing to free", otp.Unlocked{}, nil, nil, []string{"unlock"}},
+		{"messages", otp.Unlocked{Sends: 3}, nil, nil, []string{"unlock", "record"}},
+		{"Redis is down", otp.Unlocked{}, wrapped(otp.ErrUnavailable), nil, []string{"unlock"}},
+		{
+			"the database is down",
+			otp.Unlocked{Wrong: 1},
+			nil,
+			wrapped(account.ErrUnavailable),
+			[]string{"unlock", "record"},
+		},
+	} {
+		f := fakes{unlocked: tc.unlocked, forgotten: tc.forgotten, deleted: tc.deleted}
+		got, err := New(&f, &f, &f).Unlock(t.Context(), number, actor)
+		if want := cmp.Or(tc.forgotten, tc.deleted); !errors.Is(err, want) || got != tc.unlocked {
+			t.Errorf("%s: Unlock: %+v, %v; want %+v, %v", tc.name, got, err, tc.unlocked, want)
+		}
+		if !slices.Equal(f.calls, tc.calls) {
+			t.Errorf("%s: Unlock called %v; want %v", tc.name, f.calls, tc.calls)
 		}
 	}
 }

@@ -83,6 +83,13 @@ type Challenge struct {
 	Lease     Lease         // on the queued message; its Ref is nil if the caller has none
 }
 
+// Unlocked is what kept a phone from codes and logins before it was unlocked.
+type Unlocked struct {
+	Wrong int       // attempts within a day
+	Since time.Time // when the oldest of them was made; zero if there was none
+	Sends int       // messages that the limit of the phone counted
+}
+
 // A Match is the challenge that a right code answers.
 type Match struct {
 	ID       ChallengeID
@@ -113,6 +120,9 @@ type CodeStore interface {
 	// Forget removes the phone's challenge for a login and its count of wrong attempts. The times of its messages are
 	// kept for as long as the limits count them.
 	Forget(ctx context.Context, phone Pseudonym) error
+	// Unlock forgets the phone's wrong attempts of a day and the times of its messages, and returns what it forgot. A
+	// live code stays.
+	Unlock(ctx context.Context, phone Pseudonym) (Unlocked, error)
 	// Status returns the state of one message. It fails with ErrUnknown if the challenge is not live.
 	Status(ctx context.Context, phone Pseudonym, p Purpose, id ChallengeID, send int) (Status, error)
 }

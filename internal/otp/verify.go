@@ -91,3 +91,13 @@ func (s *Service) countVerified(p phone.Number, m Match) {
 func (s *Service) Forget(ctx context.Context, p phone.Number) error {
 	return s.store.Forget(ctx, s.keys.phone(p))
 }
+
+// Unlock frees a phone that is closed for a day by wrong attempts, or that has had as many messages as it may have, and
+// whose person asks for help. The limits of addresses stay. The only error is ErrUnavailable.
+func (s *Service) Unlock(ctx context.Context, p phone.Number) (Unlocked, error) {
+	u, err := s.store.Unlock(ctx, s.keys.phone(p))
+	if err == nil {
+		s.log.InfoContext(ctx, "phone unlocked", "phone", p, "wrong_attempts", u.Wrong, "messages", u.Sends)
+	}
+	return u, err
+}

@@ -164,13 +164,21 @@ func (s *Codes) Status(
 // Forget implements otp.CodeStore.
 func (s *Codes) Forget(ctx context.Context, phone otp.Pseudonym) (err error) {
 	defer s.observe(ctx, "forget", time.Now(), &err)
-	ctx, cancel := context.WithTimeout(ctx, s.client.timeout)
-	defer cancel()
 	p := s.partition(phone)
-	if err := s.client.redis.Del(ctx, p.challenge(phone, otp.ForLogin), p.wrong(phone)).Err(); err != nil {
+	err = s.client.try(ctx, func(ctx context.Context) error {
+		return s.client.redis.Del(ctx, p.challenge(phone, otp.ForLogin), p.wrong(phone)).Err()
+	})
+	if err != nil {
 		return unavailable(err)
 	}
 	return nil
+}
+
+// Unlock implements otp.CodeStore.
+func (s *Codes) Unlock(ctx context.Context, phone otp.Pseudonym) (_ otp.Unlocked, err error) {
+	defer s.observe(ctx, "unlock", time.Now(), &err)
+	p := s.partition(phone)
+	return s.scripts.unlock.run(ctx, []string{p.wrong(phone), p.sends(phone)})
 }
 
 // refund removes a send from an address's list. It is for a cluster only: elsewhere the scripts do it.

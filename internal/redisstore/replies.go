@@ -3,7 +3,9 @@ package redisstore
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 
 	"dekamond-otp/internal/otp"
 )
@@ -161,4 +163,20 @@ func decodeStatus(r *reply) (otp.Status, error) {
 		Wrong:     int(r.integer()),
 		ExpiresIn: r.duration(),
 	}, nil
+}
+
+// {1, wrong, since, sends}
+func decodeUnlock(r *reply) (u otp.Unlocked, err error) {
+	if r.accepted() {
+		u.Wrong = int(r.integer())
+		us, failure := strconv.ParseInt(r.text(), 10, 64)
+		if failure != nil {
+			r.fail("not a time")
+		}
+		if us > 0 {
+			u.Since = time.UnixMicro(us).UTC()
+		}
+		u.Sends = int(r.integer())
+	}
+	return u, nil
 }

@@ -17,10 +17,11 @@ import (
 type list = []any
 
 var (
-	anID     = uuid.MustParse("01890a5d-ac96-774b-bcce-b302099a8057")
-	aRef     = leaseRef{"box", "1-0", 2, "key", "1700", receipt{"address", "1700"}}
-	aLease   = []otp.Lease{{ID: anID, Send: 3, Letter: []byte("letter"), Life: time.Minute, Ref: aRef}}
-	aMessage = list{
+	anID       = uuid.MustParse("01890a5d-ac96-774b-bcce-b302099a8057")
+	aRef       = leaseRef{"box", "1-0", 2, "key", "1700", receipt{"address", "1700"}}
+	aLease     = []otp.Lease{{ID: anID, Send: 3, Letter: []byte("letter"), Life: time.Minute, Ref: aRef}}
+	anUnlocked = otp.Unlocked{Wrong: 3, Since: time.Unix(1, 0).UTC(), Sends: 2}
+	aMessage   = list{
 		"box", "1-0", int64(2), "key", anID.String(), "3", "1700", "address 1700", "letter", "live", int64(6e7),
 	}
 )
@@ -45,6 +46,7 @@ func readers() map[string]reader {
 		"settle": readerOf(s.settle),
 		"status": readerOf(s.status),
 		"report": readerOf(s.report),
+		"unlock": readerOf(s.unlock),
 		"batch":  unwrap,
 	}
 }
@@ -84,6 +86,8 @@ var replies = []struct {
 	{"check", list{int64(0), "burnt"}, otp.Match{}, otp.ErrBurnt},
 	{"check", list{int64(0), "closed"}, otp.Match{}, otp.ErrPhoneClosed},
 	{"close", list{}, nothing{}, nil},
+	{"unlock", list{int64(1), int64(0), "0", int64(2)}, otp.Unlocked{Sends: 2}, nil},
+	{"unlock", list{int64(1), int64(3), "1000000", int64(2)}, anUnlocked, nil},
 	{"claim", list{}, []otp.Lease(nil), nil},
 	{"claim", list{aMessage}, aLease, nil},
 	{"renew", list{int64(1)}, nothing{}, nil},

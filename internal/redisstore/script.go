@@ -24,6 +24,7 @@ type scripts struct {
 	settle script[nothing]
 	status script[otp.Status]
 	report script[nothing]
+	unlock script[otp.Unlocked]
 }
 
 func newScripts(c *Client) scripts {
@@ -37,6 +38,7 @@ func newScripts(c *Client) scripts {
 		settle: newScript(c, "settle", decodeSettle),
 		status: newScript(c, "status", decodeStatus),
 		report: newScript(c, "report", decodeNothing),
+		unlock: newScript(c, "unlock", decodeUnlock),
 	}
 }
 

@@ -272,3 +272,42 @@ func TestAudit(t *testing.T) {
 	s := servicetest.Start(t, nil)
 	s.Want(s.Call("GET", "/audit", "", "X-API-Key: "), 404, "not_found")
 }
+
+// TestUnlock checks that an admin frees a phone without a user that strangers have closed, and that it is recorded.
+func TestUnlock(t *testing.T) {
+	servicetest.OnBothStores(t, func(t *testing.T, stores []string) {
+		s := servicetest.Start(t, stores,
+			"ADMIN_API_KEY="+servicetest.AdminKey,
+			"DEFAULT_REGION=IR",
+			"OTP_DAILY_ATTEMPTS=2",
+			"OTP_LIMIT_PHONE=1/24h",
+			"OTP_RESEND_AFTER=off")
+		const unlock = "/users/unlock"
+		code := s.Code(phone)
+		for range 2 {
+			s.Want(s.Verify(phone, servicetest.WrongCode(code)), 401, "")
+		}
+		s.Want(s.Verify(phone, code), 401, "")
+		s.Want(s.Request(phone), 429, "too_many_requests")
+		for _, body := range []string{"{}", `{"phone":"+1 555"}`, `{"phone":7}`} {
+			s.Want(s.Call("POST", unlock, body, servicetest.Admin), 422, "invalid_phone")
+		}
+		s.Want(s.Call("POST", unlock, `{"phone":"0912","region":"XX"}`, servicetest.Admin), 422, "invalid_field")
+		s.Want(s.Call("POST", unlock, servicetest.JSON("phone", phone)), 401, "invalid_admin_key")
+		s.Want(s.Verify(phone, code), 401, "")
+
+		s.Want(s.Call("POST", unlock, servicetest.JSON("phone", "0912 123 4567"), servicetest.Admin), 204, "")
+		s.Want(s.Request(phone), 202, "")
+		s.Want(s.Verify(phone, code), 201, "")
+		s.Want(s.Call("POST", unlock, servicetest.JSON("phone", "+989120000000"), servicetest.Admin), 204, "")
+		events := s.Want(s.Call("GET", "/audit?action=unlock", "", servicetest.Admin), 200, "")
+		if n := strings.Count(events.Body, `"action":"unlock"`); n != 1 {
+			t.Errorf("audit: %s; want one unlock", events.Body)
+		}
+		for _, part := range []string{`"phone":"+98912•••67"`, `"attempts":2`, `"since":"`, `"key":"`, `"user_id":null`} {
+			if !strings.Contains(events.Body, part) {
+				t.Errorf("audit: %s; want %s", events.Body, part)
+			}
+		}
+	})
+}

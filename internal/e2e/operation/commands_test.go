@@ -165,3 +165,32 @@ func TestEmbeddedOpensNoOtherPort(t *testing.T) {
 		t.Errorf("the service listens on %v; want one address, on loopback", ports)
 	}
 }
+
+// TestUnlockCommand checks that the command frees a phone in the stores of a service that runs, and says what it needs.
+func TestUnlockCommand(t *testing.T) {
+	env := append(servicetest.RealStores(t),
+		"OTP_DAILY_ATTEMPTS=1", "OTP_SECRET="+servicetest.OTPSecret, "DEFAULT_REGION=IR")
+	s := servicetest.Start(t, env)
+	code := s.Code(phone)
+	s.Want(s.Verify(phone, servicetest.WrongCode(code)), 401, "")
+	s.Want(s.Verify(phone, code), 401, "")
+	status, out, log := servicetest.Run(t, t.TempDir(), env, "unlock", "0912 123 4567")
+	if want := "+98912•••67 is free (wrong attempts: 1, messages: 1)\n"; status != 0 || out != want {
+		t.Errorf("unlock: %d, %s%s; want 0 and %s", status, out, log, want)
+	}
+	s.Want(s.Verify(phone, code), 201, "")
+	for _, tc := range []struct {
+		env, args []string
+		status    int
+		says      string
+	}{
+		{env, []string{"unlock"}, 2, "unlock needs a phone"},
+		{env, []string{"unlock", "hunter2"}, 2, "no phone that the service would take"},
+		{nil, []string{"unlock", phone}, 1, "REDIS_URL: is embedded"},
+	} {
+		status, _, log := servicetest.Run(t, t.TempDir(), tc.env, tc.args...)
+		if status != tc.status || !strings.Contains(log, tc.says) || strings.Contains(log, "hunter2") {
+			t.Errorf("%v: %d, %s; want %d, and %s", tc.args, status, log, tc.status, tc.says)
+		}
+	}
+}

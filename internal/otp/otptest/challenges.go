@@ -195,3 +195,30 @@ func forget(t *testing.T, begin stories) {
 	}
 	s.check(right, nil)
 }
+
+func unlock(t *testing.T, begin stories) {
+	s := begin(noResendWait, func(p *otp.Policy) { p.DailyAttempts = 3 })
+	freed := func(wrongs, sends int) otp.Unlocked {
+		t.Helper()
+		u, err := s.store.Unlock(t.Context(), s.phone)
+		if err != nil || u.Wrong != wrongs || u.Sends != sends || u.Since.IsZero() != (wrongs == 0) {
+			t.Errorf("Unlock: %+v, %v; want %d wrong attempts, %d messages", u, err, wrongs, sends)
+		}
+		return u
+	}
+	freed(0, 0) // a phone that nobody knows
+	for range policy.PerPhone.Max {
+		s.open()
+	}
+	for range 3 {
+		s.check(wrong, otp.ErrWrong)
+	}
+	s.check(right, otp.ErrPhoneClosed)
+	s.refused(otp.ErrDailyLimit)
+	freed(3, policy.PerPhone.Max)
+	s.check(right, nil) // the live code stays
+	s.check(wrong, otp.ErrWrong)
+	s.open()
+	freed(1, 1)
+	freed(0, 0)
+}

@@ -55,6 +55,7 @@ func TestStore(t *testing.T, open func(t *testing.T, p otp.Policy) Store) {
 		"same opening twice":         sameOpeningTwice,
 		"purposes":                   purposes,
 		"forget":                     forget,
+		"unlock":                     unlock,
 		"resend wait":                resendWait,
 		"phone window slides":        phoneWindowSlides,
 		"resend in is exact":         resendInIsExact,
@@ -257,6 +258,7 @@ func unavailable(t *testing.T, begin stories) {
 	_, _, errs["Report"] = s.store.Report(ctx, otp.Handoff{Provider: "a", ID: "1"}, true)
 	_, errs["Status"] = s.store.Status(ctx, s.phone, s.purpose, lease.ID, 1)
 	errs["Forget"] = s.store.Forget(ctx, s.phone)
+	_, errs["Unlock"] = s.store.Unlock(ctx, s.phone)
 	for method, err := range errs {
 		if !errors.Is(err, otp.ErrUnavailable) {
 			t.Errorf("%s: %v; want ErrUnavailable", method, err)
