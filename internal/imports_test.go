@@ -92,7 +92,6 @@ var owners = map[string][]string{
 	"net/http": {
 		"internal/sms", "internal/metrics", "internal/trace", "internal/health", "internal/operator", "internal/bench",
 	},
-	"github.com/sony/gobreaker":  {"internal/sms"},
 	"github.com/aws":             {"internal/sms"},
 	"github.com/prometheus":      {"internal/metrics"},
 	"go.opentelemetry.io":        {"internal/trace"},

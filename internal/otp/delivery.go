@@ -93,6 +93,7 @@ func (s *Service) message(lease Lease, l *letter) Message {
 		Text:    s.texts.Compose(l.Locale, l.Purpose.Name(), code, lease.Life),
 		Locale:  cmp.Or(l.Asked, l.Locale),
 		TTL:     lease.Life,
+		From:    l.From,
 	}
 }
 

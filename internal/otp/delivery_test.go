@@ -27,6 +27,7 @@ func TestDelivery(t *testing.T) {
 			Text:    m.Code + " login in fa-IR|de|IR",
 			Locale:  "fa-IR",
 			TTL:     2 * time.Minute,
+			From:    m.From,
 		}
 		if m != want {
 			t.Errorf("message %#v; want %#v", m, want)

@@ -21,6 +21,8 @@ type letter struct {
 	Parent    string  `json:"traceparent,omitempty"`
 	State     string  `json:"tracestate,omitempty"`
 	RequestID string  `json:"request_id,omitempty"` // of the HTTP request, for the log
+
+	From Pseudonym `json:"from,omitempty"` // of the client address
 }
 
 func (k *keys) seal(l *letter) ([]byte, error) {

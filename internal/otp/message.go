@@ -28,6 +28,7 @@ type Message struct {
 	Text    string        // what the person reads, including the code
 	Locale  string        // a BCP 47 tag: the one that the client asked for, or else that of the text
 	TTL     time.Duration // lifetime of the code
+	From    Pseudonym     // of the client address that asked for it; empty if a copy before version 1.2 took it
 }
 
 // Format prints the message's identifier and the masked number.

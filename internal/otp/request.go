@@ -105,6 +105,7 @@ func (s *Service) opening(ctx context.Context, r Request, channel string) (Openi
 		Asked:     r.Locale,
 		Locale:    s.texts.Locale(r.Locale, r.AcceptLanguage, r.Phone.Region()),
 		RequestID: requestid.From(ctx),
+		From:      o.Address,
 	}
 	l.Parent, l.State = trace.Headers(ctx)
 	if o.Letter, err = s.keys.seal(l); err != nil {

@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
-
-	"github.com/sony/gobreaker/v2"
 
 	"dekamond-otp/internal/otp"
 	"dekamond-otp/internal/trace"
@@ -18,8 +15,6 @@ import (
 const (
 	callTimeout = 2500 * time.Millisecond // Of one call, so that the next provider has the message within 3 s.
 	rounds      = 3                       // Over all providers.
-	restAfter   = 5                       // Failures in a row after which a provider rests.
-	restFor     = 5 * time.Second         // Until a single message is sent through a resting provider again.
 	maxRest     = time.Minute             // The longest Retry-After that is honoured.
 	restPoll    = 250 * time.Millisecond  // Between two looks while all providers rest.
 )
@@ -67,11 +62,8 @@ type route struct {
 // A candidate is a provider with what the router knows about its health.
 type candidate struct {
 	Opened
-	breaker *gobreaker.CircuitBreaker[string]
+	breaker *breaker
 	metrics Metrics
-
-	mu        sync.Mutex // Guards restUntil.
-	restUntil time.Time  // As the provider asked by Retry-After.
 }
 
 // NewRouter returns a router. Every name in Order and Routes must be the name of one of the Providers.
@@ -101,22 +93,17 @@ func NewRouter(o RouterOptions) *Router {
 	return r
 }
 
-func (r *Router) newBreaker(provider string) *gobreaker.CircuitBreaker[string] {
-	return gobreaker.NewCircuitBreaker[string](gobreaker.Settings{
-		Name:         provider,
-		Timeout:      restFor,
-		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= restAfter },
-		IsSuccessful: isHealthy,
-		IsExcluded:   isCanceled,
-		OnStateChange: func(name string, _, to gobreaker.State) {
-			switch to {
-			case gobreaker.StateOpen:
-				r.log.Warn("provider rests", "provider", name, "for", restFor.String())
-			case gobreaker.StateClosed:
-				r.log.Info("provider is back", "provider", name)
+func (r *Router) newBreaker(provider string) *breaker {
+	return newBreaker(
+		func(everyone bool) {
+			whom := "one address"
+			if everyone {
+				whom = "everyone"
 			}
+			r.log.Warn("provider rests", "provider", provider, "for", restFor.String(), "whom", whom)
 		},
-	})
+		func() { r.log.Info("provider is back", "provider", provider) },
+	)
 }
 
 func (r *Router) route(region string) route {
@@ -129,7 +116,7 @@ func (r *Router) route(region string) route {
 // Resting yields the providers, and whether each of them rests.
 func (r *Router) Resting(yield func(provider string, rests bool) bool) {
 	for _, c := range r.candidates {
-		if !yield(c.Name, c.isResting()) {
+		if !yield(c.Name, c.breaker.rests(time.Now())) {
 			return
 		}
 	}
@@ -198,7 +185,7 @@ type delivery struct {
 // whether any candidate was called.
 func (d *delivery) round(ctx context.Context, stillHeld func() error) (called bool, h otp.Handoff, err error) {
 	for _, c := range slices.Clone(d.candidates) {
-		if c.isResting() {
+		if c.breaker.restsFor(d.message, time.Now()) {
 			continue
 		}
 		if err := stillHeld(); err != nil {
@@ -282,28 +269,33 @@ func describe(span trace.Span, provider, channel, result string) {
 	}
 }
 
-// isResting reports whether the provider must not be called now.
-func (c *candidate) isResting() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return time.Now().Before(c.restUntil) || c.breaker.State() == gobreaker.StateOpen
-}
-
 // call calls the provider once. The error is errResting if the provider rests.
 func (c *candidate) call(ctx context.Context, m otp.Message) (id string, err error) {
-	id, err = c.breaker.Execute(func() (string, error) { return c.observedSend(ctx, m) })
-	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
+	pass, ok := c.breaker.ask(m, time.Now())
+	if !ok {
 		return "", errResting
 	}
-	if f, ok := errors.AsType[*Failure](err); ok && f.RetryAfter > 0 {
-		c.mu.Lock()
-		c.restUntil = time.Now().Add(min(f.RetryAfter, maxRest))
-		c.mu.Unlock()
+	id, err = c.observedSend(ctx, m)
+	switch {
+	case isCanceled(err):
+		c.breaker.dropped(pass)
+	case isHealthy(err):
+		c.breaker.worked(pass)
+	default:
+		c.breaker.failed(pass, pause(err), time.Now())
 	}
 	if !c.Reports {
 		id = ""
 	}
 	return id, err
+}
+
+// pause returns how long the provider asked not to be called, 0 if it did not ask.
+func pause(err error) time.Duration {
+	if f, ok := errors.AsType[*Failure](err); ok {
+		return min(f.RetryAfter, maxRest)
+	}
+	return 0
 }
 
 // observedSend is Send within callTimeout, with its metrics and its span.

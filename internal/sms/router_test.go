@@ -304,44 +304,6 @@ func TestRouterStopsWithItsContext(t *testing.T) {
 	}
 }
 
-// TestRouterRests checks that a failing provider rests, and that one message at a time tests it afterwards.
-func TestRouterRests(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		y := newFakeRouter(sms(errDown), sms())
-		send := func(want string) {
-			t.Helper()
-			if got, err := y.Send(t.Context(), german(1), always); got.Provider != want || err != nil {
-				t.Fatalf("Send = %+v, %v; want %s", got, err, want)
-			}
-		}
-		for range 8 {
-			send("b")
-		}
-		if n := y.fakes[0].called(); n != restAfter {
-			t.Errorf("called %d times; want %d and then a rest", n, restAfter)
-		}
-		time.Sleep(restFor + time.Millisecond)
-		y.fakes[0].set(errHangs)
-		var sending sync.WaitGroup
-		for range 5 { // One of them calls the first.
-			sending.Go(func() { send("b") })
-		}
-		sending.Wait()
-		if n := y.fakes[0].called(); n != restAfter+1 {
-			t.Errorf("called %d times; want one more", n-restAfter)
-		}
-		time.Sleep(restFor + time.Millisecond)
-		y.fakes[0].set(nil)
-		send("a")
-		send("a")
-		for _, want := range []string{"provider rests", "provider is back"} {
-			if log := y.log.String(); !strings.Contains(log, want) {
-				t.Errorf("logged %s; want %q", log, want)
-			}
-		}
-	})
-}
-
 // TestRouterServesOthers checks that a provider does not rest because of messages or numbers that it does not accept,
 // or else a stranger could stop it.
 func TestRouterServesOthers(t *testing.T) {
@@ -352,8 +314,8 @@ func TestRouterServesOthers(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			y := newFakeRouter(sms(err))
-			for range 5 * restAfter {
-				if _, got := y.Send(t.Context(), german(1), always); !errors.Is(got, otp.ErrUndeliverable) {
+			for i := range 5 * restPhones {
+				if _, got := y.Send(t.Context(), asked(i, i), always); !errors.Is(got, otp.ErrUndeliverable) {
 					t.Fatalf("%s: Send = %v; want ErrUndeliverable", name, got)
 				}
 			}
@@ -429,14 +391,16 @@ func TestScopeMessage(t *testing.T) {
 // TestRouterWaitsForRest checks that a message waits while the only provider rests.
 func TestRouterWaitsForRest(t *testing.T) {
 	for name, errs := range map[string][]error{
-		"a rest of the breaker": {errDown, errDown, errDown, errDown, errDown, nil},
+		"a rest of the breaker": append(slices.Repeat([]error{errDown}, restPhones), nil),
 		"a Retry-After":         {&Failure{Status: 429, RetryAfter: 6 * time.Second}, nil},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			y := newFakeRouter(sms(errs...))
-			if len(errs) > 5 {
-				if _, err := y.Send(t.Context(), german(1), always); !errors.Is(err, errDown) {
-					t.Fatal(err)
+			if len(errs) > restPhones {
+				for i := range restPhones {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+					_, _ = y.Send(ctx, asked(i, i), always) // which fails, and waits for the next round
+					cancel()
 				}
 			}
 			began := time.Now()
@@ -470,14 +434,14 @@ func TestResult(t *testing.T) {
 func TestRouterIgnoresCancelledCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		y := newFakeRouter(sms(errHangs))
-		for range 2 * restAfter {
+		for range 2 * restPhones {
 			ctx, cancel := context.WithCancel(t.Context())
 			time.AfterFunc(time.Second, cancel)
 			if _, err := y.Send(ctx, german(1), always); err == nil {
 				t.Fatal("Send: no error")
 			}
 		}
-		if n := y.fakes[0].called(); n != 2*restAfter || len(y.metrics.counts) != 0 {
+		if n := y.fakes[0].called(); n != 2*restPhones || len(y.metrics.counts) != 0 {
 			t.Errorf("called %d times, counted %v; want no rest and no failure", n, y.metrics.counts)
 		}
 	})
