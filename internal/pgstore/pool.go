@@ -152,6 +152,9 @@ func (p *pool) acquire(ctx context.Context) (*pgxpool.Pool, *pgxpool.Conn, error
 		if err == nil {
 			return current, conn, nil
 		}
+		if p.get() != current && ctx.Err() == nil {
+			continue // because the pool was closed while this call waited for a connection of it
+		}
 		if refuses(err) || time.Since(began) > p.patience(current)-acquireEvery {
 			return nil, nil, err
 		}
