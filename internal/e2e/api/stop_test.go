@@ -5,6 +5,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"dekamond-otp/internal/e2e/servicetest"
 )
@@ -31,43 +32,64 @@ var stopTests = map[string]struct {
 }
 
 // TestStopAnswers checks that a SIGTERM leaves no request without an answer, of which any part had arrived, and none
-// that a client sends right after it on a connection that it had.
+// that a client sends right after it on a connection that it had. What comes later than a second after the signal may
+// come too late, so such a try is repeated.
 func TestStopAnswers(t *testing.T) {
 	for name, tc := range stopTests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := servicetest.Start(t, nil)
-			w := dial(t, s)
-			w.write(t, tc.before)
-			for range strings.Count(tc.before, good) {
-				if status, closes := w.answer(t); status != 200 || closes {
-					t.Fatalf("before the signal: %d, and the connection is closed: %t", status, closes)
+			for range 10 {
+				s := servicetest.Start(t, nil)
+				w := dial(t, s)
+				if inTime := stop(t, s, w, tc.before, tc.after); inTime {
+					checkStopped(t, s, w, tc.want)
+					return
 				}
 			}
-			if strings.Contains(tc.before, "Expect") {
-				if status, _ := w.answer(t); status != 100 {
-					t.Fatalf("before the signal: %d; want 100", status)
-				}
-			}
-			if w2 := dial(t, s); tc.before != "" { // which is served after the first connection
-				w2.write(t, good)
-				w2.answer(t)
-			}
-			s.Signal(syscall.SIGTERM)
-			servicetest.Eventually(t, "the service stops", func() bool {
-				return strings.Contains(s.Log.String(), "msg=stopping")
-			})
-			_, _ = io.WriteString(w, tc.after)
-			for _, want := range append(tc.want, 0) {
-				status, closes := w.answer(t)
-				if status != want || !closes {
-					t.Errorf("%d, and the connection is closed: %t; want %d and its end", status, closes, want)
-				}
-			}
-			<-s.Exited
-			if code := s.Cmd.ProcessState.ExitCode(); code != 0 {
-				t.Errorf("the service ended with %d; want 0", code)
-			}
+			t.Skip("this machine is too slow")
 		})
+	}
+}
+
+// stop writes a part of a request, sends the signal, and writes the rest. It reports whether it did so in time.
+func stop(t *testing.T, s *servicetest.Service, w wire, before, after string) (inTime bool) {
+	t.Helper()
+	w.write(t, before)
+	for range strings.Count(before, good) {
+		if status, closes := w.answer(t); status != 200 || closes {
+			t.Fatalf("before the signal: %d, and the connection is closed: %t", status, closes)
+		}
+	}
+	if strings.Contains(before, "Expect") {
+		if status, _ := w.answer(t); status != 100 {
+			t.Fatalf("before the signal: %d; want 100", status)
+		}
+	}
+	if other := dial(t, s); before != "" { // which is served after the first connection
+		other.write(t, good)
+		other.answer(t)
+	}
+	began := time.Now()
+	s.Signal(syscall.SIGTERM)
+	servicetest.Eventually(t, "the service stops", func() bool {
+		return strings.Contains(s.Log.String(), "msg=stopping")
+	})
+	_, _ = io.WriteString(w, after)
+	const parting = time.Second
+	return time.Since(began) < parting*9/10
+}
+
+// checkStopped checks the answers after the signal, and that the service ends by itself.
+func checkStopped(t *testing.T, s *servicetest.Service, w wire, want []int) {
+	t.Helper()
+	for _, want := range append(want, 0) {
+		status, closes := w.answer(t)
+		if status != want || !closes {
+			t.Fatalf("%d, and the connection is closed: %t; want %d and its end", status, closes, want)
+		}
+	}
+	<-s.Exited
+	if code := s.Cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("the service ended with %d; want 0", code)
 	}
 }

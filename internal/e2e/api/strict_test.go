@@ -126,7 +126,7 @@ func TestStrictHTTP(t *testing.T) {
 			w := dial(t, s)
 			w.write(t, request)
 			if status, closes := w.answer(t); status != 400 || !closes {
-				t.Errorf("%q: %d, and the connection is closed: %t; want 400 and its end", request, status, closes)
+				t.Fatalf("%q: %d, and the connection is closed: %t; want 400 and its end", request, status, closes)
 			}
 			if status, _ := w.answer(t); status != 0 {
 				t.Errorf("%q: a second answer, %d; want none", request, status)
@@ -176,7 +176,7 @@ func TestGoodHTTP(t *testing.T) {
 				}()
 				for i, want := range tc.want {
 					if status, _ := w.answer(t); status != want {
-						t.Errorf("%s, answer %d: %d; want %d", way, i, status, want)
+						t.Fatalf("%s, answer %d: %d; want %d", way, i, status, want)
 					}
 				}
 			}
