@@ -102,8 +102,8 @@ func alone(t *testing.T, name string, found []Finding, want string) {
 func TestClocks(t *testing.T) {
 	for skew, want := range map[time.Duration]Mark{
 		0:                        OK,
-		900 * time.Millisecond:   OK,
-		-1100 * time.Millisecond: Weak,
+		1900 * time.Millisecond:  OK,
+		-2100 * time.Millisecond: Weak,
 		59 * time.Second:         Weak,
 		-61 * time.Second:        Wrong,
 	} {

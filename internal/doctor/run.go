@@ -198,7 +198,7 @@ type clock struct {
 }
 
 const (
-	skewed    = time.Second // Between two clocks.
+	skewed    = 2 * time.Second // Between two clocks.
 	farSkewed = time.Minute
 )
 

@@ -163,14 +163,7 @@ func (a *Accounts) Inspect(ctx context.Context) (facts Facts, err error) {
 	settings := a.pool.get().Config()
 	inspectConn(c.Conn().PgConn().Conn(), settings.ConnConfig, &facts)
 	facts.Pool = int(settings.MaxConns)
-	clock := func() (now time.Time, err error) {
-		err = c.QueryRow(ctx, "select clock_timestamp()").Scan(&now)
-		return now, err
-	}
-	if _, err := clock(); err != nil { // The first call prepares the statement.
-		return facts, err
-	}
-	if facts.Latency, facts.Skew, err = probe.Clock(clock); err != nil {
+	if facts.Latency, facts.Skew, err = clock(ctx, c); err != nil {
 		return facts, err
 	}
 	if err := c.QueryRow(ctx, selectFacts).Scan(
@@ -190,6 +183,26 @@ func (a *Accounts) Inspect(ctx context.Context) (facts Facts, err error) {
 		facts.NoWrites = tryWrite(ctx, c)
 	}
 	return facts, withoutRights(err, errRights)
+}
+
+// Clock returns how long a round trip takes, and how far the clock of Postgres is ahead of the clock here.
+func (a *Accounts) Clock(ctx context.Context) (latency, skew time.Duration, err error) {
+	err = a.within(ctx, a.timeouts.Transaction, func(ctx context.Context, c *pgxpool.Conn) (err error) {
+		latency, skew, err = clock(ctx, c)
+		return err
+	})
+	return latency, skew, err
+}
+
+func clock(ctx context.Context, c *pgxpool.Conn) (latency, skew time.Duration, err error) {
+	ask := func() (now time.Time, err error) {
+		err = c.QueryRow(ctx, "select clock_timestamp()").Scan(&now)
+		return now, err
+	}
+	if _, err := ask(); err != nil { // The first call prepares the statement.
+		return 0, 0, err
+	}
+	return probe.Clock(ask)
 }
 
 // tryWrite writes what Touch writes, and takes it back. It returns why the database did not take it.

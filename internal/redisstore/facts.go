@@ -68,8 +68,7 @@ func (c *Client) Inspect(ctx context.Context) (facts Facts, err error) {
 		}
 		time.Sleep(firstPause)
 	}
-	facts.Latency, facts.Skew, err = probe.Clock(func() (time.Time, error) { return c.redis.Time(ctx).Result() })
-	if err != nil {
+	if facts.Latency, facts.Skew, err = c.Clock(ctx); err != nil {
 		return facts, plainError(err)
 	}
 	if certificate := c.shown.Load(); certificate != nil {
@@ -82,6 +81,28 @@ func (c *Client) Inspect(ctx context.Context) (facts Facts, err error) {
 	}
 	facts.Nodes, err = c.inspectNodes(ctx)
 	return facts, plainError(err)
+}
+
+// Clock returns how long a round trip takes, and how far the clock of Redis is ahead of the clock here: of a cluster
+// that of the master whose clock differs most. It must not be called for an embedded Redis.
+func (c *Client) Clock(ctx context.Context) (latency, skew time.Duration, err error) {
+	var mu sync.Mutex // Guards the results.
+	ask := func(ctx context.Context, r *redis.Client) error {
+		trip, off, err := probe.Clock(func() (time.Time, error) { return r.Time(ctx).Result() })
+		mu.Lock()
+		defer mu.Unlock()
+		if off.Abs() >= skew.Abs() {
+			latency, skew = trip, off
+		}
+		return err
+	}
+	switch r := c.redis.(type) {
+	case *redis.ClusterClient:
+		err = r.ForEachMaster(ctx, ask)
+	case *redis.Client:
+		err = ask(ctx, r)
+	}
+	return latency, skew, err
 }
 
 // inspectNodes asks each master.

@@ -45,6 +45,9 @@ type Stores struct {
 	History  *redisstore.History
 
 	DatabaseHealth, RedisHealth *Health
+
+	clocks []clock // of the stores that are other processes
+	log    *slog.Logger
 }
 
 // Accounts is an account.Store and what else main needs of one.
@@ -85,6 +88,13 @@ func Open(ctx context.Context, o Options) (*Stores, error) {
 			Observer:   o.Metrics.Redis(),
 		}),
 		DatabaseHealth: health,
+		log:            o.Log,
+	}
+	if postgres, ok := accounts.(*pgstore.Accounts); ok {
+		s.clocks = append(s.clocks, clock{"database", postgres.Clock})
+	}
+	if !o.Config.EmbeddedRedis() {
+		s.clocks = append(s.clocks, clock{"redis", redis.Clock})
 	}
 	s.RedisHealth = newHealth("redis", redisSetting(""), redis.Ping, s.Codes.Touch, o.Log)
 	log := o.Log.With("store", "redis", "setting", redisSetting(""))
@@ -99,11 +109,12 @@ func Open(ctx context.Context, o Options) (*Stores, error) {
 	return s, nil
 }
 
-// Watch watches the health of both stores until ctx is done.
+// Watch watches the health and the clocks of the stores until ctx is done.
 func (s *Stores) Watch(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { s.DatabaseHealth.watch(ctx) })
 	wg.Go(func() { s.RedisHealth.watch(ctx) })
+	wg.Go(func() { watchClocks(ctx, s.log, s.clocks) })
 	wg.Wait()
 }
 

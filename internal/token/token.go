@@ -26,7 +26,8 @@ var ErrInvalid = errors.New("token: invalid")
 const (
 	minSecret = 32              // bytes; RFC 7518 §3.2 asks for a key as long as the hash
 	maxToken  = 4 << 10         // bytes; issued tokens have less than 1 KiB
-	leeway    = 5 * time.Second // between the clocks of two copies
+	leeway    = 5 * time.Second // of exp, between the clocks of two copies
+	nbfLeeway = time.Minute     // of nbf
 )
 
 // Options are the inputs of NewIssuer.
@@ -67,7 +68,6 @@ func NewIssuer(o Options) (*Issuer, error) {
 			jwt.WithIssuer(o.Issuer),
 			jwt.WithAudience(o.Audience),
 			jwt.WithExpirationRequired(),
-			jwt.WithIssuedAt(),
 		),
 	}
 	switch {
@@ -102,6 +102,15 @@ func (c *claims) UnmarshalJSON(text []byte) error {
 	}
 	type plain claims
 	return json.Unmarshal(text, (*plain)(c))
+}
+
+// GetNotBefore returns nbf as early as its leeway allows beyond that of exp. When a token was issued is not compared
+// with the clock here: it does not matter to a token that is valid, and a copy whose clock is behind would refuse it.
+func (c claims) GetNotBefore() (*jwt.NumericDate, error) {
+	if c.NotBefore == nil {
+		return nil, nil
+	}
+	return jwt.NewNumericDate(c.NotBefore.Add(leeway - nbfLeeway)), nil
 }
 
 // Sign returns a token for the user's session, with id as its jti and at as its time of issue, and how long it is valid

@@ -304,7 +304,9 @@ func TestUnlock(t *testing.T) {
 		if n := strings.Count(events.Body, `"action":"unlock"`); n != 1 {
 			t.Errorf("audit: %s; want one unlock", events.Body)
 		}
-		for _, part := range []string{`"phone":"+98912•••67"`, `"attempts":2`, `"since":"`, `"key":"`, `"user_id":null`} {
+		for _, part := range []string{
+			`"phone":"+98912•••67"`, `"attempts":2`, `"since":"`, `"key":"`, `"user_id":null`,
+		} {
 			if !strings.Contains(events.Body, part) {
 				t.Errorf("audit: %s; want %s", events.Body, part)
 			}
