@@ -8,7 +8,7 @@ BASELINE  =
 DELAY     = 0s
 DIR       = /tmp/states
 
-.PHONY: help run build test check format bench fuzz vendored pictures states clean
+.PHONY: help run build test check format bench fuzz vendored pictures states compose clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,7 @@ check: ## check format, names, comments and faults of the Go code, go.mod, the s
 	find .ci -maxdepth 1 -type f -exec shellcheck {} +
 	.ci/columns
 	.ci/pages
+	.ci/deploy
 
 format: ## format the Go code
 	$(GOLANGCI) fmt ./...
@@ -64,6 +65,9 @@ pictures: ## take the pictures of the documents
 states: ## take pictures of every state of the login page in all browsers, into the folder DIR=/tmp/states
 	@mkdir -p "$(DIR)"
 	TEST_PICTURES="$(abspath $(DIR))" .ci/with-services go test -count=1 -run '^TestStates$$' ./internal/e2e/pages
+
+compose: ## try the image and docker-compose.yml on a Docker engine: build, log in, down, up, log in again
+	@.ci/compose
 
 clean: ## remove what was built; data/ stays
 	rm -f application

@@ -21,7 +21,7 @@ import (
 	"github.com/yuin/goldmark/util"
 )
 
-//go:embed *.md clients/*.md
+//go:embed *.md clients/*.md deploy
 var files embed.FS
 
 // Style is the style sheet of the web pages, which expect it as documents.css beside the documents. Its colours are
@@ -41,20 +41,39 @@ type Page struct {
 // documents.
 type Link struct{ Path, Text string }
 
-// Pages returns all documents, by title; the documents in folders come last.
-var Pages = sync.OnceValue(func() []Page {
-	var pages []Page
+// A File is a file that documents offer to copy, such as deploy/nginx.conf.
+type File struct {
+	Name string // of the file below docs
+	Text []byte
+}
+
+// read returns the embedded files for whose name is returns true.
+func read(is func(name string) bool) (found []File) {
 	err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
+		if err != nil || entry.IsDir() || !is(name) {
 			return err
 		}
-		markdown, err := files.ReadFile(name)
-		title, _, _ := strings.Cut(strings.TrimPrefix(string(markdown), "# "), "\n")
-		pages = append(pages, Page{name, title, markdown})
+		text, err := files.ReadFile(name)
+		found = append(found, File{name, text})
 		return err
 	})
 	if err != nil {
 		panic(err) // the files are part of the binary
+	}
+	return found
+}
+
+func isPage(name string) bool { return path.Ext(name) == ".md" }
+
+// Files returns the files that the documents offer to copy.
+func Files() []File { return read(func(name string) bool { return !isPage(name) }) }
+
+// Pages returns all documents, by title; the documents in folders come last.
+var Pages = sync.OnceValue(func() []Page {
+	var pages []Page
+	for _, f := range read(isPage) {
+		title, _, _ := strings.Cut(strings.TrimPrefix(string(f.Text), "# "), "\n")
+		pages = append(pages, Page{f.Name, title, f.Text})
 	}
 	slices.SortStableFunc(pages, func(a, b Page) int {
 		if depth := strings.Count(a.Name, "/") - strings.Count(b.Name, "/"); depth != 0 {

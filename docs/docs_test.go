@@ -101,6 +101,25 @@ func TestReadme(t *testing.T) {
 	}
 }
 
+// TestFiles checks that a document links every file that the service serves beside the documents.
+func TestFiles(t *testing.T) {
+	linked := make(map[string]bool)
+	for page, text := range documents(t) {
+		for _, m := range link.FindAllStringSubmatch(text, -1) {
+			linked[path.Join(path.Dir(page), m[1])] = true
+		}
+	}
+	files := Files()
+	if len(files) == 0 {
+		t.Fatal("there are no files; want those of docs/deploy")
+	}
+	for _, f := range files {
+		if !linked["docs/"+f.Name] {
+			t.Errorf("no document links docs/%s", f.Name)
+		}
+	}
+}
+
 // TestPictures checks that the documents show every picture.
 func TestPictures(t *testing.T) {
 	var shown []string

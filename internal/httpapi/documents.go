@@ -9,9 +9,13 @@ import (
 )
 
 // mountDocuments serves the documents below /docs/: as a web page to a client that prefers HTML, which browsers do, and
-// as Markdown to all others. The media type of the latter is text/plain, because browsers download text/markdown.
+// as Markdown to all others. The media type of the latter is text/plain, because browsers download text/markdown. So is
+// that of the files that the documents offer to copy.
 func (s *Server) mountDocuments() {
 	s.mountFile("/docs/documents.css", newFile("text/css; charset=utf-8", docs.Style))
+	for _, f := range docs.Files() {
+		s.mountFile("/docs/"+f.Name, newFile(fiber.MIMETextPlainCharsetUTF8, f.Text))
+	}
 	back := docs.Link{Path: "docs", Text: "The calls"}
 	for _, page := range docs.Pages() {
 		markdown := newFile(fiber.MIMETextPlainCharsetUTF8, page.Markdown)

@@ -46,6 +46,12 @@ func TestDocuments(t *testing.T) {
 		}
 	}
 	ask("/docs/documents.css", "text/css")
+	for _, f := range docs.Files() {
+		mediaType, body := ask("/docs/"+f.Name, browser)
+		if mediaType != "text/plain; charset=utf-8" || body != string(f.Text) {
+			t.Errorf("GET /docs/%s: %s, %d bytes; want the file", f.Name, mediaType, len(body))
+		}
+	}
 }
 
 // TestDocumentsHaveColoursOfLoginPage compares the colours that both style sheets name.

@@ -164,6 +164,49 @@ func TestBuildContext(t *testing.T) {
 	}
 }
 
+// TestMakeCompose runs .ci/compose with a program in place of Docker that starts and stops the service itself. The
+// script succeeds if the same user logs in before and after, fails if the data is lost, and says what is missing.
+func TestMakeCompose(t *testing.T) {
+	bin, err := filepath.Abs("testdata/bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := func(env ...string) (output, calls string, err error) {
+		dir := t.TempDir()
+		service := servicetest.Command(t, dir, nil).Path
+		c := exec.Command("bash", servicetest.Root+".ci/compose")
+		c.Env = append([]string{
+			"PATH=" + bin + ":" + os.Getenv("PATH"),
+			"FAKE_DIR=" + dir,
+			"FAKE_SERVICE=" + service,
+			"FAKE_ADDRESS=" + servicetest.FreeAddress(t),
+			"FAKE_VERSION=2.24.0",
+		}, env...)
+		out, err := c.CombinedOutput()
+		made, _ := os.ReadFile(filepath.Join(dir, "calls"))
+		return string(out), string(made), err
+	}
+	output, calls, err := run()
+	const up, port = "up --build --wait --wait-timeout 600\n", "port otp 1628\n"
+	const want = "version --short\ninfo\n" + up + port + "exec -T otp dekamond-otp doctor\ndown\n" + up + port +
+		"down --volumes --rmi local\n"
+	if err != nil || calls != want {
+		t.Errorf("%v\n%s\nwith the calls\n%s\nwant\n%s", err, output, calls, want)
+	}
+	for fault, env := range map[string]string{
+		"the second login has another user": "FAKE_FORGETS=yes",
+		"2.24 or newer is needed":           "FAKE_VERSION=2.9.0",
+	} {
+		output, calls, err := run(env)
+		if err == nil || !strings.Contains(output, fault) {
+			t.Errorf("with %s: %v\n%s; want a failure: %s", env, err, output, fault)
+		}
+		if strings.Contains(calls, up) && !strings.HasSuffix(calls, "down --volumes --rmi local\n") {
+			t.Errorf("with %s the calls are\n%s; want the containers removed", env, calls)
+		}
+	}
+}
+
 // databaseOf returns a Postgres database and, as settings, its host and port.
 func databaseOf(t *testing.T) (database, name string, settings []string) {
 	t.Helper()
