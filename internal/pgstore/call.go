@@ -39,7 +39,8 @@ const (
 )
 
 // within waits for a connection, and then runs f on it within the timeout. translate explains its errors. If Postgres
-// says that nothing of f was carried out, for a reason that passes, f runs again on another connection.
+// says that nothing of f was carried out, for a reason that passes, f runs again on another connection, and also if the
+// connection was closed before f, or the end of its transaction, was sent.
 func (a *Accounts) within(
 	ctx context.Context, timeout time.Duration, f func(context.Context, *pgxpool.Conn) error,
 ) error {
@@ -52,7 +53,7 @@ func (a *Accounts) within(
 		conn.Release()
 		switch {
 		case hasCode(err, mixedUp...) && a.pool.unprepare(pool):
-		case hasCode(err, undone...) && left > 0:
+		case (hasCode(err, undone...) || errors.Is(err, pgconn.ErrConnClosed)) && left > 0:
 			a.pool.reset(pool)
 			time.Sleep(pause)
 		default:

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -258,5 +259,29 @@ func TestKeepsTwoConnections(t *testing.T) {
 			}
 			f.conns.Wait()
 		})
+	}
+}
+
+// TestClosedWhileIdle checks that a call is repeated on another connection if its own was closed by the server before
+// anything was sent. The statement that failed before is what makes the driver notice that late.
+func TestClosedWhileIdle(t *testing.T) {
+	url := pgtest.NewDatabase(t)
+	a := open(t, url+"&pool_max_conns=1")
+	run := func(statement string) (text string, err error) {
+		return first(t.Context(), a, "test", func(r pgx.Row) (text string, err error) {
+			err = r.Scan(&text)
+			return text, err
+		}, statement)
+	}
+	pid, err := run(`select pg_backend_pid()::text`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := run(`select (1 / 0)::text`); err == nil {
+		t.Fatal("a division by zero is no error")
+	}
+	pgtest.Exec(t, url, `select pg_terminate_backend(`+pid+`, 300000)`)
+	if other, err := run(`select pg_backend_pid()::text`); err != nil || other == pid {
+		t.Errorf("after its connection was closed: %s, %v; want another connection than %s", other, err, pid)
 	}
 }
