@@ -21,6 +21,7 @@ import (
 	"dekamond-otp/internal/observertest"
 	"dekamond-otp/internal/pgstore/pgtest"
 	"dekamond-otp/internal/phone"
+	"dekamond-otp/internal/servertest"
 )
 
 func open(t *testing.T, url string) *Accounts {
@@ -42,11 +43,21 @@ func openWith(t *testing.T, o Options) *Accounts {
 	return a
 }
 
-func TestAccounts(t *testing.T) {
+func TestAccounts(t *testing.T) { testAccounts(t, pgtest.NewDatabase) }
+
+// TestAccountsThroughPgBouncer checks the same behind a PgBouncer in transaction mode. The URL does not mention it, and
+// it has fewer connections than the pool.
+func TestAccountsThroughPgBouncer(t *testing.T) {
+	testAccounts(t, func(t testing.TB) string { return servertest.PgBouncer(t, pgtest.NewDatabase(t), 8) })
+}
+
+// testAccounts runs the suite on new databases.
+func testAccounts(t *testing.T, newDatabase func(t testing.TB) (url string)) {
+	t.Helper()
 	accounttest.TestStore(t, func(t *testing.T) accounttest.Store {
 		calls := new(observertest.Calls)
 		a := openWith(t, Options{
-			URL: pgtest.NewDatabase(t),
+			URL: newDatabase(t),
 			// Two hundred calls at once have to wait for each other for as long as the machine needs.
 			Timeouts: Timeouts{Acquire: time.Hour, Statement: time.Hour, Transaction: time.Hour},
 			Observer: calls,
