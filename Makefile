@@ -7,8 +7,10 @@ BENCHTIME = 1s
 BASELINE  =
 DELAY     = 0s
 DIR       = /tmp/states
+MINUTES   = 10
+SEED      = 0
 
-.PHONY: help run build test check format bench fuzz vendored pictures states compose clean
+.PHONY: help run build test check format bench fuzz failover vendored pictures states compose clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +57,10 @@ fuzz: ## fuzz each parser of foreign input for FUZZTIME=30s
 	go test -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME) ./internal/httpapi
 	go test -run '^$$' -fuzz '^FuzzLocale$$' -fuzztime $(FUZZTIME) ./internal/text
 	go test -run '^$$' -fuzz '^FuzzParent$$' -fuzztime $(FUZZTIME) ./internal/trace
+
+failover: ## let real stores fail over at random for MINUTES=10, and print one table; SEED=0 draws a seed
+	.ci/with-services go test -count=1 -v -timeout 0 -run '^TestRounds$$' ./internal/e2e/failover \
+		-minutes $(MINUTES) -seed $(SEED)
 
 vendored: ## fetch the files of other projects that the _vendored files of the pages list
 	.ci/vendored

@@ -10,15 +10,17 @@ import (
 	"time"
 )
 
-// A Gate is a TCP proxy before a store, which can be shut to make the store unreachable.
+// A Gate is a TCP proxy before a store, which can be shut to make the store unreachable, or hold all that passes.
 type Gate struct {
 	Delay time.Duration // of what passes, each way; to be set before the first connection
 
 	listener net.Listener
 	target   string
+	ended    chan struct{} // closed when the test has ended
 
 	mu    sync.Mutex // guards the fields below
 	shut  bool
+	held  bool
 	conns []net.Conn
 }
 
@@ -35,8 +37,8 @@ func Through(t *testing.T, setting string) (*Gate, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &Gate{listener: l, target: u.Host}
-	t.Cleanup(func() { l.Close(); g.Shut(true) })
+	g := &Gate{listener: l, target: u.Host, ended: make(chan struct{})}
+	t.Cleanup(func() { l.Close(); close(g.ended); g.Shut(true) })
 	go g.serve()
 	u.Host = l.Addr().String()
 	return g, name + "=" + u.String()
@@ -54,6 +56,10 @@ func (g *Gate) serve() {
 
 func (g *Gate) pass(c net.Conn) {
 	defer c.Close()
+	if g.holds() {
+		<-g.ended
+		return
+	}
 	out, err := net.Dial("tcp", g.target)
 	if err != nil {
 		return
@@ -70,12 +76,9 @@ func (g *Gate) pass(c net.Conn) {
 	g.copy(c, out)
 }
 
-// copy copies until an end closes, and holds back what it reads for g.Delay.
+// copy copies until an end closes, and holds back what it reads for g.Delay. Once the gate holds, it passes nothing on,
+// not even that an end has closed.
 func (g *Gate) copy(to io.Writer, from io.Reader) {
-	if g.Delay == 0 {
-		_, _ = io.Copy(to, from)
-		return
-	}
 	type part struct {
 		bytes []byte
 		due   time.Time
@@ -94,8 +97,27 @@ func (g *Gate) copy(to io.Writer, from io.Reader) {
 	}()
 	for p := range parts {
 		time.Sleep(time.Until(p.due))
+		if g.holds() {
+			break
+		}
 		_, _ = to.Write(p.bytes)
 	}
+	if g.holds() {
+		<-g.ended
+	}
+}
+
+// Hold makes the gate accept connections and pass nothing on until the test ends, as if packets were dropped.
+func (g *Gate) Hold() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.held = true
+}
+
+func (g *Gate) holds() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.held
 }
 
 // Shut closes all connections and refuses new ones, or, with false, lets connections through again.
