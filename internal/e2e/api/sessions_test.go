@@ -377,6 +377,9 @@ func TestDeleteWithStoresDown(t *testing.T) {
 		s.Want(s.Call(c.method, c.path, c.body, servicetest.Bearer(a)), 503, "unavailable")
 	}
 	database.Shut(false)
+	servicetest.Eventually(t, "the database is used again", func() bool {
+		return s.Call("GET", "/me", "", servicetest.Bearer(a)).Status == 200
+	})
 	s.Want(s.Refresh(a.Text("refresh_token")), 200, "")
 	s.Want(s.Call("DELETE", "/me", "", servicetest.Bearer(a)), 204, "")
 }
