@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"dekamond-otp/internal/clock"
 	"dekamond-otp/internal/command"
 	"dekamond-otp/internal/config"
 	"dekamond-otp/internal/doctor"
@@ -69,7 +70,7 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger) (err error) 
 	if s.internal, err = servers.Reserve(ctx, c, log); err != nil {
 		return err
 	}
-	tools, err := services.NewTools(c, os.Stdout, log)
+	tools, err := services.NewTools(c, new(clock.Clock), os.Stdout, log)
 	if err != nil {
 		return err
 	}
@@ -78,7 +79,13 @@ func serve(ctx context.Context, c *config.Config, log *slog.Logger) (err error) 
 	counters := metrics.New(version, s.history)
 
 	// Stores.
-	s.stores, err = stores.Open(ctx, stores.Options{Config: c, Policy: services.Policy(c), Metrics: counters, Log: log})
+	s.stores, err = stores.Open(ctx, stores.Options{
+		Config:  c,
+		Policy:  services.Policy(c),
+		Metrics: counters,
+		Clock:   tools.Clock,
+		Log:     log,
+	})
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ var floors = [][]string{
 		"docs",
 		"internal/address",
 		"internal/brand",
+		"internal/clock",
 		"internal/health",
 		"internal/phone",
 		"internal/probe",

@@ -75,9 +75,9 @@ type Actor struct {
 	AdminKey string    // The name of an Admin's key, which is not the key itself.
 }
 
-// event returns a new event that the actor causes. It changes detail.
-func (a Actor) event(action Action, user uuid.UUID, detail map[string]any) (Event, error) {
-	id, err := uuid.NewV7()
+// event returns a new event that an actor causes. It changes detail.
+func (s *Service) event(a Actor, action Action, user uuid.UUID, detail map[string]any) (Event, error) {
+	id, err := s.clock.NewID()
 	if err != nil {
 		return Event{}, fmt.Errorf("account: new event: %w", err)
 	}
@@ -160,7 +160,7 @@ func (s *Service) Events(ctx context.Context, p EventPage) (events []Event, more
 // RecordKeys records which keys are published and which of them signs, unless the newest such record is the same. Of
 // any number of copies with the same keys exactly one records it.
 func (s *Service) RecordKeys(ctx context.Context, signing string, published []string) error {
-	e, err := Actor{Kind: System}.event(KeysChanged, uuid.Nil, map[string]any{
+	e, err := s.event(Actor{Kind: System}, KeysChanged, uuid.Nil, map[string]any{
 		"signing":   signing,
 		"published": slices.Sorted(slices.Values(published)),
 	})
@@ -180,7 +180,7 @@ func (s *Service) RecordUnlock(
 	if !since.IsZero() {
 		detail["since"] = since.Format(time.RFC3339)
 	}
-	e, err := actor.event(Unlocked, uuid.Nil, detail)
+	e, err := s.event(actor, Unlocked, uuid.Nil, detail)
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func (s *Service) Housekeep(ctx context.Context) {
 func (s *Service) sweep(ctx context.Context) (total Swept, err error) {
 	retention := Retention{
 		KeepEnded:    max(keepEnded, s.dormantAfter), // sessions also show when a user was last seen
-		EventsBefore: firstAt(time.Now().Add(-s.auditTTL)),
+		EventsBefore: firstAt(s.clock.Now().Add(-s.auditTTL)),
 		Limit:        sweepBatch,
 	}
 	for {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"dekamond-otp/internal/clock"
 	"dekamond-otp/internal/phone"
 )
 
@@ -101,8 +102,8 @@ type seed struct {
 	salt   [32]byte
 }
 
-func newSeed() (s seed, err error) {
-	if s.access, err = uuid.NewV7(); err != nil {
+func newSeed(c *clock.Clock) (s seed, err error) {
+	if s.access, err = c.NewID(); err != nil {
 		return seed{}, fmt.Errorf("account: new token: %w", err)
 	}
 	_, _ = rand.Read(s.salt[:]) // never fails
@@ -138,11 +139,11 @@ func (s *Service) Refresh(ctx context.Context, token string, c Client) (Tokens, 
 	if !ok {
 		return Tokens{}, ErrRefreshToken
 	}
-	fresh, err := newSeed()
+	fresh, err := newSeed(s.clock)
 	if err != nil {
 		return Tokens{}, err
 	}
-	event, err := uuid.NewV7()
+	event, err := s.clock.NewID()
 	if err != nil {
 		return Tokens{}, fmt.Errorf("account: new event: %w", err)
 	}

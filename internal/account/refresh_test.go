@@ -43,7 +43,7 @@ func TestRefreshToken(t *testing.T) {
 // TestSuccessor checks that a successor depends on both the token and the stored seed.
 func TestSuccessor(t *testing.T) {
 	token := newRefreshToken(uuid.Must(uuid.NewV7()))
-	first, err := newSeed()
+	first, err := newSeed(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"dekamond-otp/internal/clock"
 	"dekamond-otp/internal/phone"
 )
 
@@ -27,6 +28,7 @@ type Options struct {
 	SignupLogsIn bool          // Whether a new user gets tokens.
 	DormantAfter time.Duration // A user not seen for this long can lose the phone to another user. 0 means never.
 	AuditTTL     time.Duration // Life of an event.
+	Clock        *clock.Clock  // Nil means that of this machine.
 }
 
 // A Service logs users in, keeps them logged in, and removes them. It is safe for use by many goroutines.
@@ -38,6 +40,7 @@ type Service struct {
 	signupLogsIn bool
 	dormantAfter time.Duration
 	auditTTL     time.Duration
+	clock        *clock.Clock
 }
 
 // New returns a Service.
@@ -50,6 +53,7 @@ func New(o Options) *Service {
 		signupLogsIn: o.SignupLogsIn,
 		dormantAfter: o.DormantAfter,
 		auditTTL:     o.AuditTTL,
+		clock:        o.Clock,
 	}
 }
 

@@ -60,7 +60,7 @@ func (s *Service) Login(ctx context.Context, p phone.Number, challenge uuid.UUID
 	}
 	var session, newUser, access, event uuid.UUID
 	for _, id := range []*uuid.UUID{&session, &newUser, &access, &event} {
-		if *id, err = uuid.NewV7(); err != nil {
+		if *id, err = s.clock.NewID(); err != nil {
 			return Login{}, fmt.Errorf("account: new login: %w", err)
 		}
 	}
@@ -120,7 +120,7 @@ func (s *Service) EndSession(ctx context.Context, user, session uuid.UUID, actor
 	if actor.Session != session {
 		detail["from_session"] = actor.Session
 	}
-	e, err := actor.event(LoggedOut, user, detail)
+	e, err := s.event(actor, LoggedOut, user, detail)
 	if err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func (s *Service) EndSession(ctx context.Context, user, session uuid.UUID, actor
 
 // EndSessions ends all sessions of a user. Its errors are ErrNotFound, for the user, and ErrUnavailable.
 func (s *Service) EndSessions(ctx context.Context, user uuid.UUID, actor Actor) error {
-	e, err := actor.event(LoggedOut, user, map[string]any{"everywhere": true})
+	e, err := s.event(actor, LoggedOut, user, map[string]any{"everywhere": true})
 	if err != nil {
 		return err
 	}

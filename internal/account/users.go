@@ -30,7 +30,7 @@ type Claim struct {
 func (s *Service) newClaim(p phone.Number) (c Claim, err error) {
 	c = Claim{Phone: p, DormantAfter: s.dormantAfter}
 	if c.DormantAfter > 0 {
-		if c.LossEvent, err = uuid.NewV7(); err != nil {
+		if c.LossEvent, err = s.clock.NewID(); err != nil {
 			return Claim{}, fmt.Errorf("account: new event: %w", err)
 		}
 	}
@@ -73,7 +73,7 @@ func (s *Service) SetBanned(ctx context.Context, user uuid.UUID, banned bool, ac
 	if banned {
 		action = Banned
 	}
-	e, err := actor.event(action, user, map[string]any{})
+	e, err := s.event(actor, action, user, map[string]any{})
 	if err != nil {
 		return User{}, err
 	}
@@ -87,7 +87,7 @@ func (s *Service) ChangePhone(ctx context.Context, user uuid.UUID, p phone.Numbe
 	if err != nil {
 		return User{}, err
 	}
-	e, err := actor.event(PhoneChanged, user, map[string]any{})
+	e, err := s.event(actor, PhoneChanged, user, map[string]any{})
 	if err != nil {
 		return User{}, err
 	}
@@ -97,7 +97,7 @@ func (s *Service) ChangePhone(ctx context.Context, user uuid.UUID, p phone.Numbe
 // Delete removes a user and all sessions. Its errors are ErrNotFound, for the user or for the actor's session, and
 // ErrUnavailable.
 func (s *Service) Delete(ctx context.Context, user uuid.UUID, actor Actor) error {
-	e, err := actor.event(Deleted, user, map[string]any{})
+	e, err := s.event(actor, Deleted, user, map[string]any{})
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"dekamond-otp/internal/account"
+	"dekamond-otp/internal/clock"
 	"dekamond-otp/internal/config"
 	"dekamond-otp/internal/login"
 	"dekamond-otp/internal/metrics"
@@ -46,10 +47,12 @@ func (r *run) unlock(ctx context.Context, args []string) (err error) {
 	}
 	c.MigrateOnStart = false
 	log := r.openLog(ctx, c)
+	clock := new(clock.Clock)
 	s, err := stores.Open(ctx, stores.Options{
 		Config:  c,
 		Policy:  services.Policy(c),
 		Metrics: metrics.New(r.Version),
+		Clock:   clock,
 		Log:     log,
 	})
 	if err != nil {
@@ -65,7 +68,7 @@ func (r *run) unlock(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	accounts := account.New(account.Options{Store: s.Accounts, Log: log})
+	accounts := account.New(account.Options{Store: s.Accounts, Log: log, Clock: clock})
 	freed, err := login.New(codes, accounts, s.DatabaseHealth).Unlock(ctx, number, account.Actor{Kind: account.System})
 	if err == nil {
 		_, err = fmt.Fprintf(r.Stdout, "%s is free (wrong attempts: %d, messages: %d)\n",

@@ -197,6 +197,14 @@ type clock struct {
 	asked bool
 }
 
+// direction says where the clock here is, seen from this one.
+func (c clock) direction() string {
+	if c.skew > 0 {
+		return "behind"
+	}
+	return "ahead of"
+}
+
 const (
 	skewed    = 2 * time.Second // Between two clocks.
 	farSkewed = time.Minute
@@ -207,10 +215,10 @@ func examineClocks(clocks ...clock) (f findings) {
 		switch off := c.skew.Abs(); {
 		case !c.asked:
 		case off > farSkewed:
-			const bad = "is %s off that of %s: tokens are refused, or live too long; run NTP on both"
-			f.add(Wrong, "clock", bad, off.Round(time.Second), c.of)
+			const bad = "is %s %s that of %s: tokens are refused, or live too long; run NTP on both"
+			f.add(Wrong, "clock", bad, off.Round(time.Second), c.direction(), c.of)
 		case off > skewed:
-			f.add(Weak, "clock", "is %.1f s off that of %s; run NTP on both", off.Seconds(), c.of)
+			f.add(Weak, "clock", "is %.1f s %s that of %s; run NTP on both", off.Seconds(), c.direction(), c.of)
 		default:
 			f.add(OK, "clock", "agrees with that of %s", c.of)
 		}

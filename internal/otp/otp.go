@@ -15,6 +15,7 @@ import (
 	"errors"
 	"log/slog"
 
+	"dekamond-otp/internal/clock"
 	"dekamond-otp/internal/trace"
 )
 
@@ -26,6 +27,7 @@ type Options struct {
 	Metrics     Metrics
 	Log         *slog.Logger
 	Tracer      *trace.Tracer     // nil: no spans
+	Clock       *clock.Clock      // of the identifiers of challenges; nil: that of this machine
 	Secret      []byte            // at least 32 bytes
 	Policy      Policy            // must be the Store's
 	Regions     []string          // ISO 3166 codes of the regions that may receive messages; "*" = all
@@ -41,6 +43,7 @@ type Service struct {
 	metrics Metrics
 	log     *slog.Logger
 	tracer  *trace.Tracer
+	clock   *clock.Clock
 	keys    keys
 	policy  Policy
 	regions map[string]bool
@@ -60,6 +63,7 @@ func New(o Options) (*Service, error) {
 		metrics: o.Metrics,
 		log:     o.Log,
 		tracer:  o.Tracer,
+		clock:   o.Clock,
 		keys:    deriveKeys(o.Secret),
 		policy:  o.Policy,
 		regions: make(map[string]bool),

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
-
 	"dekamond-otp/internal/phone"
 	"dekamond-otp/internal/requestid"
 	"dekamond-otp/internal/trace"
@@ -88,7 +86,7 @@ func (s *Service) request(ctx context.Context, r Request) (Accepted, error) {
 
 // opening returns what the store needs to open a challenge. The letter is nil for a test number.
 func (s *Service) opening(ctx context.Context, r Request, channel string) (Opening, *letter, error) {
-	id, err := uuid.NewV7()
+	id, err := s.clock.NewID()
 	if err != nil {
 		return Opening{}, nil, fmt.Errorf("otp: new challenge: %w", err)
 	}

@@ -82,7 +82,7 @@ func (s *Service) countVerified(p phone.Number, m Match) {
 	provider := cmp.Or(m.Provider, "none")
 	s.metrics.CountMessage("verified", provider, p.Region())
 	opened := time.Unix(m.ID.Time().UnixTime()) // a UUIDv7 begins with its time (RFC 9562 §5.7)
-	s.metrics.ObserveDelay(provider, time.Since(opened))
+	s.metrics.ObserveDelay(provider, s.clock.Now().Sub(opened))
 }
 
 // Forget removes what CodeStore.Forget removes. The limits go on counting the messages that were sent to the phone;

@@ -25,7 +25,8 @@ func (r Refusal) Error() string { return r.Words.Error() }
 const samples = 5 // Round trips of which Clock returns the median.
 
 // Clock asks a server for its time, several times. It returns the median latency of that, and how far the server's
-// clock is ahead of the clock of this machine. Its error is the first one of ask.
+// clock is ahead of the clock of this machine, by the shortest round trip, half of which the answer is taken to be old.
+// Its error is the first one of ask.
 func Clock(ask func() (time.Time, error)) (latency, skew time.Duration, err error) {
 	var trips []time.Duration
 	for range samples {
@@ -35,8 +36,10 @@ func Clock(ask func() (time.Time, error)) (latency, skew time.Duration, err erro
 			return 0, 0, err
 		}
 		trip := time.Since(began)
+		if len(trips) == 0 || trip < slices.Min(trips) {
+			skew = now.Sub(began.Add(trip / 2))
+		}
 		trips = append(trips, trip)
-		skew = now.Sub(began.Add(trip / 2))
 	}
 	slices.Sort(trips)
 	return trips[samples/2], skew, nil

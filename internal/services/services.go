@@ -10,6 +10,7 @@ import (
 
 	"dekamond-otp/internal/account"
 	"dekamond-otp/internal/brand"
+	"dekamond-otp/internal/clock"
 	"dekamond-otp/internal/config"
 	"dekamond-otp/internal/login"
 	"dekamond-otp/internal/metrics"
@@ -29,6 +30,7 @@ const developmentAlgorithm = "ES256"
 // Tools are what the services work with and what needs no store, so that a fault in a setting is found before a store
 // is opened.
 type Tools struct {
+	Clock     *clock.Clock
 	Tokens    *token.Issuer
 	Texts     *text.Texts
 	Providers []sms.Opened
@@ -37,11 +39,12 @@ type Tools struct {
 
 // NewTools makes the secret and the signing key that development leaves out, reads JWT_KEYS and SMS_TEXTS, and logs the
 // providers and what is unusual about the texts. Messages of the console go to stdout.
-func NewTools(c *config.Config, stdout io.Writer, log *slog.Logger) (t Tools, err error) {
+func NewTools(c *config.Config, clock *clock.Clock, stdout io.Writer, log *slog.Logger) (t Tools, err error) {
 	if err := c.MakeSecret(); err != nil {
 		return Tools{}, unkept("OTP_SECRET", config.KeptSecret, err)
 	}
-	if t.Tokens, err = newTokens(c, log); err != nil {
+	t.Clock = clock
+	if t.Tokens, err = newTokens(c, clock, log); err != nil {
 		return Tools{}, err
 	}
 	if t.Texts, err = newTexts(c, log); err != nil {
@@ -68,7 +71,7 @@ func unkept(variable, file string, err error) error {
 	return setting.Refused{Variable: variable, Problem: "is not set, and " + probe.Unwritable(file, err).Error()}
 }
 
-func newTokens(c *config.Config, log *slog.Logger) (*token.Issuer, error) {
+func newTokens(c *config.Config, clock *clock.Clock, log *slog.Logger) (*token.Issuer, error) {
 	if c.MakesKey() {
 		if err := token.EnsureKey(c.JWTKeys, developmentAlgorithm); err != nil {
 			return nil, unkept("JWT_KEYS", filepath.Join(c.JWTKeys, "key"), err)
@@ -82,6 +85,7 @@ func newTokens(c *config.Config, log *slog.Logger) (*token.Issuer, error) {
 		Audience: c.JWTAudience,
 		TTL:      c.AccessTTL,
 		Phone:    c.TokenPhone,
+		Clock:    clock,
 		Log:      log,
 	})
 	if err != nil {
@@ -182,6 +186,7 @@ func New(o Options) (*Services, error) {
 		Metrics:     o.Metrics,
 		Log:         o.Log,
 		Tracer:      o.Tracer,
+		Clock:       o.Clock,
 		Secret:      []byte(c.OTPSecret.Reveal()),
 		Policy:      Policy(c),
 		Regions:     c.SMSRegions,
@@ -198,6 +203,7 @@ func New(o Options) (*Services, error) {
 		SignupLogsIn: c.SignupLogsIn,
 		DormantAfter: c.DormantAfter,
 		AuditTTL:     c.AuditTTL,
+		Clock:        o.Clock,
 	})
 	return &Services{
 		Options: o,

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"dekamond-otp/internal/account"
+	"dekamond-otp/internal/clock"
 	"dekamond-otp/internal/config"
 	"dekamond-otp/internal/metrics"
 	"dekamond-otp/internal/otp"
@@ -34,6 +35,7 @@ type Options struct {
 	Config  *config.Config
 	Policy  otp.Policy
 	Metrics *metrics.Metrics // observes the calls of the stores
+	Clock   *clock.Clock     // follows the stores if the clock of this machine is wrong
 	Log     *slog.Logger
 }
 
@@ -46,8 +48,7 @@ type Stores struct {
 
 	DatabaseHealth, RedisHealth *Health
 
-	clocks []clock // of the stores that are other processes
-	log    *slog.Logger
+	clocks *clocks
 }
 
 // Accounts is an account.Store and what else main needs of one.
@@ -88,13 +89,6 @@ func Open(ctx context.Context, o Options) (*Stores, error) {
 			Observer:   o.Metrics.Redis(),
 		}),
 		DatabaseHealth: health,
-		log:            o.Log,
-	}
-	if postgres, ok := accounts.(*pgstore.Accounts); ok {
-		s.clocks = append(s.clocks, clock{"database", postgres.Clock})
-	}
-	if !o.Config.EmbeddedRedis() {
-		s.clocks = append(s.clocks, clock{"redis", redis.Clock})
 	}
 	s.RedisHealth = newHealth("redis", redisSetting(""), redis.Ping, s.Codes.Touch, o.Log)
 	log := o.Log.With("store", "redis", "setting", redisSetting(""))
@@ -105,16 +99,18 @@ func Open(ctx context.Context, o Options) (*Stores, error) {
 	if err != nil {
 		return nil, errors.Join(named("Redis", redisSetting, err), s.Close())
 	}
+	s.clocks = newClocks(o, redis, accounts)
+	s.clocks.compare(ctx)
 	logEmbedded(o.Config, o.Log)
 	return s, nil
 }
 
-// Watch watches the health and the clocks of the stores until ctx is done.
+// Watch watches the health of both stores and their clocks until ctx is done.
 func (s *Stores) Watch(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { s.DatabaseHealth.watch(ctx) })
 	wg.Go(func() { s.RedisHealth.watch(ctx) })
-	wg.Go(func() { watchClocks(ctx, s.log, s.clocks) })
+	wg.Go(func() { s.clocks.watch(ctx) })
 	wg.Wait()
 }
 

@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"dekamond-otp/internal/clock"
 	"dekamond-otp/internal/config"
 	"dekamond-otp/internal/metrics"
 	"dekamond-otp/internal/otp"
@@ -45,6 +46,7 @@ func TestOpen(t *testing.T) {
 		Config:  c,
 		Policy:  otp.Policy{TTL: time.Minute},
 		Metrics: metrics.New("v1"),
+		Clock:   new(clock.Clock),
 		Log:     slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	if err != nil {
@@ -62,7 +64,7 @@ func TestOpen(t *testing.T) {
 
 func TestMigrationsPending(t *testing.T) {
 	c := settings(t, map[string]string{"MIGRATE_ON_START": "false"})
-	o := Options{Config: c, Metrics: metrics.New("v1"), Log: slog.New(slog.DiscardHandler)}
+	o := Options{Config: c, Metrics: metrics.New("v1"), Clock: new(clock.Clock), Log: slog.New(slog.DiscardHandler)}
 	s, err := Open(t.Context(), o)
 	if err == nil {
 		_ = s.Close()

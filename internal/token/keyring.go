@@ -244,7 +244,7 @@ type watcher struct {
 
 func (w *watcher) look(ctx context.Context, forced bool) {
 	log := w.options.Log
-	if err := w.reload(time.Now(), forced); err == nil {
+	if err := w.reload(w.options.Clock.Now(), forced); err == nil {
 		w.fault = ""
 	} else if w.fault != err.Error() {
 		w.fault = err.Error()
@@ -272,7 +272,7 @@ func (i *Issuer) state() (signing string, published []string) {
 	for _, k := range i.keys.Load().keys {
 		published = append(published, k.id)
 	}
-	return i.signing(time.Now()).id, published
+	return i.signing(i.options.Clock.Now()).id, published
 }
 
 // A Key describes a key of the folder.
@@ -285,7 +285,7 @@ type Key struct {
 
 // Keys returns the keys of the folder, the newest first.
 func (i *Issuer) Keys() (all []Key) {
-	signing := i.signing(time.Now())
+	signing := i.signing(i.options.Clock.Now())
 	for _, k := range i.keys.Load().keys {
 		all = append(all, Key{
 			ID:            k.id,

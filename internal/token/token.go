@@ -17,6 +17,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
 
+	"dekamond-otp/internal/clock"
 	"dekamond-otp/internal/phone"
 )
 
@@ -26,8 +27,8 @@ var ErrInvalid = errors.New("token: invalid")
 const (
 	minSecret = 32              // bytes; RFC 7518 §3.2 asks for a key as long as the hash
 	maxToken  = 4 << 10         // bytes; issued tokens have less than 1 KiB
-	leeway    = 5 * time.Second // of exp, between the clocks of two copies
-	nbfLeeway = time.Minute     // of nbf
+	leeway    = 5 * time.Second // for exp, between the clocks of two copies
+	nbfLeeway = time.Minute     // for nbf; RFC 7519 §4.1.5 allows a few minutes
 )
 
 // Options are the inputs of NewIssuer.
@@ -45,6 +46,7 @@ type Options struct {
 	TTL time.Duration
 	// Phone adds the user's phone to each token.
 	Phone bool
+	Clock *clock.Clock // tells whether a token has expired; nil: that of this machine
 	Log   *slog.Logger
 }
 
@@ -68,6 +70,7 @@ func NewIssuer(o Options) (*Issuer, error) {
 			jwt.WithIssuer(o.Issuer),
 			jwt.WithAudience(o.Audience),
 			jwt.WithExpirationRequired(),
+			jwt.WithTimeFunc(o.Clock.Now),
 		),
 	}
 	switch {
@@ -78,7 +81,7 @@ func NewIssuer(o Options) (*Issuer, error) {
 	}
 	i.keys.Store(new(keyring))
 	if o.Folder != "" {
-		if err := i.reload(time.Now(), false); err != nil {
+		if err := i.reload(o.Clock.Now(), false); err != nil {
 			return nil, err
 		}
 	}
@@ -104,8 +107,7 @@ func (c *claims) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*plain)(c))
 }
 
-// GetNotBefore returns nbf as early as its leeway allows beyond that of exp. When a token was issued is not compared
-// with the clock here: it does not matter to a token that is valid, and a copy whose clock is behind would refuse it.
+// GetNotBefore returns the time from which the token is valid, earlier by what is missing to nbfLeeway.
 func (c claims) GetNotBefore() (*jwt.NumericDate, error) {
 	if c.NotBefore == nil {
 		return nil, nil
@@ -144,7 +146,8 @@ func (i *Issuer) Sign(
 	return token, i.options.TTL, nil
 }
 
-// Verify returns the user and the session of a valid token. Its only error is ErrInvalid.
+// Verify returns the user and the session of a valid token. Its only error is ErrInvalid. When a token says that it was
+// issued (iat) does not matter, because the clock of the copy that issued it may be ahead of the one here.
 func (i *Issuer) Verify(token string) (user, session uuid.UUID, err error) {
 	if len(token) > maxToken {
 		return uuid.Nil, uuid.Nil, ErrInvalid

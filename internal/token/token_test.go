@@ -17,6 +17,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
 
+	"dekamond-otp/internal/clock"
 	"dekamond-otp/internal/phone"
 )
 
@@ -100,25 +101,34 @@ func TestPhone(t *testing.T) {
 	}
 }
 
-// TestClocksOfCopies checks that a token is valid whose issuer's clock is ahead: iat is not compared, and nbf has a
-// minute.
-func TestClocksOfCopies(t *testing.T) {
-	i := newIssuer(t, nil)
-	for name, change := range map[string]func(jwt.MapClaims){
-		"issued in an hour":    func(c jwt.MapClaims) { c["iat"] = time.Now().Add(time.Hour).Unix() },
-		"issued in three days": func(c jwt.MapClaims) { c["iat"] = time.Now().Add(72 * time.Hour).Unix() },
-		"valid in 50 s":        func(c jwt.MapClaims) { c["nbf"] = time.Now().Add(50 * time.Second).Unix() },
-	} {
-		c := goodClaims()
-		change(c)
-		text, err := jwt.NewWithClaims(jwt.SigningMethodHS256, c).SignedString(i.secret.private)
+// TestOtherClocks checks that a token is valid whose issuer's clock is ahead or behind, and that the issuer's own clock
+// counts, which may follow that of the stores.
+func TestOtherClocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		here := newIssuer(t, nil)
+		for _, ahead := range []time.Duration{6 * time.Second, time.Hour, 48 * time.Hour, -10 * time.Minute} {
+			token, _, err := here.Sign(user, phone.Number{}, session, uuid.Must(uuid.NewV7()), time.Now().Add(ahead))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, _, err := here.Verify(token); got != user || err != nil {
+				t.Errorf("a token of a clock that is %v ahead: %v, %v", ahead, got, err)
+			}
+		}
+		stores := new(clock.Clock)
+		stores.Follow(48 * time.Hour)
+		there := newIssuer(t, func(o *Options) { o.Clock = stores })
+		token, _, err := there.Sign(user, phone.Number{}, session, uuid.Must(uuid.NewV7()), stores.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := i.Verify(text); err != nil {
-			t.Errorf("%s: %v; want it to be valid", name, err)
+		if _, _, err := there.Verify(token); err != nil {
+			t.Errorf("with a clock that follows the stores: %v", err)
 		}
-	}
+		if _, _, err := there.Verify(sign(t, here)); !errors.Is(err, ErrInvalid) {
+			t.Errorf("a token of two days ago: %v; want ErrInvalid", err)
+		}
+	})
 }
 
 func TestLife(t *testing.T) {
