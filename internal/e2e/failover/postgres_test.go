@@ -131,8 +131,11 @@ func (p *postgres) kill() {
 	}
 }
 
-// probeTable is what the probes of Postgres write to.
-const probeTable = `create table probe (id int primary key, at timestamptz)`
+// probeTable is what the probes of Postgres write to, with probeWrite.
+const (
+	probeTable = `create table probe (id int primary key, at timestamptz)`
+	probeWrite = `insert into probe values (1, now()) on conflict (id) do update set at = excluded.at`
+)
 
 // startPair starts a primary and a standby that has all that the primary has confirmed.
 func startPair(t *testing.T) (primary, standby *postgres) {
@@ -175,8 +178,7 @@ func probeTables(t *testing.T, servers ...*postgres) probe {
 					continue
 				}
 			}
-			const write = `insert into probe values (1, now()) on conflict (id) do update set at = excluded.at`
-			if _, err = conns[i].Exec(ctx, write); err == nil {
+			if _, err = conns[i].Exec(ctx, probeWrite); err == nil {
 				return nil
 			}
 		}

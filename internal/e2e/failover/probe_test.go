@@ -21,7 +21,7 @@ type watcher struct {
 	done sync.WaitGroup
 
 	mu      sync.Mutex // guards the fields below
-	outages []span     // the last success before a failure, to the first success after it
+	outages []span     // from the last success before a failure to the first one after it, or a slow one
 	open    map[int]time.Time
 	stalls  []span // in which the machine was too slow, because the tests themselves were held up
 }
@@ -62,6 +62,8 @@ func (w *watcher) ask(ctx context.Context, i int, p probe) {
 		case err == nil && failing:
 			delete(w.open, i)
 			w.outages = append(w.outages, span{failed, time.Now()})
+		case err == nil && time.Since(began) > stallAfter: // the store was away while the probe waited
+			w.outages = append(w.outages, span{began, time.Now()})
 		}
 		w.mu.Unlock()
 		if err == nil {
@@ -81,6 +83,13 @@ func (w *watcher) nap(ctx context.Context) {
 		}
 		began = now
 	}
+}
+
+// away notes an outage that a story knows of.
+func (w *watcher) away(s span) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.outages = append(w.outages, s)
 }
 
 // tooSlow notes when the machine was too slow to tell.

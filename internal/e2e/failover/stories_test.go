@@ -108,7 +108,7 @@ const readWrite = "&target_session_attrs=read-write"
 
 func primaryKilled(t *testing.T, _ *rand.Rand) report {
 	primary, standby := startPair(t)
-	return onPair(t, url(readWrite, primary, standby), primary, standby, func() {
+	return onPair(t, url(readWrite, primary, standby), primary, standby, func(*stage) {
 		primary.kill()
 		standby.promote()
 	})
@@ -121,17 +121,20 @@ func primarySilent(t *testing.T, _ *rand.Rand) report {
 	gate, through := servicetest.Through(t, "DATABASE_URL=postgres://"+primary.Address)
 	host := through[len("DATABASE_URL=postgres://"):]
 	database := "postgres://test@" + host + "," + standby.Address + "/postgres?sslmode=disable" + readWrite
-	return onPair(t, database, primary, standby, func() {
+	return onPair(t, database, primary, standby, func(s *stage) {
+		began := time.Now() // when only the plain client still reaches the primary
 		gate.Hold()
 		primary.kill()
 		standby.promote()
+		servicetest.Eventually(t, "the standby takes writes", func() bool { return standby.exec(probeWrite) == nil })
+		s.away(span{began, time.Now()})
 	})
 }
 
 // primaryReadOnly is the story of a primary that serves on as a standby, whose connections stay open.
 func primaryReadOnly(t *testing.T, _ *rand.Rand) report {
 	primary, standby := startPair(t)
-	return onPair(t, url(readWrite, primary, standby), primary, standby, func() {
+	return onPair(t, url(readWrite, primary, standby), primary, standby, func(*stage) {
 		primary.mustExec(t, "alter system set default_transaction_read_only = on", "select pg_reload_conf()")
 		servicetest.Eventually(t, "the primary takes no writes", func() bool {
 			readOnly, _ := primary.query("show default_transaction_read_only")
@@ -144,13 +147,13 @@ func primaryReadOnly(t *testing.T, _ *rand.Rand) report {
 // switchOver is the story of a primary that is ended as operators do it, after its standby has all that it has.
 func switchOver(t *testing.T, _ *rand.Rand) report {
 	primary, standby := startPair(t)
-	return onPair(t, url(readWrite, primary, standby), primary, standby, func() {
+	return onPair(t, url(readWrite, primary, standby), primary, standby, func(*stage) {
 		primary.End(syscall.SIGINT)
 		standby.promote()
 	})
 }
 
-func onPair(t *testing.T, database string, primary, standby *postgres, fault func()) report {
+func onPair(t *testing.T, database string, primary, standby *postgres, fault func(s *stage)) report {
 	t.Helper()
 	sc := scene{
 		database: database,
@@ -158,7 +161,7 @@ func onPair(t *testing.T, database string, primary, standby *postgres, fault fun
 		settings: []string{"REDIS_URL=" + servicetest.RedisURL(t)},
 		probes:   []probe{probeTables(t, primary, standby)},
 	}
-	return sc.play(t, func(*stage) { fault() })
+	return sc.play(t, fault)
 }
 
 // throughPgBouncer is the story of a service that knows nothing of the PgBouncer before its database. It starts with
