@@ -171,19 +171,32 @@ func (s *Service) RecordKeys(ctx context.Context, signing string, published []st
 	return err
 }
 
-// RecordUnlock records that an actor has freed a phone, whose wrong attempts since a time no longer count. It has no
-// user, because the phone need not have one.
+// RecordUnlock records that an actor has freed a phone, whose wrong attempts and messages since a time no longer count.
+// The event names the phone's user, if there is one. Its only error is ErrUnavailable.
 func (s *Service) RecordUnlock(
 	ctx context.Context, p phone.Number, attempts int, since time.Time, actor Actor,
 ) error {
-	detail := map[string]any{"phone": p.String(), "attempts": attempts}
-	if !since.IsZero() {
-		detail["since"] = since.Format(time.RFC3339)
+	user, err := s.userOf(ctx, p)
+	if err != nil {
+		return err
 	}
-	e, err := s.event(actor, Unlocked, uuid.Nil, detail)
+	e, err := s.event(actor, Unlocked, user, map[string]any{
+		"phone":    p.String(),
+		"attempts": attempts,
+		"since":    since.Format(time.RFC3339),
+	})
 	if err != nil {
 		return err
 	}
 	_, err = s.store.Record(ctx, e)
 	return err
+}
+
+// userOf returns the user who has the phone, or uuid.Nil.
+func (s *Service) userOf(ctx context.Context, p phone.Number) (uuid.UUID, error) {
+	found, err := s.store.List(ctx, Page{Limit: 1, Phone: phone.Search{Prefixes: []string{p.E164()}}})
+	if err != nil || len(found) == 0 || found[0].Phone != p {
+		return uuid.Nil, err
+	}
+	return found[0].ID, nil
 }

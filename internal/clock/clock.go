@@ -1,6 +1,6 @@
 // Package clock owns the time that the copies of the service have in common. Redis and the database decide about
-// limits, codes and sessions by their own clocks. What is left to a copy, such as the times in access tokens and identifiers,
-// is decided by a Clock, which follows the stores if the clock of the machine is wrong.
+// limits, codes and sessions by their own clocks. What is left to a copy, such as the times in access tokens and
+// identifiers, is decided by a Clock, which follows the stores if the clock of the machine is wrong.
 package clock
 
 import (

@@ -42,6 +42,12 @@ func (r *run) unlock(ctx context.Context, args []string) (err error) {
 		return usageError("unlock was given no phone that the service would take: " +
 			"write it as +98…, or as at home if DEFAULT_REGION is set")
 	}
+	if _, missing := os.Stat(config.KeptSecret); c.OTPSecret.IsZero() && missing != nil {
+		return setting.Refused{
+			Variable: "OTP_SECRET",
+			Problem:  "is not set, and " + config.KeptSecret + " is not in this folder: run it where the service runs",
+		}
+	}
 	if err := c.MakeSecret(); err != nil {
 		return err
 	}

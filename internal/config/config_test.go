@@ -54,8 +54,9 @@ func mustLoad(t *testing.T, getenv func(string) string) *Config {
 	return c
 }
 
-func TestDevelopmentDefaults(t *testing.T) {
-	want := &Config{
+// developmentDefaults returns what development has without any setting.
+func developmentDefaults() *Config {
+	return &Config{
 		HTTPMaxHeader:   16 << 10,
 		HTTPIdleTimeout: 75 * time.Second,
 		HTTPAddr:        "127.0.0.1:1628",
@@ -94,6 +95,10 @@ func TestDevelopmentDefaults(t *testing.T) {
 		LogLevel:  slog.LevelInfo,
 		LogFormat: "text",
 	}
+}
+
+func TestDevelopmentDefaults(t *testing.T) {
+	want := developmentDefaults()
 	for _, p := range sms.Settings() {
 		for _, v := range p.Variables {
 			want.Providers[v.Name] = secret.Secret{}

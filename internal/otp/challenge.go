@@ -86,7 +86,7 @@ type Challenge struct {
 // Unlocked is what kept a phone from codes and logins before it was unlocked.
 type Unlocked struct {
 	Wrong int       // attempts within a day
-	Since time.Time // when the oldest of them was made; zero if there was none
+	Since time.Time // when the oldest of them was made, or else the oldest message; zero if there was neither
 	Sends int       // messages that the limit of the phone counted
 }
 

@@ -187,6 +187,7 @@ func TestUnlockCommand(t *testing.T) {
 		{env, []string{"unlock"}, 2, "unlock needs a phone"},
 		{env, []string{"unlock", "hunter2"}, 2, "no phone that the service would take"},
 		{nil, []string{"unlock", phone}, 1, "REDIS_URL: is embedded"},
+		{env[:2], []string{"unlock", "+" + phone[1:]}, 1, "OTP_SECRET: is not set"},
 	} {
 		status, _, log := servicetest.Run(t, t.TempDir(), tc.env, tc.args...)
 		if status != tc.status || !strings.Contains(log, tc.says) || strings.Contains(log, "hunter2") {
