@@ -88,6 +88,10 @@ func isLocked(err error) bool { return slices.Contains([]string{"55P03", "40P01"
 // isDenied reports whether the user has no right to read: insufficient_privilege (PostgreSQL manual, appendix A).
 func isDenied(err error) bool { return state(err) == "42501" }
 
+// isMixedUp reports whether a pool between here and Postgres has mixed up prepared statements:
+// invalid_sql_statement_name or duplicate_prepared_statement (PostgreSQL manual, appendix A).
+func isMixedUp(err error) bool { return slices.Contains([]string{"26000", "42P05"}, state(err)) }
+
 // state returns the SQLSTATE of an error, or "".
 func state(err error) string {
 	failure, ok := errors.AsType[interface {
@@ -146,7 +150,7 @@ func (d Dialect) run(ctx context.Context, tx *sql.Tx, name string) error {
 // Pending returns the names of the migrations that the database does not have. It changes nothing.
 func Pending(ctx context.Context, db *sql.DB, d Dialect) ([]string, error) {
 	pending, err := d.missing(ctx, db)
-	if err != nil && !isDenied(err) && db.PingContext(ctx) == nil {
+	if err != nil && !isDenied(err) && !isMixedUp(err) && db.PingContext(ctx) == nil {
 		return d.names() // the database works, but has no table of migrations yet
 	}
 	return pending, err

@@ -131,16 +131,32 @@ func (a *Accounts) Pool() (idle, used, most int, waits int64, waited time.Durati
 // Migrate brings the schema up to date and returns the names of the migrations that it applied. The error has a
 // probe.Refusal if the user may not make tables.
 func (a *Accounts) Migrate(ctx context.Context) (applied []string, err error) {
-	db := stdlib.OpenDBFromPool(a.pool.get())
-	defer func() { err = errors.Join(err, db.Close()) }()
-	applied, err = migrations.Apply(ctx, db, migrations.Postgres)
+	applied, err = a.migrations(ctx, true)
 	return applied, withoutRights(err, errNoTables)
 }
 
 // Pending returns the names of the migrations that Migrate would apply.
 func (a *Accounts) Pending(ctx context.Context) (pending []string, err error) {
-	db := stdlib.OpenDBFromPool(a.pool.get())
-	defer func() { err = errors.Join(err, db.Close()) }()
-	pending, err = migrations.Pending(ctx, db, migrations.Postgres)
+	pending, err = a.migrations(ctx, false)
 	return pending, withoutRights(err, errRights)
+}
+
+// migrations returns the names of the migrations that are pending, or of those that it has applied. It begins again, on
+// a pool that prepares nothing, if a pool between here and Postgres has mixed up statements.
+func (a *Accounts) migrations(ctx context.Context, apply bool) (names []string, err error) {
+	run := migrations.Pending
+	if apply {
+		run = migrations.Apply
+	}
+	for {
+		pool := a.pool.get()
+		db := stdlib.OpenDBFromPool(pool)
+		more, err := run(ctx, db, migrations.Postgres)
+		err = errors.Join(err, db.Close())
+		again := hasCode(err, mixedUp...) && a.pool.unprepare(pool)
+		names = append(names, more...)
+		if !again {
+			return names, err
+		}
+	}
 }

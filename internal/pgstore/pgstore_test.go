@@ -90,7 +90,14 @@ func testAccounts(t *testing.T, newDatabase func(t testing.TB) (url string)) {
 }
 
 func TestMigrateByManyCopies(t *testing.T) {
-	url := pgtest.NewDatabase(t)
+	t.Run("direct", func(t *testing.T) { migrateByManyCopies(t, pgtest.NewDatabase(t)) })
+	t.Run("pgbouncer", func(t *testing.T) {
+		migrateByManyCopies(t, servertest.PgBouncer(t, pgtest.NewDatabase(t), 8))
+	})
+}
+
+func migrateByManyCopies(t *testing.T, url string) {
+	t.Helper()
 	a := open(t, url)
 	pending, err := a.Pending(t.Context())
 	if err != nil || len(pending) == 0 {
