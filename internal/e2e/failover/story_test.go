@@ -95,6 +95,8 @@ func common(mail *mailbox) []string {
 		"SMS_PROVIDERS=webhook",
 		"SMS_WEBHOOK_URL=" + mail.URL,
 		"OTP_TTL=10m",
+		"REDIS_TIMEOUT=300ms", // as is the default
+		"REDIS_POOL_TIMEOUT=1s",
 		"OTP_RESEND_AFTER=off",
 		"OTP_LIMIT_PHONE=1000/10m",
 		"OTP_LIMIT_IP=1000/1s",

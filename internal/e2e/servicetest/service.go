@@ -139,12 +139,19 @@ func (o Output) String() string {
 	return string(text)
 }
 
-// Command returns a command that runs the binary in dir, on a free port, with the settings of env and no others.
+// Command returns a command that runs the binary in dir, on a free port and with patience for Redis on a slow machine,
+// with the settings of env and no others.
 func Command(t *testing.T, dir string, env []string, args ...string) *exec.Cmd {
 	t.Helper()
 	c := exec.Command(binary, args...)
 	c.Dir = dir
-	c.Env = append([]string{"HTTP_ADDR=127.0.0.1:0", "INTERNAL_ADDR=off", "PATH=" + os.Getenv("PATH")}, env...)
+	c.Env = append([]string{
+		"HTTP_ADDR=127.0.0.1:0",
+		"INTERNAL_ADDR=off",
+		"REDIS_TIMEOUT=1s",
+		"REDIS_POOL_TIMEOUT=2s",
+		"PATH=" + os.Getenv("PATH"),
+	}, env...)
 	return c
 }
 
