@@ -10,7 +10,7 @@ import (
 )
 
 // pauses are the waits before a call is tried again.
-var pauses = [...]time.Duration{50 * time.Millisecond, 250 * time.Millisecond, 700 * time.Millisecond}
+var pauses = [...]time.Duration{50 * time.Millisecond, 350 * time.Millisecond, 1100 * time.Millisecond}
 
 // reloadEvery is the least time between two reloads of the slots of a cluster.
 const reloadEvery = 200 * time.Millisecond
