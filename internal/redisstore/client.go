@@ -194,18 +194,20 @@ func StartEmbedded() *Client {
 func (c *Client) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	var err error
-	if cluster, ok := c.redis.(*redis.ClusterClient); ok {
-		err = cluster.ForEachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
-			return master.Ping(ctx).Err()
-		})
-	} else {
-		err = c.redis.Ping(ctx).Err()
-	}
+	err := c.eachMaster(ctx, func(ctx context.Context, r *redis.Client) error { return r.Ping(ctx).Err() })
 	if err != nil {
 		return fmt.Errorf("redis: %w", refusal(err))
 	}
 	return nil
+}
+
+// eachMaster runs f for every master of a cluster at the same time, or else for the only Redis. It returns one of the
+// errors.
+func (c *Client) eachMaster(ctx context.Context, f func(context.Context, *redis.Client) error) error {
+	if cluster, ok := c.redis.(*redis.ClusterClient); ok {
+		return cluster.ForEachMaster(ctx, f)
+	}
+	return f(ctx, c.redis.(*redis.Client))
 }
 
 // Pool returns how many connections are idle and in use, and how many calls have waited in vain for one.

@@ -96,12 +96,7 @@ func (c *Client) Clock(ctx context.Context) (latency, skew time.Duration, err er
 		}
 		return err
 	}
-	switch r := c.redis.(type) {
-	case *redis.ClusterClient:
-		err = r.ForEachMaster(ctx, ask)
-	case *redis.Client:
-		err = ask(ctx, r)
-	}
+	err = c.eachMaster(ctx, ask)
 	return latency, skew, err
 }
 
@@ -115,12 +110,7 @@ func (c *Client) inspectNodes(ctx context.Context) (nodes []Node, err error) {
 		nodes = append(nodes, node)
 		return err
 	}
-	switch r := c.redis.(type) {
-	case *redis.ClusterClient:
-		err = r.ForEachMaster(ctx, ask)
-	case *redis.Client:
-		err = ask(ctx, r)
-	}
+	err = c.eachMaster(ctx, ask)
 	return nodes, err
 }
 

@@ -87,23 +87,26 @@ func TestFullOutbox(t *testing.T) {
 	})
 }
 
+// queued opens a challenge of a phone that no other test has, with a message.
+func queued(t *testing.T, s *Codes) otp.Challenge {
+	t.Helper()
+	opened, err := s.Open(t.Context(), otp.Opening{
+		Phone:  otp.Pseudonym(rand.Text()),
+		ID:     uuid.New(),
+		Digest: "digest",
+		Letter: []byte("letter"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return opened
+}
+
 // TestUnreadableMessage checks that a message that cannot be read is an error and does not keep back the others.
 func TestUnreadableMessage(t *testing.T) {
 	onEveryRedis(t, func(t *testing.T, c *Client) {
 		s := newCodes(t, c, otp.Policy{TTL: time.Minute, MaxAttempts: 5}, 1)
-		open := func() otp.Challenge {
-			opened, err := s.Open(t.Context(), otp.Opening{
-				Phone:  otp.Pseudonym(rand.Text()),
-				ID:     uuid.New(),
-				Digest: "digest",
-				Letter: []byte("letter"),
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return opened
-		}
-		first := open()
+		first := queued(t, s)
 		outbox := s.partitions[0].outbox()
 		entry, err := c.redis.XAdd(t.Context(), &redis.XAddArgs{
 			Stream: outbox,
@@ -118,7 +121,7 @@ func TestUnreadableMessage(t *testing.T) {
 			"XCLAIM", outbox, "couriers", "courier", 0, entry, "RETRYCOUNT", 1, "FORCE", "JUSTID").Err(); err != nil {
 			t.Fatal(err)
 		}
-		second := open()
+		second := queued(t, s)
 		age(t, c, abandoned)
 		leases, err := s.Claim(t.Context(), 10)
 		if !errors.Is(err, otp.ErrUnavailable) || !errors.Is(err, errReply) {
@@ -138,24 +141,12 @@ func TestUnreadableMessage(t *testing.T) {
 func TestClaimBehindHeld(t *testing.T) {
 	onEveryRedis(t, func(t *testing.T, c *Client) {
 		s := newCodes(t, c, otp.Policy{TTL: time.Minute, MaxAttempts: 5}, 1)
-		open := func() otp.Lease {
-			opened, err := s.Open(t.Context(), otp.Opening{
-				Phone:  otp.Pseudonym(rand.Text()),
-				ID:     uuid.New(),
-				Digest: "digest",
-				Letter: []byte("letter"),
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return opened.Lease
-		}
 		const held = 500
 		var leases []otp.Lease
 		for range held {
-			leases = append(leases, open())
+			leases = append(leases, queued(t, s).Lease)
 		}
-		last := open()
+		last := queued(t, s)
 		age(t, c, abandoned)
 		for _, l := range leases {
 			if _, err := s.Renew(t.Context(), l); err != nil {
@@ -175,14 +166,7 @@ func TestClaimPastFailure(t *testing.T) {
 	s := newCodes(t, c, otp.Policy{TTL: time.Minute, MaxAttempts: 5}, 8)
 	const messages = 40
 	for range messages {
-		if _, err := s.Open(t.Context(), otp.Opening{
-			Phone:  otp.Pseudonym(rand.Text()),
-			ID:     uuid.New(),
-			Digest: "digest",
-			Letter: []byte("letter"),
-		}); err != nil {
-			t.Fatal(err)
-		}
+		queued(t, s)
 	}
 	age(t, c, abandoned)
 	broken := s.partitions[3].outbox()

@@ -183,21 +183,13 @@ func earlier(us string, d time.Duration) (string, error) {
 
 func keys(t *testing.T, c *Client) (keys []string) {
 	t.Helper()
-	scan := func(ctx context.Context, r redis.UniversalClient) error {
+	err := c.eachMaster(t.Context(), func(ctx context.Context, r *redis.Client) error {
 		all := r.Scan(ctx, 0, c.prefix+"*", 1000).Iterator()
 		for all.Next(ctx) {
 			keys = append(keys, all.Val())
 		}
 		return all.Err()
-	}
-	var err error
-	if cluster, ok := c.redis.(*redis.ClusterClient); ok {
-		err = cluster.ForEachMaster(t.Context(), func(ctx context.Context, r *redis.Client) error {
-			return scan(ctx, r)
-		})
-	} else {
-		err = scan(t.Context(), c.redis)
-	}
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"dekamond-otp/internal/e2e/servicetest"
+	"dekamond-otp/internal/servertest"
 )
 
 // A webkit is a MiniBrowser and the WebKitWebDriver that drives it, which has a single session. They are on a display
@@ -51,7 +52,7 @@ func openWebKit(ctx context.Context, t *testing.T, v View) (engine, error) {
 	idleMu.Unlock()
 	if w == nil {
 		var err error
-		if w, err = startWebKit(ctx, servicetest.FreeAddress(t), kind); err != nil {
+		if w, err = startWebKit(ctx, servertest.FreeAddress(t), kind); err != nil {
 			return nil, err
 		}
 	}

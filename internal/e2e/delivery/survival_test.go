@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"dekamond-otp/internal/e2e/servicetest"
+	"dekamond-otp/internal/servertest"
 )
 
 // takeover is how long it may take until another copy has delivered the message of a copy that ended. A quiet machine
@@ -145,7 +146,7 @@ func TestKilledWhileSending(t *testing.T) {
 	const requests, killEvery = 2000, 250
 	b := newMailbox(t, 100*time.Millisecond)
 	stores := servicetest.RealStores(t)
-	address := servicetest.FreeAddress(t)
+	address := servertest.FreeAddress(t)
 	env := slices.Concat(stores, b.settings(), []string{"HTTP_ADDR=" + address})
 	dir := t.TempDir()
 	restart := func() *servicetest.Service {

@@ -35,7 +35,14 @@ func clusterMasterKilled(t *testing.T, r *rand.Rand) report {
 	c := startCluster(t)
 	victim := c.nodes[r.IntN(masters)]
 	sc := scene{database: pgtest.NewDatabase(t), settings: c.settings(), probes: c.probes()}
-	return sc.play(t, func(*stage) { victim.End(syscall.SIGKILL) })
+	return sc.play(t, func(s *stage) {
+		victim.End(syscall.SIGKILL)
+		for _, status := range []int{503, 200} {
+			servicetest.Eventually(t, "readyz answers "+strconv.Itoa(status), func() bool {
+				return s.copies[0].Call("GET", "/readyz", "").Status == status
+			})
+		}
+	})
 }
 
 // clusterFailover is the story of a cluster whose replicas all become masters, one after another, as an operator lets

@@ -16,6 +16,7 @@ import (
 
 	"dekamond-otp/internal/e2e/servicetest"
 	"dekamond-otp/internal/pgstore/pgtest"
+	"dekamond-otp/internal/servertest"
 )
 
 // A composeProject is what Docker Compose makes of docker-compose.yml.
@@ -179,7 +180,7 @@ func TestMakeCompose(t *testing.T) {
 			"PATH=" + bin + ":" + os.Getenv("PATH"),
 			"FAKE_DIR=" + dir,
 			"FAKE_SERVICE=" + service,
-			"FAKE_ADDRESS=" + servicetest.FreeAddress(t),
+			"FAKE_ADDRESS=" + servertest.FreeAddress(t),
 			"FAKE_VERSION=2.24.0",
 		}, env...)
 		out, err := c.CombinedOutput()

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"dekamond-otp/internal/e2e/servicetest"
+	"dekamond-otp/internal/servertest"
 )
 
 // The host of the configurations in docs/deploy, and the address from which the tests call the proxies.
@@ -110,9 +111,9 @@ func TestProxies(t *testing.T) {
 				"JWT_SECRET="+servicetest.JWTSecret)
 			r := proxyRun{
 				dir:    t.TempDir(),
-				http:   servicetest.FreeAddress(t),
-				https:  servicetest.FreeAddress(t),
-				copies: []string{servicetest.FreeAddress(t), servicetest.FreeAddress(t)},
+				http:   servertest.FreeAddress(t),
+				https:  servertest.FreeAddress(t),
+				copies: []string{servertest.FreeAddress(t), servertest.FreeAddress(t)},
 			}
 			copies := make([]*servicetest.Service, len(r.copies))
 			replace := func(i int) {

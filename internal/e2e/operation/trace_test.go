@@ -21,6 +21,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"dekamond-otp/internal/e2e/servicetest"
+	"dekamond-otp/internal/servertest"
 )
 
 const (
@@ -313,7 +314,7 @@ func TestCollectorAway(t *testing.T) {
 	defer close(hold)
 	const timeout = 5 * time.Second
 	for name, endpoint := range map[string]string{
-		"absent":  "http://" + servicetest.FreeAddress(t),
+		"absent":  "http://" + servertest.FreeAddress(t),
 		"hanging": hanging.URL,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	_ "github.com/MicahParks/keyfunc/v3" // The Go program in docs/api.md imports it.
+
+	"dekamond-otp/internal/servertest"
 )
 
 // joseVersion is one that the Node of Debian 12 runs as well.
@@ -41,7 +43,7 @@ type Program struct {
 // and for a page of an origin. It fetches keys each second at most. It is killed when the test ends.
 func StartProgram(t *testing.T, language string, s *Service, origin string) *Program {
 	t.Helper()
-	address := FreeAddress(t)
+	address := servertest.FreeAddress(t)
 	_, port, _ := strings.Cut(address, ":")
 	text := Block(t, "api.md", language,
 		"http://127.0.0.1:1628", s.URL,

@@ -10,7 +10,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -272,17 +271,6 @@ func Eventually(t *testing.T, what string, ok func() bool) {
 			t.Fatalf("it did not happen that %s", what)
 		}
 	}
-}
-
-// FreeAddress returns an address on which a service can be started again and again.
-func FreeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // InstallNPM installs npm packages, each NAME@VERSION, into a directory. A later call for the same directory removes
