@@ -219,9 +219,6 @@ func TestRawHTTP(t *testing.T) {
 		"large chunks": {
 			chunked + "1000\r\n" + strings.Repeat("x", 4096) + "\r\n0\r\n\r\n", 413, "body_too_large",
 		},
-		"length and chunks": { // the chunks count, and the connection ends (RFC 9112 §6.1)
-			post + "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "invalid_json",
-		},
 		"two lengths":      {post + "Content-Length: 4\r\nContent-Length: 6\r\n\r\nabcdef", 400, "bad_request"},
 		"body that stalls": {post + "Content-Length: 10\r\n\r\nabc", 408, "request_timeout"},
 	} {

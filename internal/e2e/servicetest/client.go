@@ -69,7 +69,8 @@ func WrongCode(code string) string {
 
 // Call makes a request and checks the answer against openapi.yaml. Each header has the form "Name: value". A request
 // that is not answered fails the test and returns an empty Answer. Call repeats a request for which the service had no
-// connection to the database in time: this happens on a slow machine, and such a request has changed nothing.
+// connection to Postgres in time, or which SQLite took back: this happens on a slow machine, and such a request has
+// changed nothing.
 func (s *Service) Call(method, path, body string, headers ...string) Answer {
 	s.t.Helper()
 	return s.repeat(crowdedDatabase, func() Answer {
@@ -231,7 +232,7 @@ func (s *Service) AtOnce(n int, call func(i int) Answer) map[int]int {
 
 // These match the log of a request that had to wait too long for its turn at a store.
 var (
-	crowdedDatabase = regexp.MustCompile(`postgres: connect: context deadline exceeded`)
+	crowdedDatabase = regexp.MustCompile(`(postgres: connect|sqlite): context deadline exceeded`)
 	crowdedRedis    = regexp.MustCompile(`redis: (context deadline exceeded|(read|write) tcp .*: i/o timeout)`)
 )
 
