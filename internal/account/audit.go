@@ -195,7 +195,7 @@ func (s *Service) RecordUnlock(
 // userOf returns the user who has the phone, or uuid.Nil.
 func (s *Service) userOf(ctx context.Context, p phone.Number) (uuid.UUID, error) {
 	found, err := s.store.List(ctx, Page{Limit: 1, Phone: phone.Search{Prefixes: []string{p.E164()}}})
-	if err != nil || len(found) == 0 || found[0].Phone != p {
+	if err != nil || len(found) == 0 || found[0].Phone.E164() != p.E164() {
 		return uuid.Nil, err
 	}
 	return found[0].ID, nil

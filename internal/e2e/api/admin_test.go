@@ -298,14 +298,15 @@ func TestUnlock(t *testing.T) {
 
 		s.Want(s.Call("POST", unlock, servicetest.JSON("phone", "0912 123 4567"), servicetest.Admin), 204, "")
 		s.Want(s.Request(phone), 202, "")
-		s.Want(s.Verify(phone, code), 201, "")
+		user := s.Want(s.Verify(phone, code), 201, "").Text("user", "id")
 		s.Want(s.Call("POST", unlock, servicetest.JSON("phone", "+989120000000"), servicetest.Admin), 204, "")
+		s.Want(s.Call("POST", unlock, servicetest.JSON("phone", phone), servicetest.Admin), 204, "")
 		events := s.Want(s.Call("GET", "/audit?action=unlock", "", servicetest.Admin), 200, "")
-		if n := strings.Count(events.Body, `"action":"unlock"`); n != 1 {
-			t.Errorf("audit: %s; want one unlock", events.Body)
+		if n := strings.Count(events.Body, `"action":"unlock"`); n != 2 {
+			t.Errorf("audit: %s; want two unlocks", events.Body)
 		}
 		for _, part := range []string{
-			`"phone":"+98912•••67"`, `"attempts":2`, `"since":"`, `"key":"`, `"user_id":null`,
+			`"phone":"+98912•••67"`, `"attempts":2`, `"since":"`, `"key":"`, `"user_id":null`, `"user_id":"` + user + `"`,
 		} {
 			if !strings.Contains(events.Body, part) {
 				t.Errorf("audit: %s; want %s", events.Body, part)
