@@ -124,7 +124,8 @@ func (p *pool) note(err error) {
 }
 
 // patience returns how long a call waits in all for which there is no connection. Postgres may be full, start or change
-// its primary; but if no connection could be opened for longer than that, only those that are open are worth a wait.
+// its primary; but if no connection could be opened for longer than that, only those that are open are worth a wait, and else the
+// next attempt to open one.
 func (p *pool) patience(current *pgxpool.Pool) time.Duration {
 	p.mu.RLock()
 	failure, failing := p.failure, p.failing
@@ -138,7 +139,7 @@ func (p *pool) patience(current *pgxpool.Pool) time.Duration {
 	case s.AcquiredConns()+s.IdleConns() > 0: // one may have been returned since the call asked
 		return p.timeouts.Acquire
 	}
-	return 0
+	return 2 * dialEvery
 }
 
 // timerKey is the key of the timer in the context of ask.

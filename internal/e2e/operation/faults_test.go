@@ -142,7 +142,7 @@ func TestFarRedis(t *testing.T) {
 	t.Parallel()
 	stores := servicetest.RealStores(t)
 	redis, redisURL := servicetest.Through(t, stores[1])
-	redis.Delay = 140 * time.Millisecond
+	redis.Slow(140 * time.Millisecond)
 	far := []string{stores[0], redisURL}
 	_, out, _ := servicetest.Run(t, t.TempDir(), append(far, "REDIS_TIMEOUT=300ms"), "doctor")
 	const advice = "so that calls fail with REDIS_TIMEOUT=300ms; put it near the service, or set REDIS_TIMEOUT="

@@ -12,8 +12,6 @@ import (
 
 // A Gate is a TCP proxy before a store, which can be shut to make the store unreachable, or hold all that passes.
 type Gate struct {
-	Delay time.Duration // of what passes, each way; to be set before the first connection
-
 	listener net.Listener
 	target   string
 	ended    chan struct{} // closed when the test has ended
@@ -21,6 +19,7 @@ type Gate struct {
 	mu    sync.Mutex // guards the fields below
 	shut  bool
 	held  bool
+	delay time.Duration // of what passes, each way
 	conns []net.Conn
 }
 
@@ -76,7 +75,7 @@ func (g *Gate) pass(c net.Conn) {
 	g.copy(c, out)
 }
 
-// copy copies until an end closes, and holds back what it reads for g.Delay. Once the gate holds, it passes nothing on,
+// copy copies until an end closes, and holds back what it reads for the delay. Once the gate holds, it passes nothing on,
 // not even that an end has closed.
 func (g *Gate) copy(to io.Writer, from io.Reader) {
 	type part struct {
@@ -92,7 +91,7 @@ func (g *Gate) copy(to io.Writer, from io.Reader) {
 			if err != nil {
 				return
 			}
-			parts <- part{buffer[:n], time.Now().Add(g.Delay)}
+			parts <- part{buffer[:n], time.Now().Add(g.delays())}
 		}
 	}()
 	for p := range parts {
@@ -105,6 +104,19 @@ func (g *Gate) copy(to io.Writer, from io.Reader) {
 	if g.holds() {
 		<-g.ended
 	}
+}
+
+// Slow makes everything that passes take so long, each way.
+func (g *Gate) Slow(delay time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.delay = delay
+}
+
+func (g *Gate) delays() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.delay
 }
 
 // Hold makes the gate accept connections and pass nothing on until the test ends, as if packets were dropped.
