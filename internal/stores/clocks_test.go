@@ -5,12 +5,16 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"dekamond-otp/internal/clock"
 )
+
+// serversMu guards the fields of all fake servers.
+var serversMu sync.Mutex
 
 // A fakeServer is a store whose clock is ahead.
 type fakeServer struct {
@@ -20,6 +24,8 @@ type fakeServer struct {
 }
 
 func (f *fakeServer) ask(context.Context) (latency, skew time.Duration, err error) {
+	serversMu.Lock()
+	defer serversMu.Unlock()
 	f.asked++
 	if f.silent {
 		err = errGone
@@ -113,6 +119,8 @@ func TestWatchClocks(t *testing.T) {
 		follows := func(when string, want time.Duration, asked int) {
 			t.Helper()
 			synctest.Wait()
+			serversMu.Lock()
+			defer serversMu.Unlock()
 			if got := time.Until(c.common.Now()); got != want || redis.asked != asked {
 				t.Errorf("%s: asked %d times, %v ahead; want %d and %v", when, redis.asked, got, asked, want)
 			}
@@ -120,10 +128,14 @@ func TestWatchClocks(t *testing.T) {
 		follows("at the start", time.Minute, 1)
 		time.Sleep(50 * time.Minute)
 		follows("within the hour", time.Minute, 1)
+		serversMu.Lock()
 		database.silent = true
+		serversMu.Unlock()
 		time.Sleep(11 * time.Minute)
 		follows("after an hour", time.Minute, 2)
+		serversMu.Lock()
 		database.silent, redis.ahead, database.ahead = false, 0, 0
+		serversMu.Unlock()
 		time.Sleep(time.Hour + time.Minute)
 		follows("after two hours", 0, 3)
 		if n := strings.Count(log.String(), "store=redis"); n != 2 {

@@ -319,7 +319,7 @@ func (f *forger) changeClaims(algorithm string, k *key) {
 		"with exp too large":          {"exp", 1e300},
 		"with exp in a list":          {"exp", []any{soon}},
 		"without iat":                 {"iat", nil},
-		"not valid before the future": {"nbf", soon + 5},
+		"not valid before the future": {"nbf", soon + 3600},
 		"without jti":                 {"jti", nil},
 		"without sid":                 {"sid", nil},
 		"with sid a number":           {"sid", 1},
