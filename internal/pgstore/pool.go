@@ -124,8 +124,8 @@ func (p *pool) note(err error) {
 }
 
 // patience returns how long a call waits in all for which there is no connection. Postgres may be full, start or change
-// its primary; but if no connection could be opened for longer than that, only those that are open are worth a wait, and else the
-// next attempt to open one.
+// its primary. If no connection could be opened for longer than that, only those that are open are worth a wait, and
+// without any the next attempt to open one.
 func (p *pool) patience(current *pgxpool.Pool) time.Duration {
 	p.mu.RLock()
 	failure, failing := p.failure, p.failing

@@ -306,7 +306,12 @@ func TestUnlock(t *testing.T) {
 			t.Errorf("audit: %s; want two unlocks", events.Body)
 		}
 		for _, part := range []string{
-			`"phone":"+98912•••67"`, `"attempts":2`, `"since":"`, `"key":"`, `"user_id":null`, `"user_id":"` + user + `"`,
+			`"phone":"+98912•••67"`,
+			`"attempts":2`,
+			`"since":"`,
+			`"key":"`,
+			`"user_id":null`,
+			`"user_id":"` + user + `"`,
 		} {
 			if !strings.Contains(events.Body, part) {
 				t.Errorf("audit: %s; want %s", events.Body, part)

@@ -75,8 +75,8 @@ func (g *Gate) pass(c net.Conn) {
 	g.copy(c, out)
 }
 
-// copy copies until an end closes, and holds back what it reads for the delay. Once the gate holds, it passes nothing on,
-// not even that an end has closed.
+// copy copies until an end closes, and holds back what it reads for the delay. Once the gate holds, it passes nothing
+// on, not even that an end has closed.
 func (g *Gate) copy(to io.Writer, from io.Reader) {
 	type part struct {
 		bytes []byte
