@@ -205,10 +205,7 @@ func (c clock) direction() string {
 	return "ahead of"
 }
 
-const (
-	skewed    = 2 * time.Second // Between two clocks.
-	farSkewed = time.Minute
-)
+const farSkewed = time.Minute // Between two clocks.
 
 func examineClocks(clocks ...clock) (f findings) {
 	for _, c := range clocks {
@@ -217,7 +214,7 @@ func examineClocks(clocks ...clock) (f findings) {
 		case off > farSkewed:
 			const bad = "is %s %s that of %s: tokens are refused, or live too long; run NTP on both"
 			f.add(Wrong, "clock", bad, off.Round(time.Second), c.direction(), c.of)
-		case off > skewed:
+		case off > stores.ClockTolerance:
 			f.add(Weak, "clock", "is %.1f s %s that of %s; run NTP on both", off.Seconds(), c.direction(), c.of)
 		default:
 			f.add(OK, "clock", "agrees with that of %s", c.of)

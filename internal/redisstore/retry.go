@@ -29,7 +29,7 @@ func (c *Client) try(ctx context.Context, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	for retry := 0; ; retry++ {
-		err := c.tryOnce(ctx, f)
+		err := c.attempt(ctx, f)
 		if !passes(err) {
 			return err
 		}
@@ -43,6 +43,11 @@ func (c *Client) try(ctx context.Context, f func(context.Context) error) error {
 func (c *Client) tryOnce(ctx context.Context, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
+	return c.attempt(ctx, f)
+}
+
+// attempt runs f, and learns from its error whether Redis answers.
+func (c *Client) attempt(ctx context.Context, f func(context.Context) error) error {
 	err := f(ctx)
 	if passes(err) {
 		c.reload(ctx)

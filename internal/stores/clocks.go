@@ -10,9 +10,10 @@ import (
 	"dekamond-otp/internal/redisstore"
 )
 
+// ClockTolerance is how far the clock of this machine may be off that of a store.
+const ClockTolerance = 2 * time.Second
+
 const (
-	// clockTolerance is how far the clock of this machine may be off that of a store.
-	clockTolerance = 2 * time.Second
 	// clockEvery is how often the clocks are compared. They are also compared soon after the clock of this machine was
 	// set.
 	clockEvery = time.Hour
@@ -62,7 +63,7 @@ func (c *clocks) watch(ctx context.Context) {
 		}
 		now := time.Now()
 		byMachine, elapsed := now.Round(0).Sub(compared.Round(0)), now.Sub(compared)
-		if wasSet := (byMachine - elapsed).Abs() > clockTolerance/2; elapsed >= clockEvery || wasSet {
+		if wasSet := (byMachine - elapsed).Abs() > ClockTolerance/2; elapsed >= clockEvery || wasSet {
 			c.compare(ctx)
 			compared = time.Now()
 		}
@@ -81,7 +82,7 @@ func (c *clocks) compare(ctx context.Context) {
 			continue
 		}
 		answered++
-		if skew.Abs()-latency/2 <= clockTolerance {
+		if skew.Abs()-latency/2 <= ClockTolerance {
 			continue
 		}
 		skews = append(skews, skew)
@@ -93,7 +94,7 @@ func (c *clocks) compare(ctx context.Context) {
 			"store", s.store, "setting", s.setting, "difference", skew.Abs().Round(10*time.Millisecond),
 			"here", direction)
 	}
-	agree := len(skews) == 2 && (skews[0]-skews[1]).Abs() <= clockTolerance
+	agree := len(skews) == 2 && (skews[0]-skews[1]).Abs() <= ClockTolerance
 	switch {
 	case agree:
 		c.common.Follow(skews[0])
