@@ -85,12 +85,11 @@ func Apply(ctx context.Context, db *sql.DB, d Dialect) (applied []string, err er
 // (PostgreSQL manual, appendix A).
 func isLocked(err error) bool { return slices.Contains([]string{"55P03", "40P01"}, state(err)) }
 
-// isDenied reports whether the user has no right to read: insufficient_privilege (PostgreSQL manual, appendix A).
-func isDenied(err error) bool { return state(err) == "42501" }
-
-// isMixedUp reports whether a pool between here and Postgres has mixed up prepared statements:
-// invalid_sql_statement_name or duplicate_prepared_statement (PostgreSQL manual, appendix A).
-func isMixedUp(err error) bool { return slices.Contains([]string{"26000", "42P05"}, state(err)) }
+// isNew reports whether the database has no table of migrations yet: undefined_table (PostgreSQL manual, appendix A).
+// SQLite has no code for that, only words.
+func isNew(err error) bool {
+	return state(err) == "42P01" || strings.Contains(err.Error(), "no such table")
+}
 
 // state returns the SQLSTATE of an error, or "".
 func state(err error) string {
@@ -150,8 +149,8 @@ func (d Dialect) run(ctx context.Context, tx *sql.Tx, name string) error {
 // Pending returns the names of the migrations that the database does not have. It changes nothing.
 func Pending(ctx context.Context, db *sql.DB, d Dialect) ([]string, error) {
 	pending, err := d.missing(ctx, db)
-	if err != nil && !isDenied(err) && !isMixedUp(err) && db.PingContext(ctx) == nil {
-		return d.names() // the database works, but has no table of migrations yet
+	if err != nil && isNew(err) {
+		return d.names()
 	}
 	return pending, err
 }
