@@ -45,11 +45,7 @@ func TestInspect(t *testing.T) {
 // migrated migrates the database, and returns a function that executes statements in it.
 func migrated(t *testing.T, address string) (exec func(sql string)) {
 	t.Helper()
-	a, err := Open(Options{URL: address})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = a.Close() })
+	a := open(t, address)
 	if _, err := a.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}

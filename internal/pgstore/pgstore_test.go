@@ -24,9 +24,17 @@ import (
 	"dekamond-otp/internal/servertest"
 )
 
+// patient are time limits for tests that are not about them, on the slowest machine.
+var patient = Timeouts{
+	Acquire:     time.Hour,
+	Dial:        time.Hour,
+	Statement:   time.Hour,
+	Transaction: time.Hour,
+}
+
 func open(t *testing.T, url string) *Accounts {
 	t.Helper()
-	return openWith(t, Options{URL: url})
+	return openWith(t, Options{URL: url, Timeouts: patient})
 }
 
 func openWith(t *testing.T, o Options) *Accounts {
@@ -57,9 +65,8 @@ func testAccounts(t *testing.T, newDatabase func(t testing.TB) (url string)) {
 	accounttest.TestStore(t, func(t *testing.T) accounttest.Store {
 		calls := new(observertest.Calls)
 		a := openWith(t, Options{
-			URL: newDatabase(t),
-			// Two hundred calls at once have to wait for each other for as long as the machine needs.
-			Timeouts: Timeouts{Acquire: time.Hour, Statement: time.Hour, Transaction: time.Hour},
+			URL:      newDatabase(t),
+			Timeouts: patient,
 			Observer: calls,
 		})
 		if applied, err := a.Migrate(t.Context()); err != nil || len(applied) == 0 {
@@ -192,7 +199,7 @@ func migrateBehindReader(t *testing.T, a *Accounts) {
 		migrated <- err
 	}()
 	for range 6 { // longer than a migration waits for a lock
-		ctx, cancel := context.WithTimeout(t.Context(), a.timeouts.Statement)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		if _, err := a.pool.get().Exec(ctx, `update users set last_login_at = now()`); err != nil {
 			t.Errorf("a login behind a migration that waits: %v", err)
 		}
@@ -340,7 +347,7 @@ func TestUnavailable(t *testing.T) {
 	}
 	closed.Close()
 	for name, address := range map[string]string{"mute": listener.Addr().String(), "closed": closed.Addr().String()} {
-		a := open(t, "postgres://user:pass-word@"+address+"/db?sslmode=disable")
+		a := openWith(t, Options{URL: "postgres://user:pass-word@" + address + "/db?sslmode=disable"})
 		began := time.Now()
 		err := a.Ping(t.Context())
 		if took := time.Since(began); !errors.Is(err, account.ErrUnavailable) || took > time.Minute {
@@ -379,7 +386,7 @@ func TestTouch(t *testing.T) {
 }
 
 func TestStatementTimeout(t *testing.T) {
-	a := open(t, pgtest.NewDatabase(t))
+	a := openWith(t, Options{URL: pgtest.NewDatabase(t)})
 	began := time.Now()
 	err := a.within(t.Context(), a.timeouts.Statement, func(ctx context.Context, c *pgxpool.Conn) error {
 		_, err := c.Exec(ctx, `select pg_sleep(600)`)

@@ -75,12 +75,7 @@ func TestCrowded(t *testing.T) {
 		t.Fatal(err)
 	}
 	u.User = url.UserPassword("crowded", "a password")
-	timeouts := Timeouts{Acquire: time.Hour, Dial: time.Hour, Statement: time.Hour}
-	a, err := Open(Options{URL: u.String(), Timeouts: timeouts})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer a.Close()
+	a := open(t, u.String())
 	var calls sync.WaitGroup
 	for range 60 {
 		calls.Go(func() {

@@ -64,6 +64,7 @@ func (o scripted) serve(t *testing.T, config *tls.Config) (address string) {
 
 func inspect(t *testing.T, o Options) (Facts, error) {
 	t.Helper()
+	o.Timeout = patience
 	c, err := Open(o)
 	if err != nil {
 		t.Fatal(err)
@@ -176,7 +177,7 @@ func TestNoSentinel(t *testing.T) {
 
 // TestInspectAsReader checks that a user who may run scripts, and not write in them, is recognised.
 func TestInspectAsReader(t *testing.T) {
-	admin, err := Open(Options{URL: os.Getenv("TEST_REDIS_URL"), Mode: Single})
+	admin, err := Open(Options{URL: os.Getenv("TEST_REDIS_URL"), Mode: Single, Timeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +205,7 @@ func TestInspectRealServers(t *testing.T) {
 		Single:  os.Getenv("TEST_REDIS_URL"),
 		Cluster: os.Getenv("TEST_REDIS_CLUSTER_URL"),
 	} {
-		c, err := Open(Options{URL: url, Mode: mode})
+		c, err := Open(Options{URL: url, Mode: mode, Timeout: patience})
 		if err != nil {
 			t.Fatal(err)
 		}

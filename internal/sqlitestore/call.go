@@ -124,7 +124,8 @@ func translate(err error) error {
 		return account.ErrNotFound
 	case errors.Is(err, account.ErrNotFound), errors.Is(err, account.ErrTaken):
 		return err
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, sql.ErrConnDone):
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, sql.ErrConnDone),
+		errors.Is(err, sql.ErrTxDone): // the time was over between the last statement and the commit
 		return fmt.Errorf("%w: sqlite: %w", account.ErrUnavailable, err)
 	case !errors.As(err, &lite):
 	case lite.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE: // only the index of the challenges can refuse an insert

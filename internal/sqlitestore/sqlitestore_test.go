@@ -1,6 +1,8 @@
 package sqlitestore
 
 import (
+	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -20,7 +22,7 @@ import (
 
 func open(t *testing.T, path string) *Accounts {
 	t.Helper()
-	return openWith(t, Options{Path: path})
+	return openWith(t, Options{Path: path, Timeout: time.Hour}) // as long as the machine needs
 }
 
 func openWith(t *testing.T, o Options) *Accounts {
@@ -54,7 +56,7 @@ func TestAccounts(t *testing.T) {
 		calls := new(observertest.Calls)
 		a := openWith(t, Options{
 			Path:     filepath.Join(t.TempDir(), "a folder", "100%?.db"),
-			Timeout:  time.Hour, // a hundred calls at once have to wait for each other for as long as the machine needs
+			Timeout:  time.Hour,
 			Observer: calls,
 		})
 		if applied, err := a.Migrate(t.Context()); err != nil || len(applied) == 0 {
@@ -114,6 +116,21 @@ func TestMigrateTwice(t *testing.T) {
 	}
 	if pending, err := b.Pending(t.Context()); err != nil || len(pending) != 0 {
 		t.Errorf("Pending after: %v, %v; want none", pending, err)
+	}
+}
+
+// TestOverBeforeCommit checks that a call whose time is over between its last statement and the commit is unavailable.
+func TestOverBeforeCommit(t *testing.T) {
+	a := openWith(t, Options{Path: filepath.Join(t.TempDir(), "otp.db"), Timeout: 100 * time.Millisecond})
+	err := a.tx(t.Context(), "test", func(_ context.Context, tx *sql.Tx, _ time.Time) error {
+		for { // until the transaction has been rolled back
+			if _, err := tx.ExecContext(context.Background(), "select 1"); errors.Is(err, sql.ErrTxDone) {
+				return nil
+			}
+		}
+	})
+	if !errors.Is(err, account.ErrUnavailable) {
+		t.Errorf("a call whose time is over: %v; want ErrUnavailable", err)
 	}
 }
 
