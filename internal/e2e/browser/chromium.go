@@ -15,6 +15,8 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"dekamond-otp/internal/e2e/servicetest"
 )
 
 // startChromium starts the Chromium that all tabs share.
@@ -22,6 +24,7 @@ var startChromium = sync.OnceValues(func() (context.Context, error) {
 	const mouse = "primaryPointerType=4,availablePointerTypes=4,primaryHoverType=2,availableHoverTypes=2"
 	ctx, cancel := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(Chromium.path()),
+		chromedp.WSURLReadTimeout(servicetest.Patience), // for the start
 		chromedp.Flag("lang", "en-US"),
 		chromedp.Flag("hide-scrollbars", true),
 		chromedp.Flag("disable-gpu", true),
@@ -181,7 +184,8 @@ func (c *chromium) hear(event any) {
 		c.journal.fault("the page opens %s", e.URL)
 	case *network.EventLoadingFailed:
 		byScript := e.Type == network.ResourceTypeFetch || e.Type == network.ResourceTypeXHR
-		missing := !e.Canceled && !byScript // a script can handle that its request failed
+		byBrowser := e.Type == network.ResourceTypeOther  // the icon, for which it asks late; the proxy finds a missing one
+		missing := !e.Canceled && !byScript && !byBrowser // a script can handle that its request failed
 		if missing || e.BlockedReason != "" && e.BlockedReason != "other" {
 			c.journal.fault("a %s does not load: %s %s", e.Type, e.ErrorText, e.BlockedReason)
 		}

@@ -68,6 +68,13 @@ func (j *journal) found() []string {
 	return slices.Clone(j.faults)
 }
 
+// clear forgets the faults.
+func (j *journal) clear() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.faults = nil
+}
+
 func (j *journal) String() string {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -153,7 +153,7 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 func (n *proxies) pass(r *http.Request) bool {
 	n.mu.Lock()
 	n.requests = append(n.requests, r.Method+" "+r.URL.Path)
-	if n.cut != nil && n.cut.MatchString(r.RequestURI) {
+	if n.cut != nil && (n.cut.MatchString(r.RequestURI) || n.cut.MatchString(r.Method+" "+r.RequestURI)) {
 		n.mu.Unlock()
 		return false
 	}
@@ -234,7 +234,8 @@ func (b *Tab) Held() int {
 // Release lets all requests pass, also the ones that were held back.
 func (b *Tab) Release() { b.proxies.release() }
 
-// Cut closes the connection of the requests to paths without an answer. Without paths all requests pass again.
+// Cut closes the connection of the requests to paths without an answer. A path may have a method before it. Without
+// paths all requests pass again.
 func (b *Tab) Cut(paths ...string) {
 	b.proxies.mu.Lock()
 	defer b.proxies.mu.Unlock()

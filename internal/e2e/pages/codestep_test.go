@@ -20,6 +20,14 @@ func shown(selector string) string {
 	return `!!document.querySelector(` + quote(selector) + `)?.checkVisibility()`
 }
 
+// stopsClock is a script that stops the clock of a page, so that no slow machine shortens a wait.
+const stopsClock = `Date.now = (now => () => now)(Date.now())`
+
+// sent returns the messages that a webhook was given. A call that was repeated counts once.
+func sent(w *servicetest.Webhook) []map[string]string {
+	return slices.CompactFunc(w.Messages(), func(a, b map[string]string) bool { return a["id"] == b["id"] })
+}
+
 // wantOneLine waits until the code step has exactly one line of text below its field, and checks that the line is the
 // text of a word.
 func (b *tab) wantOneLine(word string) {
@@ -35,6 +43,7 @@ func TestPageTellsStatus(t *testing.T) {
 	everywhere(t, func(t *testing.T, v view) {
 		w := servicetest.NewWebhook(t)
 		s := servicetest.Start(t, nil, slices.Concat(servicetest.Unlimited, w.Settings())...)
+		v.Script = stopsClock // so that a slow machine does not make the message late
 		b := openLogin(t, s, v)
 		b.hold("/otp/status*")
 		b.ask(phone)
@@ -45,6 +54,8 @@ func TestPageTellsStatus(t *testing.T) {
 		b.offline(true)
 		b.wantOneLine("offline")
 		b.press(servicetest.WrongCode(w.Messages()[0]["code"]))
+		b.until(message)
+		b.step("code")
 		b.wantOneLine("offline")
 		b.accessible("offline, with a code")
 		b.offline(false)
@@ -82,11 +93,12 @@ func TestPageChangesNumber(t *testing.T) {
 	})
 }
 
-// TestPageRenews checks that a code that no longer works leaves the person nothing to do but to ask for a new one.
-func TestPageRenews(t *testing.T) {
+// TestPageRenewsBurnt checks that a burnt code leaves the person nothing to do but to ask for a new one, at once.
+func TestPageRenewsBurnt(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, v view) {
-		s := servicetest.Start(t, nil, "OTP_RESEND_AFTER=1m", "OTP_MAX_ATTEMPTS=1")
+		s := servicetest.Start(t, nil,
+			"OTP_TTL=10m", "OTP_RESEND_AFTER=10m", "OTP_MAX_ATTEMPTS=1", "OTP_LIMIT_PHONE=2/10m")
 		b := openLogin(t, s, v)
 		b.ask(phone)
 		b.is(shown("#boxes") + ` && ` + shown("#verify") + ` && !document.querySelector("#resend.main")`)
@@ -94,35 +106,49 @@ func TestPageRenews(t *testing.T) {
 		b.wantOneLine("code_dead")
 		b.is(`!` + shown("#boxes") + ` && !` + shown("#verify"))
 		renew := said(t, "en", "renew")
-		b.is(`(e => e.disabled && e.matches(".main") && /^` + renew + ` in (1 minute|\d+ seconds)$/.test(e.innerText))
-		(document.querySelector("#resend"))`)
-		b.is(`document.activeElement.id === "title"`) // because a button that waits takes no focus
-		b.accessible("while a burnt code cannot be replaced yet")
-		b.Reload()
-		b.step("code")
-		b.wantOneLine("code_dead")
-		b.is(`!` + shown("#boxes"))
-		b.sleep(time.Minute)
-		b.until(`(e => !e.disabled && e.innerText === "` + renew + `")(document.querySelector("#resend"))`)
-		b.accessible("when a burnt code can be replaced")
+		renewable := `(e => e.matches(".main") && e.innerText === "` + renew + `" && document.activeElement === e)
+		(document.querySelector("#resend"))`
+		b.is(renewable) // because a burnt code has no pause
+		b.is(`document.title === ` + quote(said(t, "en", "title_renew")))
+		b.accessible("after a code was burnt")
 		b.Travel(-1) // and to and fro
 		b.step("phone")
 		b.Travel(1)
 		b.step("code")
 		b.is(`!` + shown("#boxes"))
 
-		s = servicetest.Start(t, nil, "OTP_RESEND_AFTER=off", "OTP_MAX_ATTEMPTS=1", "OTP_LIMIT_PHONE=1/10m")
-		b = openLogin(t, s, v)
-		b.ask(phone)
+		b.click("#resend")
+		b.wantOneLine("resent_new")
+		b.is(shown("#boxes"))
 		b.press(servicetest.WrongCode(s.ShownCode(phone)))
 		b.wantOneLine("code_dead")
-		b.is(`/^` + renew + ` in (10|9) minutes$/.test(document.querySelector("#resend").innerText)`)
-		b.is(`document.title === ` + quote(said(t, "en", "title_renew")))
+		b.is(renewable)
+		b.click("#resend") // for the third message of ten minutes
+		b.says("too_many_requests")
+		waits := `(e => e.disabled && e.matches(".main") && /^` + renew + ` in (10|[1-9]) minutes?$/.test(e.innerText))
+		(document.querySelector("#resend"))`
+		b.until(waits)
+		b.is(`document.activeElement.id === "title"`) // because a button that waits takes no focus
+		b.accessible("while a burnt code cannot be replaced yet")
+		b.Reload()
+		b.step("code")
+		b.wantOneLine("code_dead")
+		b.is(waits)
+		b.is(`!` + shown("#boxes"))
+		b.sleep(10 * time.Minute)
+		b.until(`!document.querySelector("#resend").disabled`)
+		b.is(`document.querySelector("#resend").innerText === "` + renew + `"`)
 		b.click("#change") // is not stuck
 		b.step("phone")
+	})
+}
 
-		s = servicetest.Start(t, nil, servicetest.Unlimited...)
-		b = openLogin(t, s, v)
+// TestPageRenewsExpired checks the same of a code that has expired, also for a person who is offline.
+func TestPageRenewsExpired(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, v view) {
+		s := servicetest.Start(t, nil, servicetest.Unlimited...)
+		b := openLogin(t, s, v)
 		b.ask(phone)
 		b.press("1")
 		b.sleep(10 * time.Minute)
@@ -147,13 +173,13 @@ func TestPageRenews(t *testing.T) {
 func TestPageSecondTab(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, v view) {
-		s := servicetest.Start(t, nil, "OTP_RESEND_AFTER=2m")
+		s := servicetest.Start(t, nil, "OTP_TTL=10m", "OTP_RESEND_AFTER=10m")
 		openLogin(t, s, v).ask(phone)
 		b := openLogin(t, s, v)
 		b.ask(phone)
 		b.wantOneLine("resend_too_soon")
 		b.is(`!document.querySelector("#message").matches(".bad") && document.activeElement.id === "code"`)
-		b.is(`/^Send again in (2 minutes|[1-9]\d? seconds)$/.test(document.querySelector("#resend").innerText)`)
+		b.is(`/^Send again in (\d+ minutes?|[1-9]\d? seconds)$/.test(document.querySelector("#resend").innerText)`)
 		b.accessible("with the code of another tab")
 		b.press(s.ShownCode(phone))
 		b.step("account")
@@ -166,8 +192,9 @@ func TestPageWaits(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, v view) {
 		s := servicetest.Start(t, nil, "OTP_RESEND_AFTER=2m", "OTP_LIMIT_PHONE=2/10m")
-		v.Script = `Date.now = (now => () => now)(Date.now())` // stands still, so that no slow machine shortens a wait
+		v.Script = stopsClock
 		b := openLogin(t, s, v)
+		b.hold("/otp/status*") // whose answers go by the clock of the service
 		b.ask(phone)
 		const resend = `document.querySelector("#resend").innerText`
 		b.until(resend + ` === "Send again in 2 minutes"`)
@@ -191,7 +218,7 @@ func TestPageOffersChannels(t *testing.T) {
 	everywhere(t, func(t *testing.T, v view) {
 		w := servicetest.NewWebhook(t)
 		s := servicetest.Start(t, nil, append(w.Settings(), "SMS_PROVIDERS=console", "SMS_ROUTES=IR=webhook",
-			"SMS_WEBHOOK_CHANNELS=whatsapp,sms,voice", "OTP_RESEND_AFTER=1s", "OTP_LIMIT_PHONE=off")...)
+			"SMS_WEBHOOK_CHANNELS=whatsapp,sms,voice", "OTP_TTL=10m", "OTP_RESEND_AFTER=1s", "OTP_LIMIT_PHONE=off")...)
 		v.Script = `Date.now = (now => () => now.call(Date) - (window.early ?? 0))(Date.now)`
 		b := openLogin(t, s, v)
 		offered := func() string {
@@ -202,13 +229,15 @@ func TestPageOffersChannels(t *testing.T) {
 			t.Helper()
 			b.until(`!document.querySelector("#resend").disabled`)
 		}
+		b.hold("/otp/status*") // which would tell the page how long to wait
 		b.ask(phone)
-		b.text(`window.early = 60_000, ""`) // so that the wait lasts
+		b.text(`window.early = 600_000, ""`) // so that the wait lasts
 		b.until(`document.querySelector("#resend").disabled`)
 		if got := offered(); got != "" {
 			t.Errorf("before the first wait is over the page offers %s", got)
 		}
 		b.text(`window.early = 0, ""`)
+		b.release()
 		for n, channel := range []string{"voice", "whatsapp"} {
 			waited()
 			if got := offered(); got != "Call me instead,Send by WhatsApp" {
@@ -217,16 +246,16 @@ func TestPageOffersChannels(t *testing.T) {
 			b.accessible("when other channels are offered")
 			b.click("[data-channel=" + channel + "]")
 			b.says("delivery_sent_" + channel)
-			servicetest.Eventually(t, "the message is sent", func() bool { return len(w.Messages()) == n+2 })
-			if got := w.Messages()[n+1]; got["channel"] != channel || got["code"] != w.Messages()[0]["code"] {
+			servicetest.Eventually(t, "the message is sent", func() bool { return len(sent(w)) == n+2 })
+			if got := sent(w)[n+1]; got["channel"] != channel || got["code"] != sent(w)[0]["code"] {
 				t.Errorf("the message is %v; want the same code by %s", got, channel)
 			}
 		}
 		waited()
 		b.click("#resend")
 		b.says("resent")
-		servicetest.Eventually(t, "the message is sent", func() bool { return len(w.Messages()) == 4 })
-		if got := w.Messages()[3]["channel"]; got != "sms" {
+		servicetest.Eventually(t, "the message is sent", func() bool { return len(sent(w)) == 4 })
+		if got := sent(w)[3]["channel"]; got != "sms" {
 			t.Errorf("the message is sent again by %s; want sms, the usual channel", got)
 		}
 		b.press(w.Messages()[0]["code"])

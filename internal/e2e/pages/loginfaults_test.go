@@ -99,6 +99,7 @@ func TestPageUsedCode(t *testing.T) {
 		b.is(`observer.observe(document.querySelector("#message"), {childList: true}) ?? true`)
 		b.press(s.ShownCode(phone))
 		b.untilAnswered("/otp/status*", 404)
+		b.until(`window.arrive`)
 		b.is(`arrive() ?? true`)
 		b.step("account")
 		b.is(`heard.join("") === ""`)

@@ -180,10 +180,10 @@ func (b *tab) offline(off bool) {
 // hold holds the requests to a path back until release is called. In the path, * stands for anything.
 func (b *tab) hold(path string) { b.Hold(path) }
 
-// holding waits until n requests in all have been held back.
+// holding waits until at least n requests in all have been held back.
 func (b *tab) holding(n int) {
 	b.t.Helper()
-	b.Eventually(fmt.Sprintf("%d requests are held back", n), func() bool { return b.Held() == n })
+	b.Eventually(fmt.Sprintf("%d requests are held back", n), func() bool { return b.Held() >= n })
 }
 
 // release lets all requests pass, also the ones that were held back.

@@ -123,7 +123,12 @@ export class CodeStep {
     if (this.#challenge.over) return
     const { notice, state, steps } = this.#page
     const isAtWork = ['code', 'verify'].includes(document.activeElement?.id ?? '') // at what is hidden now
-    state.challenge = { ...this.#challenge, over: true }
+    const { refused_until = 0, resend_at } = this.#challenge
+    state.challenge = {
+      ...this.#challenge,
+      over: true,
+      resend_at: word === 'code_dead' ? refused_until : resend_at, // the pause between messages is that of one code
+    }
     notice.clear()
     this.#field.set('')
     steps.render()
