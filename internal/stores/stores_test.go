@@ -52,7 +52,10 @@ func TestOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(s.DatabaseHealth.Ping(t.Context()), s.RedisHealth.Ping(t.Context()), s.Close()); err != nil {
+	ready := func(ping func(context.Context) error) error {
+		return await(t.Context(), slog.New(slog.DiscardHandler), ping)
+	}
+	if err := errors.Join(ready(s.DatabaseHealth.Ping), ready(s.RedisHealth.Ping), s.Close()); err != nil {
 		t.Errorf("Ping and Close: %v", err)
 	}
 	for _, want := range []string{`msg="database migrated"`, "00001_users_and_sessions.sql", `msg="embedded stores"`} {

@@ -184,7 +184,7 @@ func (c *chromium) hear(event any) {
 		c.journal.fault("the page opens %s", e.URL)
 	case *network.EventLoadingFailed:
 		byScript := e.Type == network.ResourceTypeFetch || e.Type == network.ResourceTypeXHR
-		byBrowser := e.Type == network.ResourceTypeOther  // the icon, for which it asks late; the proxy finds a missing one
+		byBrowser := e.Type == network.ResourceTypeOther  // the icon, asked for late; the proxy finds a missing one
 		missing := !e.Canceled && !byScript && !byBrowser // a script can handle that its request failed
 		if missing || e.BlockedReason != "" && e.BlockedReason != "other" {
 			c.journal.fault("a %s does not load: %s %s", e.Type, e.ErrorText, e.BlockedReason)

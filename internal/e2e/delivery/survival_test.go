@@ -23,6 +23,9 @@ import (
 // needs less than 10 s, most of which is the time after which a message counts as abandoned.
 const takeover = 100 * time.Second
 
+// calls is how often a copy calls its provider with a message at most.
+const calls = 3
+
 // A mailbox is a webhook for thousands of messages. It keeps the identifiers of the messages to each phone.
 type mailbox struct {
 	*httptest.Server
@@ -176,7 +179,7 @@ func TestKilledWhileSending(t *testing.T) {
 	servicetest.Eventually(t, "every accepted message arrives", func() bool { return len(b.missing(accepted)) == 0 })
 	servicetest.AwaitEmptyOutbox(t, stores)
 	s.End(syscall.SIGTERM)
-	again := b.check(t, accepted, 1+kills)
+	again := b.check(t, accepted, calls*(1+kills))
 	t.Logf("%d requests were accepted, the service was killed %d times, %d messages arrived again",
 		len(accepted), kills, again)
 }
@@ -214,7 +217,7 @@ func takeOver(t *testing.T, redis []string, phone string, another bool) {
 		other = servicetest.Start(t, stores, w.Settings()...)
 	}
 	accepted := s.Want(s.Request(phone), 202, "")
-	servicetest.Eventually(t, "the webhook is called", func() bool { return len(w.Messages()) == 1 })
+	servicetest.Eventually(t, "the webhook is called", func() bool { return len(w.Messages()) > 0 })
 	s.End(syscall.SIGKILL)
 	close(w.Hold)
 	if other == nil {
@@ -227,10 +230,11 @@ func takeOver(t *testing.T, redis []string, phone string, another bool) {
 		t.Errorf("the message was delivered %v after the kill; want at most %v", took, takeover)
 	}
 	sent := w.Messages()
-	if len(sent) != 2 || sent[0]["id"] != sent[1]["id"] || sent[0]["code"] != sent[1]["code"] {
+	isAnother := func(m map[string]string) bool { return m["id"] != sent[0]["id"] || m["code"] != sent[0]["code"] }
+	if len(sent) < 2 || slices.ContainsFunc(sent, isAnother) {
 		t.Fatalf("messages %v; want the same one twice", sent)
 	}
-	other.Want(other.Verify(phone, sent[1]["code"]), 201, "")
+	other.Want(other.Verify(phone, sent[0]["code"]), 201, "")
 }
 
 // TestStoppedWhileSending checks that nothing is lost when a copy stands still until another has taken over its
@@ -279,7 +283,7 @@ func TestStoppedWhileSending(t *testing.T) {
 	for _, s := range copies {
 		s.End(syscall.SIGTERM)
 	}
-	t.Logf("%d requests were accepted, %d messages arrived twice", len(accepted), b.check(t, accepted, 2))
+	t.Logf("%d requests were accepted, %d messages arrived again", len(accepted), b.check(t, accepted, 2*calls))
 	if len(accepted) < askers*each*3/4 {
 		t.Errorf("only %d requests of %d were accepted", len(accepted), askers*each)
 	}

@@ -26,7 +26,7 @@ func startClientPage(t *testing.T) (s *servicetest.Service, address, api string)
 		_, _ = w.Write([]byte(files[r.URL.Path]))
 	}))
 	t.Cleanup(page.Close)
-	s = servicetest.Start(t, nil, "CORS_ORIGINS="+page.URL)
+	s = servicetest.Start(t, nil, "CORS_ORIGINS="+page.URL, "OTP_TTL=10m")
 	api = servicetest.StartProgram(t, "js", s, page.URL).URL
 	own := []string{"http://127.0.0.1:1628", s.URL, "http://127.0.0.1:8081", api}
 	files["/"] = servicetest.Block(t, "clients/javascript.md", "html", own...)

@@ -11,7 +11,7 @@ import (
 func TestPageOfCalls(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, v view) {
-		s := servicetest.Start(t, nil)
+		s := servicetest.Start(t, nil, "OTP_TTL=10m")
 		b := open(t, s.URL+"/docs", v)
 		execute := func(tag, operation, body string, want int) {
 			t.Helper()
@@ -34,7 +34,8 @@ func TestPageOfCalls(t *testing.T) {
 
 func TestPageOfOperator(t *testing.T) {
 	t.Parallel()
-	s := servicetest.Start(t, nil, "INTERNAL_ADDR=127.0.0.1:0", "DEFAULT_REGION=IR")
+	s := servicetest.Start(t, nil,
+		"INTERNAL_ADDR=127.0.0.1:0", "DEFAULT_REGION=IR", "OTP_TTL=10m", "OTP_RESEND_AFTER=10m")
 	b := open(t, operatorPage(s), view{})
 	b.until(`document.querySelector("#welcome").checkVisibility()`)
 	b.accessible("the operator's page without numbers")
@@ -52,7 +53,7 @@ func TestPageOfOperator(t *testing.T) {
 	for _, country := range []string{"Iran", "Germany", "United States"} {
 		b.until(`document.querySelector("#regions").innerText.includes(` + quote(country) + `)`)
 	}
-	b.is(`/soon/.test(document.querySelector("#refusals").innerText)`)
+	b.until(`/soon/.test(document.querySelector("#refusals").innerText)`)
 	b.is(`document.querySelectorAll(".chart canvas").length === 2`)
 	b.accessible("the operator's page")
 }

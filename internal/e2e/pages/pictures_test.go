@@ -53,7 +53,7 @@ func TestPictures(t *testing.T) {
 	handset := view{Width: 360, Height: 640, Scale: 2, Touch: true, Dark: true}
 
 	t.Run("login", func(t *testing.T) {
-		s := servicetest.Start(t, nil, "DEFAULT_REGION=GB", "APP_NAME=Orders")
+		s := servicetest.Start(t, nil, "DEFAULT_REGION=GB", "APP_NAME=Orders", "OTP_TTL=10m")
 		b := openLogin(t, s, window)
 		b.write("#phone", "7400 123456")
 		b.take("login-phone.webp")
@@ -68,7 +68,7 @@ func TestPictures(t *testing.T) {
 		b.take("login-account.webp")
 	})
 	t.Run("persian", func(t *testing.T) {
-		s := servicetest.Start(t, nil, "DEFAULT_REGION=IR")
+		s := servicetest.Start(t, nil, "DEFAULT_REGION=IR", "OTP_TTL=10m")
 		b := open(t, s.URL+"/?lang=fa", handset)
 		b.step("phone")
 		b.write("#phone", digits["fa"].Replace("0912 345 6789"))

@@ -145,14 +145,28 @@ function callLink() {
  */
 async function tokenOf(phone) {
   const request = await call('otp/request', { phone })
-  const shown = await call(`dev/messages?phone=${encodeURIComponent(phone)}`)
-  if (shown.title) throw new Refusal(explain('GET /dev/messages', shown))
-  const code = shown.messages?.[0]?.code
+  const code = await shownCode(phone, request.title ? 1 : 20)
   if (!code) throw new Refusal(explain('POST /otp/request', request))
   const login = await call('otp/verify', { phone, code })
   if (!login.access_token) throw new Refusal(explain(request.title ? 'POST /otp/request' : 'POST /otp/verify',
     request.title ? request : login))
   return login.access_token
+}
+
+/**
+ * Returns the newest code that was shown for a phone. A message is on its way for a moment, so it asks several times.
+ *
+ * @param {string} phone
+ * @param {number} times
+ * @returns {Promise<string | undefined>}
+ */
+async function shownCode(phone, times) {
+  const shown = await call(`dev/messages?phone=${encodeURIComponent(phone)}`)
+  if (shown.title) throw new Refusal(explain('GET /dev/messages', shown))
+  const code = shown.messages?.[0]?.code
+  if (code || times === 1) return code
+  await new Promise(wake => setTimeout(wake, 250))
+  return shownCode(phone, times - 1)
 }
 
 /**
