@@ -116,6 +116,7 @@ type Service struct {
 	Stdout, Log Output
 	Exited      chan struct{} // closed when the process has ended
 	Unvalidated bool          // turns off the check against openapi.yaml, for tests with thousands of calls
+	Unrepeated  bool          // makes Call return the 503 of a database that takes no writes
 }
 
 // An Output is a file that a process writes to by itself, so that a reader misses nothing that was written.
