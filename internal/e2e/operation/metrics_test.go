@@ -24,6 +24,8 @@ func TestMetrics(t *testing.T) {
 		s.Want(s.Call("GET", "/me", "", servicetest.Bearer(login)), 200, "")
 		s.Want(s.Call("GET", "/nothing/here", ""), 404, "not_found")
 		text := s.Metrics()
+		// Call repeats a login that the database was too slow for, and the code is checked once more.
+		checks := 2 + strings.Count(s.Log.String(), "method=POST route=/otp/verify status=503")
 		for _, want := range []string{
 			`otp_requests_total{outcome="accepted",region="IR"} 1`,
 			`otp_requests_total{outcome="resend_too_soon",region="IR"} 1`,
@@ -41,7 +43,7 @@ func TestMetrics(t *testing.T) {
 			`otp_http_request_duration_seconds_count{class="2xx",method="POST",route="/otp/request"} 1`,
 			`otp_http_request_duration_seconds_count{class="4xx",method="POST",route="/otp/request"} 3`,
 			`otp_redis_call_duration_seconds_count{call="open",result="ok"} 2`,
-			`otp_redis_call_duration_seconds_count{call="check",result="ok"} 2`,
+			`otp_redis_call_duration_seconds_count{call="check",result="ok"} ` + strconv.Itoa(checks),
 			`otp_database_call_duration_seconds_count{call="login",result="ok"} 1`,
 			`otp_database_call_duration_seconds_count{call="by_session",result="ok"} 1`,
 			`otp_outbox_messages 0`,
