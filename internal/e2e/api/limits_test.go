@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"strconv"
 	"testing"
 	"time"
@@ -9,28 +10,49 @@ import (
 )
 
 // TestSendLimits checks the wait before a resend and the limit of a phone. The limits are so long that the calls
-// between two waits fit into them on a slow machine, too.
+// between two waits fit into them. A try for which the machine is too slow is repeated with another phone.
 func TestSendLimits(t *testing.T) {
 	servicetest.OnBothStores(t, func(t *testing.T, stores []string) {
 		t.Parallel()
-		const resendAfter = 6
-		s := servicetest.Start(t, stores, "OTP_RESEND_AFTER=6s", "OTP_LIMIT_PHONE=3/24s")
-		code := s.Code(phone)
-		awaitRetry(t, s, s.Want(s.Request(phone), 429, "resend_too_soon"), resendAfter)
-		if again := s.ShownCode(phone); again != code {
-			t.Errorf("the code of the resend is %s; want %s again", again, code)
+		s := servicetest.Start(t, stores, "OTP_RESEND_AFTER=6s", "OTP_LIMIT_PHONE=3/24s", "OTP_LIMIT_IP=off")
+		for i := range 10 {
+			if inTime := reachLimits(t, s, fmt.Sprintf("+98912123450%d", i)); inTime {
+				return
+			}
 		}
-		time.Sleep(resendAfter * time.Second)
-		third := s.Want(s.Request(phone), 202, "")
-		if third.Field("resend_in").(float64) <= resendAfter {
-			t.Errorf("the third message: %s; want resend_in by the phone's limit", third.Body)
-		}
-		awaitRetry(t, s, s.Want(s.Request(phone), 429, "too_many_requests"), 24)
+		t.Skip("this machine is too slow")
 	})
 }
 
+// reachLimits checks the limits of TestSendLimits for a phone. It reports whether its calls were in time.
+func reachLimits(t *testing.T, s *servicetest.Service, phone string) (inTime bool) {
+	t.Helper()
+	const resendAfter, window = 6, 24 // in seconds
+	began := time.Now()
+	code := s.Code(phone)
+	second := s.Request(phone)
+	if time.Since(began) >= resendAfter*time.Second {
+		return false
+	}
+	awaitRetry(t, s, phone, s.Want(second, 429, "resend_too_soon"), resendAfter)
+	if again := s.ShownCode(phone); again != code {
+		t.Errorf("the code of the resend is %s; want %s again", again, code)
+	}
+	time.Sleep(resendAfter * time.Second)
+	third, fourth := s.Request(phone), s.Request(phone)
+	if time.Since(began) >= (window-resendAfter)*time.Second {
+		return false
+	}
+	s.Want(third, 202, "")
+	if third.Field("resend_in").(float64) <= resendAfter {
+		t.Errorf("the third message: %s; want resend_in by the phone's limit", third.Body)
+	}
+	awaitRetry(t, s, phone, s.Want(fourth, 429, "too_many_requests"), window)
+	return true
+}
+
 // awaitRetry waits for as long as a 429 has in Retry-After, and checks that the next request is accepted.
-func awaitRetry(t *testing.T, s *servicetest.Service, a servicetest.Answer, atMost int) {
+func awaitRetry(t *testing.T, s *servicetest.Service, phone string, a servicetest.Answer, atMost int) {
 	t.Helper()
 	header := a.Header.Get("Retry-After")
 	seconds, err := strconv.Atoi(header)

@@ -244,8 +244,8 @@ func TestSurvivesKill(t *testing.T) {
 	s := servicetest.Start(t, nil, servicetest.Unlimited...)
 	for {
 		login := s.Login(phone)
-		refreshed := s.Want(s.Refresh(login.Text("refresh_token")), 200, "")
 		began := time.Now()
+		refreshed := s.Want(s.Refresh(login.Text("refresh_token")), 200, "")
 		s.End(syscall.SIGKILL)
 		s = servicetest.Launch(t, s.Dir, s.Env...)
 		s.Await()
