@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -18,6 +17,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"dekamond-otp/internal/e2e/servicetest"
+	"dekamond-otp/internal/servertest"
 )
 
 const observe = servicetest.Root + "observe/"
@@ -364,12 +364,7 @@ func startPrometheus(t *testing.T, target string) *prometheus {
 		os.WriteFile(filepath.Join(dir, "alerts.yml"), []byte(file(t, observe+"alerts.yml")), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
+	address := servertest.FreeAddress(t)
 	command := exec.Command(program,
 		"--config.file="+filepath.Join(dir, "prometheus.yml"),
 		"--storage.tsdb.path="+filepath.Join(dir, "data"),

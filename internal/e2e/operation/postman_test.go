@@ -59,8 +59,8 @@ func TestPostmanCollection(t *testing.T) {
 	if run := newman(late, "Log in"); run.assertions < 15 || len(run.failed) > 0 {
 		t.Errorf("with late messages: %d assertions, of which failed: %q", run.assertions, run.failed)
 	}
-	if n := asked.Load(); n != 4 {
-		t.Errorf("the collection asked for late messages %d times; want 4", n)
+	if n := asked.Load(); n < 4 {
+		t.Errorf("the collection asked for late messages %d times; want at least 4", n)
 	}
 	broken := proxy(t, s, func(r *http.Response) {
 		if r.Request.URL.Path == "/otp/verify" && r.StatusCode == 201 {
