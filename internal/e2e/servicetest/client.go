@@ -238,7 +238,8 @@ func (s *Service) AtOnce(n int, call func(i int) Answer) map[int]int {
 // others had to.
 var (
 	crowdedDatabase = regexp.MustCompile(
-		`(postgres: connect|sqlite): context deadline exceeded|it has taken no write for 10s`)
+		`(postgres: connect|sqlite): context deadline exceeded|sqlite: sql: transaction has already been|` +
+			`it has taken no write for 10s`)
 	crowdedRedis = regexp.MustCompile(`redis: (context deadline exceeded|(read|write) tcp .*: i/o timeout)`)
 )
 
