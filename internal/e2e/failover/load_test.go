@@ -10,9 +10,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -72,7 +74,8 @@ func (b *mailbox) await(phone string, wait time.Duration) (code string, ok bool)
 type answer struct {
 	span
 	path   string
-	status int // 0: the connection broke before there was an answer
+	fresh  bool // The call was the first one on its connection.
+	status int  // 0: the connection broke before there was an answer
 	id     string
 	body   []byte
 	err    error
@@ -80,6 +83,11 @@ type answer struct {
 
 func (a answer) text(names ...string) string {
 	return servicetest.Answer{Body: string(a.body)}.Text(names...)
+}
+
+// waited reports whether the connection was reset while it waited to be accepted. This happens when a listener closes.
+func (a answer) waited() bool {
+	return a.status == 0 && a.fresh && errors.Is(a.err, syscall.ECONNRESET)
 }
 
 func (a answer) loggedIn() bool { return a.status == http.StatusOK || a.status == http.StatusCreated }
@@ -127,7 +135,10 @@ func (f *front) call(path string, body string) answer {
 }
 
 func (a *answer) send(client *http.Client, base, body string) error {
-	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, base+a.path, strings.NewReader(body))
+	ctx := httptrace.WithClientTrace(context.Background(), &httptrace.ClientTrace{
+		GotConn: func(i httptrace.GotConnInfo) { a.fresh = !i.Reused },
+	})
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, base+a.path, strings.NewReader(body))
 	if err != nil {
 		return err
 	}

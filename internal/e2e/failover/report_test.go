@@ -35,7 +35,7 @@ type report struct {
 	broken   int // calls whose connection broke
 	failures int // answers 5xx
 	late     int // answers 5xx more than inTime after the store served again, and broken calls unless a copy was killed
-	excused  int // what would be late, while the machine was too slow to tell
+	excused  int // what would be late, but came while the machine was too slow to tell, or a listener closed
 
 	outage time.Duration  // how long the store did not serve
 	after  time.Duration  // from when the store served again to the last answer 5xx; 0 for none
@@ -120,7 +120,7 @@ func (l *load) times(r *report, w *watcher, sc scene, copies []*servicetest.Serv
 		verdict := "in time"
 		switch {
 		case !inVain:
-		case w.stalled(span{a.from.Add(-time.Second), a.to}):
+		case a.waited(), w.stalled(span{a.from.Add(-time.Second), a.to}):
 			r.excused++
 			verdict = "excused"
 		default:
