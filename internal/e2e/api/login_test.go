@@ -240,7 +240,6 @@ func values(t *testing.T, r *redis.Client, key string) string {
 
 // TestSurvivesKill checks that nothing is lost that the embedded stores promise to keep.
 func TestSurvivesKill(t *testing.T) {
-	const repeatWithin = 10 * time.Second // of package account
 	s := servicetest.Start(t, nil, servicetest.Unlimited...)
 	for {
 		login := s.Login(phone)

@@ -153,12 +153,12 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 func (n *proxies) pass(r *http.Request) bool {
 	n.mu.Lock()
 	n.requests = append(n.requests, r.Method+" "+r.URL.Path)
-	if n.cut != nil && (n.cut.MatchString(r.RequestURI) || n.cut.MatchString(r.Method+" "+r.RequestURI)) {
+	if asks(n.cut, r) {
 		n.mu.Unlock()
 		return false
 	}
 	gate := n.gate
-	hold := n.holding != nil && n.holding.MatchString(r.RequestURI)
+	hold := asks(n.holding, r)
 	if hold {
 		n.held++
 	}
@@ -217,7 +217,13 @@ func matching(paths []string) *regexp.Regexp {
 	return regexp.MustCompile(`^(` + strings.Join(all, "|") + `)$`)
 }
 
-// Hold holds the requests to a path back until Release is called. In the path, * stands for anything.
+// asks reports whether a request is one that an expression of matching stands for.
+func asks(paths *regexp.Regexp, r *http.Request) bool {
+	return paths != nil && (paths.MatchString(r.RequestURI) || paths.MatchString(r.Method+" "+r.RequestURI))
+}
+
+// Hold holds the requests to a path back until Release is called. In the path, * stands for anything, and it may have a
+// method before it.
 func (b *Tab) Hold(path string) {
 	b.proxies.mu.Lock()
 	defer b.proxies.mu.Unlock()

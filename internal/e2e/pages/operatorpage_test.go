@@ -11,7 +11,7 @@ import (
 // openOperator opens the operator's page with the numbers of a day, which a JavaScript statement may change first.
 func openOperator(t *testing.T, v view, change string) *tab {
 	t.Helper()
-	s := servicetest.Start(t, nil, "INTERNAL_ADDR=127.0.0.1:0", "OTP_TTL=10m")
+	s := servicetest.Start(t, nil, "INTERNAL_ADDR=127.0.0.1:0")
 	v.Zone, v.Script = "UTC", "globalThis.change = numbers => {"+change+"};"+day
 	b := open(t, operatorPage(s), v)
 	b.until(`document.querySelectorAll(".chart canvas").length === 2`)
@@ -165,7 +165,7 @@ func TestOperatorOnHandset(t *testing.T) {
 // TestOperatorAsksDoctor reads the doctor's findings from the page, which other sites cannot ask for.
 func TestOperatorAsksDoctor(t *testing.T) {
 	t.Parallel()
-	s := servicetest.Start(t, nil, "INTERNAL_ADDR=127.0.0.1:0", "OTP_TTL=10m")
+	s := servicetest.Start(t, nil, "INTERNAL_ADDR=127.0.0.1:0")
 	address := operatorPage(s)
 	b := open(t, address, view{})
 	b.click(`header a[href="#doctor"]`)
