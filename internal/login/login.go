@@ -33,6 +33,7 @@ type Codes interface {
 	Verify(
 		ctx context.Context, a otp.Answer, redeem func(context.Context, otp.ChallengeID) (spent bool, err error),
 	) error
+	DeviceToken(p phone.Number, current string) string
 	Forget(ctx context.Context, p phone.Number) error
 	Unlock(ctx context.Context, p phone.Number) (otp.Unlocked, error)
 }
@@ -82,18 +83,26 @@ func (s *Service) request(ctx context.Context, r otp.Request, p otp.Purpose) (ot
 	return s.codes.Request(ctx, r)
 }
 
-// Login logs in the phone's user, or signs the phone up, if the code is right. Its errors are those of
-// otp.Service.Verify and of account.Service.Login. The code is spent by a login, by ErrSpent and by ErrBanned: in these
-// three cases the database has recorded the challenge.
-func (s *Service) Login(
-	ctx context.Context, p phone.Number, code otp.Code, client account.Client,
-) (login account.Login, err error) {
-	answer := otp.Answer{Phone: p, Code: code, Purpose: otp.ForLogin}
-	err = s.codes.Verify(ctx, answer, func(ctx context.Context, challenge otp.ChallengeID) (spent bool, err error) {
-		login, err = s.accounts.Login(ctx, p, challenge, client)
+// A Login is an account's login, and a device token for the next one. The token is empty if the login has no tokens, or
+// if the service issues no device tokens.
+type Login struct {
+	account.Login
+	DeviceToken string
+}
+
+// Login logs in the phone's user, or signs the phone up, if the code is right. It ignores a.Purpose. Its errors are those
+// of otp.Service.Verify and of account.Service.Login. The code is spent by a login, by ErrSpent and by ErrBanned: in
+// these three cases the database has recorded the challenge.
+func (s *Service) Login(ctx context.Context, a otp.Answer, client account.Client) (login Login, err error) {
+	a.Purpose = otp.ForLogin
+	err = s.codes.Verify(ctx, a, func(ctx context.Context, challenge otp.ChallengeID) (spent bool, err error) {
+		login.Login, err = s.accounts.Login(ctx, a.Phone, challenge, client)
 		decided := err == nil || errors.Is(err, account.ErrSpent) || errors.Is(err, account.ErrBanned)
 		return decided, err
 	})
+	if err == nil && login.Tokens != nil {
+		login.DeviceToken = s.codes.DeviceToken(a.Phone, a.Device)
+	}
 	return login, err
 }
 
@@ -103,18 +112,23 @@ func (s *Service) RequestPhoneChange(ctx context.Context, user uuid.UUID, r otp.
 	return s.request(ctx, r, otp.ForPhoneChange(user))
 }
 
-// ChangePhone makes the phone the user's own if the code is right. The right code is one that RequestPhoneChange sent
-// for the same user. The errors are those of otp.Service.Verify and of account.Service.ChangePhone. Only success spends
-// the code. ErrTaken does not, so that the caller cannot tell another user's phone from a wrong code.
+// ChangePhone makes the phone the user's own if the code is right. It ignores a.Purpose. The right code is one that
+// RequestPhoneChange sent for the same user. It also returns a device token for the next login with the phone, because
+// the device has proved it; the token is empty if the service issues none. The errors are those of otp.Service.Verify
+// and of account.Service.ChangePhone. Only success spends the code. ErrTaken does not, so that the caller cannot tell
+// another user's phone from a wrong code.
 func (s *Service) ChangePhone(
-	ctx context.Context, user uuid.UUID, p phone.Number, code otp.Code, actor account.Actor,
-) (u account.User, err error) {
-	answer := otp.Answer{Phone: p, Code: code, Purpose: otp.ForPhoneChange(user)}
-	err = s.codes.Verify(ctx, answer, func(ctx context.Context, _ otp.ChallengeID) (spent bool, err error) {
-		u, err = s.accounts.ChangePhone(ctx, user, p, actor)
+	ctx context.Context, user uuid.UUID, a otp.Answer, actor account.Actor,
+) (u account.User, deviceToken string, err error) {
+	a.Purpose = otp.ForPhoneChange(user)
+	err = s.codes.Verify(ctx, a, func(ctx context.Context, _ otp.ChallengeID) (spent bool, err error) {
+		u, err = s.accounts.ChangePhone(ctx, user, a.Phone, actor)
 		return err == nil, err
 	})
-	return u, err
+	if err != nil {
+		return u, "", err
+	}
+	return u, s.codes.DeviceToken(a.Phone, ""), nil
 }
 
 // Remove removes a user, all sessions of the user, and what otp.Service.Forget removes for the user's phone. Its errors

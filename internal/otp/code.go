@@ -20,7 +20,7 @@ import (
 // keys are the independent keys that are derived from the one secret (RFC 5869).
 type keys struct {
 	phones, addresses, codes, digests *macs
-	letters, tickets                  cipher.AEAD
+	letters, tickets, devices         cipher.AEAD
 }
 
 func deriveKeys(secret []byte) keys {
@@ -49,6 +49,7 @@ func deriveKeys(secret []byte) keys {
 		digests:   newMACs(derive("digest")),
 		letters:   sealer("letter"),
 		tickets:   sealer("ticket"),
+		devices:   sealer("device"),
 	}
 }
 
@@ -74,14 +75,19 @@ func (k *keys) phone(p phone.Number) Pseudonym {
 	return Pseudonym(encode(k.phones.of([]byte(p.E164()))[:16]))
 }
 
-// address returns the pseudonym of an address. The IPv6 addresses of a /64 share one pseudonym, because a subscriber is
-// assigned at least a /64 (RFC 6177).
-func (k *keys) address(a netip.Addr) Pseudonym {
+// address returns the pseudonyms of an address. The IPv6 addresses of a /64 share one, because a subscriber is assigned
+// at least a /64 and at most, usually, a /48 (RFC 6177).
+func (k *keys) address(a netip.Addr) Address {
 	a = a.Unmap().WithZone("")
-	if a.Is6() {
-		a = netip.PrefixFrom(a, 64).Masked().Addr()
+	if !a.Is6() {
+		return Address{Narrow: k.network(a.AsSlice())}
 	}
-	return Pseudonym(encode(k.addresses.of(a.AsSlice())[:16]))
+	network := netip.PrefixFrom(a, 64).Masked().Addr().AsSlice()
+	return Address{Narrow: k.network(network), Wide: k.network(network[:6])}
+}
+
+func (k *keys) network(address []byte) Pseudonym {
+	return Pseudonym(encode(k.addresses.of(address)[:16]))
 }
 
 // macs computes HMAC-SHA-256 under one key. It pools the hashes, because preparing one for a key costs as much as a

@@ -81,7 +81,7 @@ func (s *Service) deliver(working context.Context, j job) {
 
 func (s *Service) message(lease Lease, l *letter) Message {
 	to := phone.Stored(l.To)
-	code := s.keys.code(lease.ID, to, s.policy.Length)
+	code := s.keys.code(lease.ID, to, cmp.Or(lease.Length, s.policy.Length))
 	return Message{
 		ID:      messageID(lease.ID, lease.Send),
 		Send:    lease.Send,

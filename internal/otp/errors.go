@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Errors of Request. The first five mean that a limit is reached, and come as a *ThrottledError.
+// Errors of Request. Those that wrap ErrThrottled mean that a limit is reached, and come as a *ThrottledError.
 var (
 	// ErrThrottled is wrapped by every *ThrottledError.
 	ErrThrottled = errors.New("otp: throttled")
@@ -16,7 +16,9 @@ var (
 	ErrPhoneLimit = fmt.Errorf("%w: too many messages for this number", ErrThrottled)
 	// ErrAddressLimit means that the client's address has reached Policy.PerAddress.
 	ErrAddressLimit = fmt.Errorf("%w: too many messages for this address", ErrThrottled)
-	// ErrDailyLimit means that the phone has reached Policy.DailyAttempts.
+	// ErrUserLimit means that a user has asked for as many changes of phone as Policy.PerPhone allows.
+	ErrUserLimit = fmt.Errorf("%w: too many messages for changes of phone of this user", ErrThrottled)
+	// ErrDailyLimit means that the phone has reached MaxDailyAttempts, or a known device Policy.DailyAttempts.
 	ErrDailyLimit = fmt.Errorf("%w: too many wrong codes for this number", ErrThrottled)
 
 	// ErrRegion means that messages to the phone's region are not allowed.
@@ -36,11 +38,20 @@ var (
 	ErrNotLive = fmt.Errorf("%w: no live challenge", ErrInvalidCode)
 	// ErrWrong means that the code was wrong and that the attempt was counted.
 	ErrWrong = fmt.Errorf("%w: wrong", ErrInvalidCode)
-	// ErrBurnt means that the challenge has had Policy.MaxAttempts wrong attempts.
+	// ErrBurnt means that the requester has made Policy.MaxAttempts wrong attempts at the challenge.
 	ErrBurnt = fmt.Errorf("%w: burnt by wrong attempts", ErrInvalidCode)
-	// ErrPhoneClosed means that the phone has had Policy.DailyAttempts wrong attempts in 24 hours. It is what
-	// ErrDailyLimit is for a Request.
+	// ErrTooShort means that the code has fewer digits than the live one. It costs no attempt.
+	ErrTooShort = fmt.Errorf("%w: shorter than the live code", ErrInvalidCode)
+	// ErrPhoneClosed means for an attempt what ErrDailyLimit means for a Request.
 	ErrPhoneClosed = fmt.Errorf("%w: too many wrong attempts in a day", ErrInvalidCode)
+)
+
+// Errors of Verify that come as a *ThrottledError, whatever the code is. They cost no attempt.
+var (
+	// ErrAddressTries means that the client's address has reached Policy.TriesPerAddress.
+	ErrAddressTries = fmt.Errorf("%w: too many wrong codes from this address", ErrThrottled)
+	// ErrUserTries means that a user has made Policy.DailyAttempts wrong attempts at changes of phone in 24 hours.
+	ErrUserTries = fmt.Errorf("%w: too many wrong codes for changes of phone of this user", ErrThrottled)
 )
 
 // Errors of a Store, a Router and of callbacks.
@@ -63,10 +74,17 @@ var (
 	ErrCallback = errors.New("otp: unreadable callback")
 )
 
-// A ThrottledError refuses a request that would be accepted RetryAfter from now.
+// A ThrottledError refuses a request or an attempt that would be accepted RetryAfter from now.
 type ThrottledError struct {
 	Reason     error // one of the errors that wrap ErrThrottled
 	RetryAfter time.Duration
+	Live       *LiveCode // the code that the requester can still use; nil if there is none, and for an attempt
+}
+
+// A LiveCode is a code that was sent before and that works without a new message.
+type LiveCode struct {
+	ExpiresIn time.Duration
+	Length    int // digits
 }
 
 func (e *ThrottledError) Error() string {

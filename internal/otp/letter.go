@@ -41,14 +41,16 @@ func (k *keys) unseal(sealed []byte) (*letter, error) {
 
 // A ticket names one message of a challenge. Clients hold it sealed, so that they learn nothing from it.
 type ticket struct {
-	phone   Pseudonym
-	purpose Purpose
-	id      ChallengeID
-	send    int
+	Place
+	id   ChallengeID
+	send int
 }
 
 func (k *keys) ticket(t ticket) string {
-	text := fmt.Appendf(t.id[:], "%d %s %s", t.send, t.phone, t.purpose)
+	text := fmt.Appendf(t.id[:], "%d %s %s", t.send, t.Phone, t.Purpose)
+	if t.Device != "" {
+		text = fmt.Appendf(text, " %s", t.Device)
+	}
 	return encode(k.tickets.Seal(nil, nil, text, nil))
 }
 
@@ -63,10 +65,13 @@ func (k *keys) readTicket(s string) (t ticket, ok bool) {
 	}
 	t.id = ChallengeID(text)
 	fields := strings.Split(string(text[len(t.id):]), " ")
-	if len(fields) != 3 {
+	if len(fields) < 3 || len(fields) > 4 {
 		return ticket{}, false
 	}
 	t.send, err = strconv.Atoi(fields[0])
-	t.phone, t.purpose = Pseudonym(fields[1]), Purpose(fields[2])
+	t.Phone, t.Purpose = Pseudonym(fields[1]), Purpose(fields[2])
+	if len(fields) == 4 {
+		t.Device = DeviceID(fields[3])
+	}
 	return t, err == nil
 }

@@ -27,12 +27,17 @@ var outcomes = []struct {
 	{ErrResendTooSoon, "resend_too_soon"},
 	{ErrPhoneLimit, "phone_limit"},
 	{ErrAddressLimit, "address_limit"},
+	{ErrUserLimit, "user_limit"},
+	{ErrAddressTries, "address_tries"},
+	{ErrUserTries, "user_tries"},
 	{ErrDailyLimit, "daily_limit"},
 	{ErrRegion, "destination_not_allowed"},
 	{ErrChannel, "channel"},
 	{ErrNotLive, "not_live"},
 	{ErrWrong, "wrong"},
 	{ErrBurnt, "burnt"},
+	{ErrTooShort, "too_short"},
+	{ErrCodeFormat, "too_long"},
 	{ErrPhoneClosed, "closed"},
 }
 

@@ -14,6 +14,7 @@ package otp
 import (
 	"errors"
 	"log/slog"
+	"time"
 
 	"dekamond-otp/internal/clock"
 	"dekamond-otp/internal/trace"
@@ -30,6 +31,7 @@ type Options struct {
 	Clock       *clock.Clock      // of the identifiers of challenges; nil: that of this machine
 	Secret      []byte            // at least 32 bytes
 	Policy      Policy            // must be the Store's
+	DeviceTTL   time.Duration     // life of a device token; 0 = none are issued or accepted
 	Regions     []string          // ISO 3166 codes of the regions that may receive messages; "*" = all
 	TestNumbers map[string]string // E.164 numbers and their fixed codes; they get no message and have no message limits
 }
@@ -49,6 +51,8 @@ type Service struct {
 	regions map[string]bool
 	tests   map[string]string
 	jobs    chan job // messages that wait for a courier of this copy
+
+	deviceTTL time.Duration
 }
 
 // New returns a Service. It fails if the secret is shorter than 32 bytes.
@@ -69,6 +73,8 @@ func New(o Options) (*Service, error) {
 		regions: make(map[string]bool),
 		tests:   o.TestNumbers,
 		jobs:    make(chan job, maxJobs),
+
+		deviceTTL: o.DeviceTTL,
 	}
 	for _, r := range o.Regions {
 		s.regions[r] = true

@@ -21,6 +21,7 @@ const (
 type Lease struct {
 	ID      ChallengeID
 	Send    int
+	Length  int           // digits of the code; 0 if a copy before version 1.3 queued the message
 	Letter  []byte        // the sealed message
 	Life    time.Duration // of the code, when the lease was granted
 	Until   time.Time     // no other courier takes the message over before, by this process's clock

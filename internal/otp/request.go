@@ -19,6 +19,7 @@ type Request struct {
 	Phone          phone.Number
 	Purpose        Purpose
 	Address        netip.Addr // the client's
+	Device         string     // the client's device token; one that is not valid counts as none
 	Channel        string     // empty: sms if available, or else the preferred channel
 	Locale         string     // a BCP 47 tag, or empty
 	AcceptLanguage string     // the header of that name
@@ -63,10 +64,14 @@ func (s *Service) request(ctx context.Context, r Request) (Accepted, error) {
 		return Accepted{}, err
 	}
 	c, err := s.store.Open(ctx, opening)
+	if opening.Device != "" && errors.Is(err, ErrDailyLimit) { // its own attempts are used up: it counts as none
+		opening.Device = ""
+		c, err = s.store.Open(ctx, opening)
+	}
 	if err != nil {
 		if errors.Is(err, ErrThrottled) {
 			s.log.InfoContext(ctx, "request for a code refused",
-				"phone", r.Phone, "purpose", r.Purpose.Name(), "reason", outcome(err))
+				"phone", r.Phone, "purpose", r.Purpose.Name(), "known_device", opening.Device != "", "reason", outcome(err))
 		}
 		return Accepted{}, err
 	}
@@ -79,8 +84,8 @@ func (s *Service) request(ctx context.Context, r Request) (Accepted, error) {
 		Channels:  channels,
 		ExpiresIn: c.ExpiresIn,
 		ResendIn:  c.ResendIn,
-		Length:    s.policy.Length,
-		Ticket:    s.keys.ticket(ticket{opening.Phone, r.Purpose, c.ID, c.Send}),
+		Length:    c.Length,
+		Ticket:    s.keys.ticket(ticket{opening.Place, c.ID, c.Send}),
 	}, nil
 }
 
@@ -90,7 +95,14 @@ func (s *Service) opening(ctx context.Context, r Request, channel string) (Openi
 	if err != nil {
 		return Opening{}, nil, fmt.Errorf("otp: new challenge: %w", err)
 	}
-	o := Opening{Phone: s.keys.phone(r.Phone), Address: s.keys.address(r.Address), Purpose: r.Purpose, ID: id}
+	o := Opening{
+		Place:   Place{Phone: s.keys.phone(r.Phone), Purpose: r.Purpose},
+		Address: s.keys.address(r.Address),
+		ID:      id,
+	}
+	if r.Purpose == ForLogin {
+		o.Device = s.device(r.Phone, r.Device)
+	}
 	if s.isTest(r.Phone) {
 		o.Digest = s.keys.digest(r.Phone, s.tests[r.Phone.E164()])
 		return o, nil, nil
@@ -103,13 +115,14 @@ func (s *Service) opening(ctx context.Context, r Request, channel string) (Openi
 		Asked:     r.Locale,
 		Locale:    s.texts.Locale(r.Locale, r.AcceptLanguage, r.Phone.Region()),
 		RequestID: requestid.From(ctx),
-		From:      o.Address,
+		From:      o.Address.Narrow,
 	}
 	l.Parent, l.State = trace.Headers(ctx)
 	if o.Letter, err = s.keys.seal(l); err != nil {
 		return Opening{}, nil, fmt.Errorf("otp: seal: %w", err)
 	}
 	o.Digest = s.keys.digest(r.Phone, s.keys.code(id, r.Phone, s.policy.Length))
+	o.LongDigest = s.keys.digest(r.Phone, s.keys.code(id, r.Phone, s.policy.LongLength()))
 	return o, l, nil
 }
 

@@ -11,7 +11,7 @@ type Status struct {
 	State     State
 	ResendIn  time.Duration // until the phone's limits allow the next message; 0 = at once
 	Provider  string        // accepted the message; empty if none has, or if a later message was sent
-	Wrong     int           // attempts at the code
+	Wrong     int           // attempts at the code, whoever made them
 	ExpiresIn time.Duration // life of the code
 }
 
@@ -22,7 +22,7 @@ func (s *Service) Status(ctx context.Context, ticket string) (Status, error) {
 	if !ok {
 		return Status{}, ErrUnknown
 	}
-	return s.store.Status(ctx, t.phone, t.purpose, t.id, t.send)
+	return s.store.Status(ctx, t.Place, t.id, t.send)
 }
 
 // A Lookup is what the service can tell of a message by its ticket alone, for a person who runs the service. It names
@@ -44,8 +44,8 @@ func (s *Service) LookUp(ctx context.Context, text string) (Lookup, error) {
 	}
 	opened := time.Unix(t.id.Time().UnixTime()).UTC()
 	id := messageID(t.id, t.send)
-	found := Lookup{Message: id, Send: t.send, Purpose: t.purpose.Name(), OpenedAt: opened}
-	status, err := s.store.Status(ctx, t.phone, t.purpose, t.id, t.send)
+	found := Lookup{Message: id, Send: t.send, Purpose: t.Purpose.Name(), OpenedAt: opened}
+	status, err := s.store.Status(ctx, t.Place, t.id, t.send)
 	if errors.Is(err, ErrUnknown) {
 		return found, nil
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"time"
 
 	"dekamond-otp/internal/phone"
@@ -17,10 +18,11 @@ type Code struct{ digits string }
 // Format keeps the digits out of logs.
 func (Code) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[code]") }
 
-// ReadCode parses a code of the policy's length, as phone.Digits reads digits. The only error is ErrCodeFormat.
+// ReadCode parses a code of the policy's length, or a longer one, as phone.Digits reads digits. The only error is
+// ErrCodeFormat.
 func (s *Service) ReadCode(text string) (Code, error) {
 	digits, ok := phone.Digits(text)
-	if !ok || len(digits) != s.policy.Length {
+	if !ok || len(digits) != s.policy.Length && len(digits) != s.policy.LongLength() {
 		return Code{}, ErrCodeFormat
 	}
 	return Code{digits}, nil
@@ -31,6 +33,9 @@ type Answer struct {
 	Phone   phone.Number
 	Code    Code
 	Purpose Purpose
+	Address netip.Addr // the client's
+	Ticket  string     // of the Request that the client answers; one that is not valid counts as none
+	Device  string     // the client's device token; one that is not valid counts as none
 }
 
 // Verify checks the code and, if it is right, calls redeem with the challenge. The store only compares codes; redeem
@@ -38,16 +43,24 @@ type Answer struct {
 // one of the calls log in. It returns spent = true if the challenge cannot be redeemed again, whether this call or an
 // earlier one redeemed it. As long as it returns false, the same code keeps working.
 //
-// The errors are those of redeem, ErrUnavailable, and the errors that wrap ErrInvalidCode.
+// The errors are those of redeem, ErrUnavailable, the errors that wrap ErrInvalidCode, ErrCodeFormat for a code that is
+// longer than the phone's, and a *ThrottledError if the address, or the user who changes the phone, has no attempts left.
 func (s *Service) Verify(
 	ctx context.Context, a Answer, redeem func(context.Context, ChallengeID) (spent bool, err error),
 ) error {
-	pseudonym := s.keys.phone(a.Phone)
-	match, err := s.store.Check(ctx, pseudonym, a.Purpose, s.keys.digest(a.Phone, a.Code.digits))
+	attempt := s.attempt(a)
+	match, err := s.store.Check(ctx, attempt)
+	if attempt.Device != "" && errors.Is(err, ErrPhoneClosed) { // its own attempts are used up: it counts as none
+		attempt.Device = ""
+		match, err = s.store.Check(ctx, attempt)
+	}
 	if err != nil {
-		if errors.Is(err, ErrInvalidCode) {
+		if !errors.Is(err, ErrUnavailable) {
 			s.log.InfoContext(ctx, "attempt refused",
-				"phone", a.Phone, "purpose", a.Purpose.Name(), "reason", outcome(err))
+				"phone", a.Phone,
+				"purpose", a.Purpose.Name(),
+				"known_device", attempt.Device != "",
+				"reason", outcome(err))
 		}
 		s.metrics.CountAttempt(outcome(err), a.Phone.Region())
 		return err
@@ -67,11 +80,38 @@ func (s *Service) Verify(
 	}
 	if spent {
 		// A challenge that is left behind is harmless: redeem refuses it, and the next attempt closes it again.
-		if err := s.store.Close(context.WithoutCancel(ctx), pseudonym, a.Purpose, match); err != nil {
+		if err := s.store.Close(context.WithoutCancel(ctx), attempt, match); err != nil {
 			s.log.WarnContext(ctx, "challenge not closed", "phone", a.Phone, "error", err.Error())
 		}
 	}
 	return err
+}
+
+// attempt returns the answer as the store compares it. A ticket counts only for the phone and the purpose that it names,
+// and one of a known device makes the answer that device's.
+func (s *Service) attempt(a Answer) Attempt {
+	attempt := Attempt{
+		Place:  Place{Phone: s.keys.phone(a.Phone), Purpose: a.Purpose},
+		Digest: s.keys.digest(a.Phone, a.Code.digits),
+		Length: len(a.Code.digits),
+	}
+	if !s.isTest(a.Phone) {
+		attempt.Address = s.keys.address(a.Address)
+	}
+	if a.Purpose == ForLogin {
+		attempt.Device = s.device(a.Phone, a.Device)
+	}
+	t, ok := s.keys.readTicket(a.Ticket)
+	if !ok || t.Phone != attempt.Phone || t.Purpose != attempt.Purpose {
+		return attempt
+	}
+	if attempt.Device == "" {
+		attempt.Device = t.Device
+	}
+	if t.Device == "" || t.Device == attempt.Device {
+		attempt.Request, attempt.Send = t.id, t.send
+	}
+	return attempt
 }
 
 func (s *Service) countVerified(p phone.Number, m Match) {
@@ -93,7 +133,7 @@ func (s *Service) Forget(ctx context.Context, p phone.Number) error {
 }
 
 // Unlock frees a phone that is closed for a day by wrong attempts, or that has had as many messages as it may have, and
-// whose person asks for help. The limits of addresses stay. The only error is ErrUnavailable.
+// whose person asks for help. The limits of addresses and of known devices stay. The only error is ErrUnavailable.
 func (s *Service) Unlock(ctx context.Context, p phone.Number) (Unlocked, error) {
 	u, err := s.store.Unlock(ctx, s.keys.phone(p))
 	if err == nil {
