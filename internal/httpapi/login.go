@@ -31,6 +31,8 @@ func (s *Server) readRequest(c *fiber.Ctx) (otp.Request, error) {
 		Region  field `json:"region"`
 		Channel field `json:"channel"`
 		Locale  field `json:"locale"`
+
+		DeviceToken field `json:"device_token"`
 	}
 	if err := readBody(c, &in); err != nil {
 		return otp.Request{}, err
@@ -46,6 +48,7 @@ func (s *Server) readRequest(c *fiber.Ctx) (otp.Request, error) {
 	return otp.Request{
 		Phone:          number,
 		Address:        s.address(c),
+		Device:         in.DeviceToken.text,
 		Channel:        in.Channel.text,
 		Locale:         text.Tag(in.Locale.text),
 		AcceptLanguage: strings.Clone(c.Get(fiber.HeaderAcceptLanguage)),
@@ -78,11 +81,11 @@ func (s *Server) status(c *fiber.Ctx) error {
 
 // verify logs in with a code.
 func (s *Server) verify(c *fiber.Ctx) error {
-	number, code, err := s.readAnswer(c)
+	answer, err := s.readAnswer(c)
 	if err != nil {
 		return err
 	}
-	login, err := s.login.Login(c.UserContext(), number, code, s.client(c))
+	login, err := s.login.Login(c.UserContext(), answer, s.client(c))
 	if err != nil {
 		return err
 	}
@@ -93,25 +96,34 @@ func (s *Server) verify(c *fiber.Ctx) error {
 	return c.Status(status).JSON(loginReply(login))
 }
 
-// readAnswer reads a phone and the code that was sent to it, for any purpose.
-func (s *Server) readAnswer(c *fiber.Ctx) (phone.Number, otp.Code, error) {
+// readAnswer reads a phone and the code that was sent to it, for any purpose. A request_id or a device_token that is not
+// a string is treated as missing.
+func (s *Server) readAnswer(c *fiber.Ctx) (otp.Answer, error) {
 	var in struct {
-		Phone  field `json:"phone"`
-		Region field `json:"region"`
-		Code   field `json:"code"`
+		Phone       field `json:"phone"`
+		Region      field `json:"region"`
+		Code        field `json:"code"`
+		RequestID   field `json:"request_id"`
+		DeviceToken field `json:"device_token"`
 	}
 	if err := readBody(c, &in); err != nil {
-		return phone.Number{}, otp.Code{}, err
+		return otp.Answer{}, err
 	}
 	number, err := s.parsePhone(in.Phone, in.Region)
 	if err != nil {
-		return phone.Number{}, otp.Code{}, err
+		return otp.Answer{}, err
 	}
 	if !in.Code.isString {
-		return phone.Number{}, otp.Code{}, otp.ErrCodeFormat
+		return otp.Answer{}, otp.ErrCodeFormat
 	}
 	code, err := s.codes.ReadCode(in.Code.text)
-	return number, code, err
+	return otp.Answer{
+		Phone:   number,
+		Code:    code,
+		Address: s.address(c),
+		Ticket:  in.RequestID.text,
+		Device:  in.DeviceToken.text,
+	}, err
 }
 
 // refresh exchanges a refresh token for new tokens.

@@ -139,13 +139,16 @@ func (s *Server) verifyPhoneChange(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	number, code, err := s.readAnswer(c)
+	answer, err := s.readAnswer(c)
 	if err != nil {
 		return err
 	}
-	user, err := s.login.ChangePhone(c.UserContext(), b.ID, number, code, s.bearerActor(c, b))
+	user, deviceToken, err := s.login.ChangePhone(c.UserContext(), b.ID, answer, s.bearerActor(c, b))
 	if err != nil {
 		return invalidToken(err)
 	}
-	return c.JSON(replyOf(user))
+	return c.JSON(struct {
+		userReply
+		DeviceToken string `json:"device_token,omitempty"`
+	}{replyOf(user), deviceToken})
 }

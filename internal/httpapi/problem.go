@@ -231,6 +231,9 @@ func writeProblem(c *fiber.Ctx, p problem, err error) error {
 		RequestID  string            `json:"request_id"`
 		RetryAfter int               `json:"retry_after,omitempty"`
 		Checks     map[string]string `json:"checks,omitempty"`
+		CodeLive   bool              `json:"code_live,omitempty"`
+		ExpiresIn  int               `json:"expires_in,omitempty"`
+		CodeLength int               `json:"code_length,omitempty"`
 	}{
 		Type:      "urn:dekamond-otp:problem:" + p.code,
 		Title:     p.title,
@@ -241,6 +244,9 @@ func writeProblem(c *fiber.Ctx, p problem, err error) error {
 	}
 	if throttled, ok := errors.AsType[*otp.ThrottledError](err); ok {
 		body.RetryAfter = secondsToWait(throttled.RetryAfter)
+		if live := throttled.Live; live != nil {
+			body.CodeLive, body.ExpiresIn, body.CodeLength = true, seconds(live.ExpiresIn), live.Length
+		}
 	} else if p.status == fiber.StatusServiceUnavailable {
 		body.RetryAfter = secondsToWait(retryUnavailable)
 	}

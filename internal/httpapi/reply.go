@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"dekamond-otp/internal/account"
+	"dekamond-otp/internal/login"
 	"dekamond-otp/internal/phone"
 )
 
@@ -52,12 +53,13 @@ func replyOfTokens(t account.Tokens) tokensReply {
 }
 
 // loginReply has the fields of tokensReply only if the login has tokens.
-func loginReply(l account.Login) any {
+func loginReply(l login.Login) any {
 	reply := struct {
 		*tokensReply
-		NewUser bool      `json:"new_user"`
-		User    userReply `json:"user"`
-	}{NewUser: l.New, User: replyOf(l.User)}
+		NewUser     bool      `json:"new_user"`
+		DeviceToken string    `json:"device_token,omitempty"`
+		User        userReply `json:"user"`
+	}{NewUser: l.New, DeviceToken: l.DeviceToken, User: replyOf(l.User)}
 	if l.Tokens != nil {
 		tokens := replyOfTokens(*l.Tokens)
 		reply.tokensReply = &tokens

@@ -1,19 +1,21 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 
 	"dekamond-otp/internal/otp"
 )
 
 const (
-	// day is the window of Policy.DailyAttempts.
+	// day is the window of the wrong attempts of a day.
 	day = 24 * time.Hour
 	// outboxMax is the most messages that wait in one partition. Further requests are refused.
 	outboxMax = 4096
@@ -57,31 +59,37 @@ func NewCodes(c *Client, o CodesOptions) *Codes {
 // Open implements otp.CodeStore.
 func (s *Codes) Open(ctx context.Context, o otp.Opening) (_ otp.Challenge, err error) {
 	defer s.observe(ctx, "open", time.Now(), &err)
-	policy := s.policy
-	if len(o.Letter) == 0 {
-		policy.PerPhone, policy.PerAddress, policy.ResendAfter, policy.DailyAttempts = otp.Limit{}, otp.Limit{}, 0, 0
+	rules := s.rules(o.Place)
+	isTest := len(o.Letter) == 0
+	if isTest {
+		rules = rules.ofTestNumber()
 	}
 	p := s.partition(o.Phone)
-	keys := []string{p.challenge(o.Phone, o.Purpose), p.sends(o.Phone), p.wrong(o.Phone), p.outbox()}
-	var taken receipt
-	switch {
-	case policy.PerAddress.Max == 0:
-	case s.client.cluster:
-		if taken, err = s.take(ctx, s.address(o.Address), policy.PerAddress); err != nil {
+	tally := p.tally(o.Place)
+	keys := []string{
+		p.challenge(o.Place), ofDevice(p.sends(o.Phone), o.Device), tally.day, tally.short, tally.row, p.outbox(),
+	}
+	sources := s.sources(o.Place, o.Address, "sends")
+	if isTest {
+		sources = nil
+	}
+	var t taken
+	if s.client.cluster {
+		if t, err = s.take(ctx, sources); err != nil {
 			return otp.Challenge{}, err
 		}
-	default:
-		keys = append(keys, s.address(o.Address))
+		sources = nil
 	}
 	until := time.Now().Add(trusted)
-	opened, err := s.scripts.open.run(ctx, keys,
-		o.ID.String(), string(o.Digest), us(policy.TTL),
-		policy.MaxAttempts, us(policy.ResendAfter),
-		policy.PerPhone.Max, us(policy.PerPhone.Window), policy.DailyAttempts, us(day),
-		policy.PerAddress.Max, us(policy.PerAddress.Window),
-		taken.String(), o.Letter, s.outboxMax, us(s.outboxLife()), us(otp.MaxLife), us(policy.LeastLife()))
+	args := []any{
+		o.ID.String(), string(o.Digest), string(o.LongDigest), s.policy.Length, s.policy.LongLength(),
+		us(s.policy.TTL), s.policy.MaxAttempts, us(rules.resendAfter), rules.sends.Max, us(rules.sends.Window),
+		rules.daily, rules.longAfter, us(day), lines(t.receipts), t.word, us(t.wait),
+		o.Letter, s.outboxMax, us(s.outboxLife()), us(otp.MaxLife), us(s.policy.LeastLife()), number(o.Device != ""),
+	}
+	opened, err := s.scripts.open.run(ctx, sources.keys(keys), sources.args(args)...)
 	if errors.Is(err, otp.ErrThrottled) || errors.Is(err, errFull) {
-		if err := s.refund(ctx, taken); err != nil {
+		if err := s.refund(ctx, t.receipts); err != nil {
 			return otp.Challenge{}, err
 		}
 	}
@@ -95,16 +103,17 @@ func (s *Codes) Open(ctx context.Context, o otp.Opening) (_ otp.Challenge, err e
 	c.Lease = otp.Lease{
 		ID:     c.ID,
 		Send:   c.Send,
+		Length: c.Length,
 		Letter: o.Letter,
 		Life:   c.ExpiresIn,
 		Until:  until,
 		Ref: leaseRef{
-			outbox:    keys[3],
+			outbox:    p.outbox(),
 			entry:     opened.entry,
 			number:    1,
 			challenge: keys[0],
 			time:      opened.time,
-			receipt:   opened.receipt,
+			receipts:  opened.receipts,
 		},
 	}
 	return c, nil
@@ -113,60 +122,99 @@ func (s *Codes) Open(ctx context.Context, o otp.Opening) (_ otp.Challenge, err e
 // outboxLife is longer than the life of any message in an outbox.
 func (s *Codes) outboxLife() time.Duration { return 2*s.policy.TTL + time.Minute }
 
-// take counts a send against an address on a cluster.
-func (s *Codes) take(ctx context.Context, address string, l otp.Limit) (receipt, error) {
-	time, err := s.scripts.take.run(ctx, []string{address}, l.Max, us(l.Window))
-	return receipt{address, time}, err
+// Check implements otp.CodeStore.
+func (s *Codes) Check(ctx context.Context, a otp.Attempt) (_ otp.Match, err error) {
+	defer s.observe(ctx, "check", time.Now(), &err)
+	sources := s.sources(a.Place, a.Address, "wrong")
+	if !s.client.cluster {
+		return s.check(ctx, a, sources)
+	}
+	return s.checkOnCluster(ctx, a, sources)
 }
 
-// Check implements otp.CodeStore.
-func (s *Codes) Check(
-	ctx context.Context, phone otp.Pseudonym, purpose otp.Purpose, d otp.Digest,
-) (_ otp.Match, err error) {
-	defer s.observe(ctx, "check", time.Now(), &err)
-	p := s.partition(phone)
-	return s.scripts.check.run(ctx, []string{p.challenge(phone, purpose), p.wrong(phone)},
-		string(d), s.policy.MaxAttempts, s.policy.DailyAttempts, us(day), rand.Text())
+// check runs check.lua, with the sources that live in the same slot.
+func (s *Codes) check(ctx context.Context, a otp.Attempt, local sources) (otp.Match, error) {
+	rules, p := s.rules(a.Place), s.partition(a.Phone)
+	tally := p.tally(a.Place)
+	open := a.Place
+	open.Device = ""
+	keys := []string{p.challenge(open), tally.day, tally.short, tally.row}
+	if a.Device != "" {
+		keys = append(keys, p.challenge(a.Place))
+	}
+	request := ""
+	if a.Request != uuid.Nil {
+		request = a.Request.String()
+	}
+	found, err := s.scripts.check.run(ctx, local.keys(keys), local.args([]any{
+		string(a.Digest), a.Length, s.policy.Length, s.policy.MaxAttempts, rules.daily, rules.longAfter, us(day),
+		us(otp.KeepAttempts), rand.Text(), string(a.Device), request, a.Send, string(a.Address.Narrow),
+	})...)
+	if err != nil {
+		return otp.Match{}, err
+	}
+	m := found.match
+	if m.Place = open; found.isOwn {
+		m.Place = a.Place
+	}
+	return m, nil
 }
 
 // Close implements otp.CodeStore.
-func (s *Codes) Close(ctx context.Context, phone otp.Pseudonym, purpose otp.Purpose, m otp.Match) (err error) {
+func (s *Codes) Close(ctx context.Context, a otp.Attempt, m otp.Match) (err error) {
 	defer s.observe(ctx, "close", time.Now(), &err)
-	keys, args := []string{s.partition(phone).challenge(phone, purpose)}, []any{m.ID.String()}
+	p := s.partition(m.Phone)
+	var receipts []receipt
 	for _, text := range m.Receipts {
-		r, err := parseReceipt(string(text))
+		parsed, err := parseReceipts(string(text))
 		if err != nil {
 			return unavailable(err)
 		}
-		if s.client.cluster {
-			if err := s.refund(ctx, r); err != nil {
-				return err
-			}
-			continue
+		receipts = append(receipts, parsed...)
+	}
+	var attempts sources
+	if m.Tries > 0 {
+		attempts = s.sources(a.Place, a.Address, "wrong")
+	}
+	open := m.Place
+	open.Device = ""
+	keys := []string{p.challenge(m.Place), p.tally(open).row}
+	if s.client.cluster {
+		removed, err := s.scripts.close.run(ctx, keys, m.ID.String(), 0, 0)
+		if err != nil {
+			return err
 		}
+		if removed {
+			err = s.giveBack(ctx, attempts, m.Tries)
+		}
+		return cmp.Or(s.refund(ctx, receipts), err)
+	}
+	args := []any{m.ID.String(), len(receipts), m.Tries}
+	for _, r := range receipts {
 		keys, args = append(keys, r.key), append(args, r.time)
 	}
-	_, err = s.scripts.close.run(ctx, keys, args...)
+	_, err = s.scripts.close.run(ctx, attempts.keys(keys), args...)
 	return err
 }
 
 // Status implements otp.CodeStore.
 func (s *Codes) Status(
-	ctx context.Context, phone otp.Pseudonym, purpose otp.Purpose, id otp.ChallengeID, send int,
+	ctx context.Context, at otp.Place, id otp.ChallengeID, send int,
 ) (_ otp.Status, err error) {
 	defer s.observe(ctx, "status", time.Now(), &err)
-	p := s.partition(phone)
-	return s.scripts.status.run(ctx, []string{p.challenge(phone, purpose), p.sends(phone)},
-		id.String(), send, s.policy.MaxAttempts,
-		us(s.policy.ResendAfter), s.policy.PerPhone.Max, us(s.policy.PerPhone.Window))
+	rules, p := s.rules(at), s.partition(at.Phone)
+	return s.scripts.status.run(ctx, []string{p.challenge(at), ofDevice(p.sends(at.Phone), at.Device)},
+		id.String(), send, s.policy.MaxAttempts, us(rules.resendAfter), rules.sends.Max, us(rules.sends.Window))
 }
 
 // Forget implements otp.CodeStore.
 func (s *Codes) Forget(ctx context.Context, phone otp.Pseudonym) (err error) {
 	defer s.observe(ctx, "forget", time.Now(), &err)
+	login := otp.Place{Phone: phone, Purpose: otp.ForLogin}
 	p := s.partition(phone)
+	tally := p.tally(login)
 	err = s.client.try(ctx, func(ctx context.Context) error {
-		return s.client.redis.Del(ctx, p.challenge(phone, otp.ForLogin), p.wrong(phone)).Err()
+		return s.client.redis.Del(ctx, p.challenge(login), tally.day, tally.short, tally.row).Err()
 	})
 	if err != nil {
 		return unavailable(err)
@@ -178,21 +226,16 @@ func (s *Codes) Forget(ctx context.Context, phone otp.Pseudonym) (err error) {
 func (s *Codes) Unlock(ctx context.Context, phone otp.Pseudonym) (_ otp.Unlocked, err error) {
 	defer s.observe(ctx, "unlock", time.Now(), &err)
 	p := s.partition(phone)
-	return s.scripts.unlock.run(ctx, []string{p.wrong(phone), p.sends(phone)})
+	tally := p.tally(otp.Place{Phone: phone, Purpose: otp.ForLogin})
+	return s.scripts.unlock.run(ctx, []string{tally.day, tally.short, tally.row, p.sends(phone)})
 }
 
-// refund removes a send from an address's list. It is for a cluster only: elsewhere the scripts do it.
-func (s *Codes) refund(ctx context.Context, r receipt) error {
-	if r.key == "" {
-		return nil
+// number returns what Redis stores for a bool.
+func number(b bool) int {
+	if b {
+		return 1
 	}
-	err := s.client.try(ctx, func(ctx context.Context) error {
-		return s.client.redis.LRem(ctx, r.key, 1, r.time).Err()
-	})
-	if err != nil {
-		return unavailable(err)
-	}
-	return nil
+	return 0
 }
 
 // touch writes by a script, because a user who may write and not run scripts is of no use.

@@ -74,43 +74,78 @@ func (s *Codes) partition(phone otp.Pseudonym) partition {
 func (p partition) outbox() string                   { return string(p) + "outbox" }
 func (p partition) health() string                   { return string(p) + "health" }
 func (p partition) sends(phone otp.Pseudonym) string { return string(p) + string(phone) + ":sends" }
-func (p partition) wrong(phone otp.Pseudonym) string { return string(p) + string(phone) + ":wrong" }
 
-func (p partition) challenge(phone otp.Pseudonym, purpose otp.Purpose) string {
-	key := string(p) + string(phone) + ":code"
-	if purpose != otp.ForLogin {
-		key += ":" + string(purpose)
+// deviceKey stands before the identifier of a known device, at the end of keys of its own.
+const deviceKey = ":device:"
+
+func (p partition) challenge(at otp.Place) string {
+	key := string(p) + string(at.Phone) + ":code"
+	if at.Purpose != otp.ForLogin {
+		key += ":" + string(at.Purpose)
 	}
-	return key
+	return ofDevice(key, at.Device)
 }
 
-// sendsOf returns the key of the sends to the phone whose challenge has this key.
+// sendsOf returns the key of the sends that count together with those of the challenge with this key.
 func sendsOf(challenge string) string {
-	phone, _, _ := strings.Cut(challenge, ":code")
-	return phone + ":sends"
+	phone, rest, _ := strings.Cut(challenge, ":code")
+	_, device, _ := strings.Cut(rest, deviceKey)
+	return ofDevice(phone+":sends", otp.DeviceID(device))
 }
 
-func (s *Codes) address(a otp.Pseudonym) string { return s.client.prefix + "{" + string(a) + "}:sends" }
+// A tally holds the keys of the wrong attempts that count together.
+type tally struct {
+	day   string // times of those in a day
+	short string // times of those in a day at codes of the usual length
+	row   string // number of those in a row
+}
+
+// tally returns the tally of a place. A change of phone has one of its own, so that it leaves the login alone.
+func (p partition) tally(at otp.Place) tally {
+	phone := string(p) + string(at.Phone)
+	if at.Purpose != otp.ForLogin {
+		phone += ":change"
+	}
+	return tally{day: ofDevice(phone+":wrong", at.Device), short: phone + ":short", row: phone + ":row"}
+}
+
+func ofDevice(key string, d otp.DeviceID) string {
+	if d == "" {
+		return key
+	}
+	return key + deviceKey + string(d)
+}
 
 func (s *Codes) handoff(h otp.Handoff) string {
 	return s.client.prefix + "report:{" + h.Provider + ":" + h.ID + "}"
 }
 
-// A receipt is one send that was counted against an address. The zero receipt stands for none.
+// A receipt is one send that was counted in a list of a source.
 type receipt struct{ key, time string }
 
 // String returns the receipt as it is stored in Redis and in an otp.Receipt.
-func (r receipt) String() string {
-	if r.key == "" {
-		return ""
+func (r receipt) String() string { return r.key + " " + r.time }
+
+// lines returns receipts of a line each.
+func lines(receipts []receipt) string {
+	var text []string
+	for _, r := range receipts {
+		text = append(text, r.String())
 	}
-	return r.key + " " + r.time
+	return strings.Join(text, "\n")
 }
 
-func parseReceipt(text string) (receipt, error) {
-	key, time, ok := strings.Cut(text, " ")
-	if !ok && text != "" {
-		return receipt{}, errors.New("not a receipt")
+// parseReceipts reads receipts of a line each. An empty text holds none.
+func parseReceipts(text string) (receipts []receipt, err error) {
+	for line := range strings.SplitSeq(text, "\n") {
+		if line == "" {
+			continue
+		}
+		key, time, ok := strings.Cut(line, " ")
+		if !ok {
+			return nil, errors.New("not a receipt")
+		}
+		receipts = append(receipts, receipt{key, time})
 	}
-	return receipt{key, time}, nil
+	return receipts, nil
 }

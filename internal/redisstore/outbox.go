@@ -31,7 +31,7 @@ type leaseRef struct {
 	number        int64  // of the lease, from 1
 	challenge     string // the key
 	time          string // of the send
-	receipt       receipt
+	receipts      []receipt
 }
 
 // outboxes returns the outboxes of all partitions, divided into what one call can reach. Their order is random, so that
@@ -78,7 +78,7 @@ func (s *Codes) Renew(ctx context.Context, l otp.Lease) (until time.Time, err er
 	}
 	until = time.Now().Add(trusted)
 	_, err = s.scripts.renew.run(ctx, []string{ref.outbox, ref.challenge},
-		ref.entry, ref.number, l.ID.String(), s.policy.MaxAttempts, ref.time, us(s.policy.LeastLife()))
+		ref.entry, ref.number, l.ID.String(), s.policy.MaxAttempts, ref.time, us(s.policy.LeastLife()), l.Send)
 	return until, err
 }
 
@@ -95,8 +95,10 @@ func (s *Codes) Settle(ctx context.Context, l otp.Lease, o otp.Outcome) (err err
 	keys, refund := []string{ref.outbox, ref.challenge, sendsOf(ref.challenge)}, ""
 	if o.Refund {
 		refund = ref.time
-		if ref.receipt.key != "" && !s.client.cluster {
-			keys = append(keys, ref.receipt.key)
+		if !s.client.cluster {
+			for _, r := range ref.receipts {
+				keys = append(keys, r.key)
+			}
 		}
 	}
 	if _, err := s.scripts.settle.run(ctx, keys,
@@ -104,7 +106,7 @@ func (s *Codes) Settle(ctx context.Context, l otp.Lease, o otp.Outcome) (err err
 		return err
 	}
 	if o.Refund && s.client.cluster {
-		return s.refund(ctx, ref.receipt)
+		return s.refund(ctx, ref.receipts)
 	}
 	return nil
 }

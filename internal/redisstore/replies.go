@@ -22,7 +22,7 @@ var errFull = errors.New("the outbox is full")
 type opened struct {
 	challenge otp.Challenge
 	time      string // of the send
-	receipt   receipt
+	receipts  []receipt
 	entry     string // empty if the caller gets no lease
 }
 
@@ -30,36 +30,43 @@ var openReasons = map[string]error{
 	"resend":  otp.ErrResendTooSoon,
 	"phone":   otp.ErrPhoneLimit,
 	"address": otp.ErrAddressLimit,
+	"user":    otp.ErrUserLimit,
 	"daily":   otp.ErrDailyLimit,
 	"full":    errFull,
 }
 
-// {1, id, send, time, next, receipt, entry, life} | {0, reason, wait}
+// {1, id, send, time, next, receipts, entry, life, digits} | {0, reason, wait, life, digits}
 func decodeOpen(r *reply) (opened, error) {
 	if !r.accepted() {
 		reason, wait := r.reason(openReasons), r.duration()
+		live := otp.LiveCode{ExpiresIn: r.duration(), Length: int(r.integer())}
 		if errors.Is(reason, errFull) {
 			return opened{}, unavailable(reason)
 		}
-		return opened{}, &otp.ThrottledError{Reason: reason, RetryAfter: wait}
+		refused := &otp.ThrottledError{Reason: reason, RetryAfter: wait}
+		if live.Length > 0 {
+			refused.Live = &live
+		}
+		return opened{}, refused
 	}
 	var o opened
 	o.challenge.ID = r.id()
 	o.challenge.Send = int(r.integer())
 	o.time = r.text()
 	o.challenge.ResendIn = r.duration()
-	o.receipt = r.receipt()
+	o.receipts = r.receipts()
 	o.entry = r.text()
 	o.challenge.ExpiresIn = r.duration()
+	o.challenge.Length = int(r.integer())
 	return o, nil
 }
 
-// {1, time} | {0, wait}
-func decodeTake(r *reply) (time string, err error) {
+// {1, time} | {0, word, wait}
+func decodeTake(r *reply) (taken, error) {
 	if !r.accepted() {
-		return "", &otp.ThrottledError{Reason: otp.ErrAddressLimit, RetryAfter: r.duration()}
+		return taken{word: r.text(), wait: r.duration()}, nil
 	}
-	return r.text(), nil
+	return taken{time: r.text()}, nil
 }
 
 var checkReasons = map[string]error{
@@ -67,27 +74,54 @@ var checkReasons = map[string]error{
 	"wrong":  otp.ErrWrong,
 	"burnt":  otp.ErrBurnt,
 	"closed": otp.ErrPhoneClosed,
+	"short":  otp.ErrTooShort,
+	"long":   otp.ErrCodeFormat,
 }
 
-// {1, id, receipts, provider} | {0, reason}
-func decodeCheck(r *reply) (otp.Match, error) {
+// triesReasons are the limits of sources for wrong attempts.
+var triesReasons = map[string]error{
+	"address": otp.ErrAddressTries,
+	"user":    otp.ErrUserTries,
+}
+
+// matched is what check.lua returns for a right code.
+type matched struct {
+	match otp.Match // without its Place
+	isOwn bool      // the challenge is the known device's
+}
+
+// {1, id, is_own, receipts, provider, tries} | {0, reason} | {0, word, wait}
+func decodeCheck(r *reply) (matched, error) {
 	if !r.accepted() {
-		return otp.Match{}, r.reason(checkReasons)
+		word := r.text()
+		if reason, ok := triesReasons[word]; ok {
+			return matched{}, &otp.ThrottledError{Reason: reason, RetryAfter: r.duration()}
+		}
+		reason, ok := checkReasons[word]
+		if !ok {
+			r.fail("unknown reason")
+		}
+		return matched{}, reason
 	}
-	m := otp.Match{ID: r.id()}
+	m := matched{match: otp.Match{ID: r.id()}}
+	m.isOwn = r.accepted()
 	for line := range strings.SplitSeq(r.text(), "\n") {
 		if line != "" {
-			m.Receipts = append(m.Receipts, otp.Receipt(line))
+			m.match.Receipts = append(m.match.Receipts, otp.Receipt(line))
 		}
 	}
-	m.Provider = r.text()
+	m.match.Provider = r.text()
+	m.match.Tries = int(r.integer())
 	return m, nil
 }
+
+// {1} | {0}
+func decodeClose(r *reply) (removed bool, err error) { return r.accepted(), nil }
 
 // {}
 func decodeNothing(*reply) (nothing, error) { return nothing{}, nil }
 
-// {{outbox, entry, lease, challenge, id, send, time, receipt, letter, 'live' or 'expired', life}…}
+// {{outbox, entry, lease, challenge, id, send, time, receipts, letter, 'live' or 'expired', life, digits}…}
 //
 // A message that cannot be read does not keep back the others.
 func decodeClaim(r *reply) (leases []otp.Lease, err error) {
@@ -111,7 +145,7 @@ func decodeClaimed(r *reply) (l otp.Lease) {
 	l.ID = r.id()
 	l.Send = r.send()
 	ref.time = r.text()
-	ref.receipt = r.receipt()
+	ref.receipts = r.receipts()
 	l.Letter = []byte(r.text())
 	switch r.text() {
 	case "live":
@@ -121,6 +155,7 @@ func decodeClaimed(r *reply) (l otp.Lease) {
 		r.fail("neither live nor expired")
 	}
 	l.Life = r.duration()
+	l.Length = int(r.integer())
 	l.Ref = ref
 	return l
 }

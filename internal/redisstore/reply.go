@@ -128,9 +128,9 @@ func (r *reply) reason(reasons map[string]error) error {
 	return err
 }
 
-// receipt reads a receipt, which may be empty.
-func (r *reply) receipt() receipt {
-	parsed, err := parseReceipt(r.text())
+// receipts reads receipts, of which there may be none.
+func (r *reply) receipts() []receipt {
+	parsed, err := parseReceipts(r.text())
 	if err != nil {
 		r.fail("not a receipt")
 	}

@@ -16,9 +16,9 @@ var luaFiles embed.FS
 // scripts are the scripts of one connection. The type of each is that of its decoded reply.
 type scripts struct {
 	open   script[opened]
-	take   script[string]
-	check  script[otp.Match]
-	close  script[nothing]
+	take   script[taken]
+	check  script[matched]
+	close  script[bool]
 	claim  script[[]otp.Lease]
 	renew  script[nothing]
 	settle script[nothing]
@@ -32,7 +32,7 @@ func newScripts(c *Client) scripts {
 		open:   newScript(c, "open", decodeOpen),
 		take:   newScript(c, "take", decodeTake),
 		check:  newScript(c, "check", decodeCheck),
-		close:  newScript(c, "close", decodeNothing),
+		close:  newScript(c, "close", decodeClose),
 		claim:  newScript(c, "claim", decodeClaim).once(),
 		renew:  newScript(c, "renew", decodeRenew),
 		settle: newScript(c, "settle", decodeSettle),

@@ -1,41 +1,108 @@
--- check: compares a code with the challenge's and counts a wrong attempt, in one step. A right code is not used up.
--- KEYS[1] challenge hash   KEYS[2] wrong attempts of the phone
--- ARGV[1] digest of the code
--- ARGV[2] wrong attempts that burn a challenge   ARGV[3] wrong attempts of a phone, within ARGV[4]
--- ARGV[5] identifier of the attempt
--- returns {1, id, receipts, provider} if right
+-- check: compares a code with the challenge's and counts a wrong attempt against whoever made it, in one step. A right
+-- code is not used up.
+-- KEYS[1] open challenge hash   KEYS[2] wrong attempts of a day, of the phone or of its known device
+-- KEYS[3] those at codes of the usual length   KEYS[4] those in a row
+-- KEYS[5] challenge hash of the known device, if there is one; otherwise KEYS[5…] lists of the sources, none on a cluster
+-- ARGV[1] digest and ARGV[2] digits of the code   ARGV[3] digits of a usual code
+-- ARGV[4] wrong attempts of a requester at a code
+-- ARGV[5] wrong attempts, and ARGV[6] those that make a code longer, within ARGV[7]   ARGV[8] how long those in a row
+-- are kept   ARGV[9] identifier of the attempt
+-- ARGV[10] known device ('' = none)   ARGV[11] id of the challenge of the request ('' = none) and ARGV[12] its send
+-- ARGV[13] address whose wrong attempts at the challenge are kept apart ('' = none)
+-- ARGV[14…] limits of the sources, as the prelude describes them
+-- returns {1, id, 1 if it is the known device's, receipts, provider, wrong attempts of the address} if right
 --         {0, 'wrong'} if wrong and counted
---         {0, 'none' or 'burnt' or 'closed'} if there is nothing to compare with; not counted
--- A second run with the same identifier counts nothing, unless another wrong attempt has come between.
-local challenge, attempts = KEYS[1], KEYS[2]
-local digest = ARGV[1]
-local max_attempts, daily_max, daily_window = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local attempt = ARGV[5]
+--         {0, 'none', 'burnt', 'closed', 'short' or 'long'} if there is nothing to compare with; not counted
+--         {0, word, wait} if the sources have no attempts left; not compared
+-- A second run with the same identifier counts nothing, unless the same requester has made another wrong attempt between.
+local challenge, wrong, short, row, own = KEYS[1], KEYS[2], KEYS[3], KEYS[4], nil
+local digest, length, usual_length = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local max_attempts, wrong_max, long_after, day = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local keep_row, attempt, device = ARGV[8], ARGV[9], ARGV[10]
+local request, send, address = ARGV[11], ARGV[12], ARGV[13]
+local first_limit = 14
 
-local c = redis.call('HMGET', challenge, 'id', 'digest', 'tries', 'receipts', 'provider', 'attempt', 'test')
-local id, expected, wrong, receipts, provider, last = c[1], c[2], tonumber(c[3]), c[4], c[5], c[6]
-if c[7] then -- the wrong attempts of a day do not count for a test number
-  daily_max = 0
+local sources = {}
+if device ~= '' then
+  own = KEYS[5]
+else
+  sources = {unpack(KEYS, 5)}
 end
-if not id then
-  return {0, 'none'}
+local word, us = refusal(sources, ARGV, first_limit, now)
+if us > 0 then
+  return {0, word, us}
 end
-if last == attempt then
-  return {0, 'wrong'}
+
+-- The challenges with whose codes the code is compared. A wrong attempt counts at the first one that can still be used.
+local targets = {}
+local function add_target(key, pool)
+  local c = redis.call('HMGET', key, 'id', 'digest', 'length', field('tries', pool), field('attempt', pool), 'receipts',
+    'provider', 'test', 'wrong', field('from', address))
+  if c[1] then
+    table.insert(targets, {
+      key = key, pool = pool, id = c[1], digest = c[2], length = tonumber(c[3]) or usual_length,
+      tries = tonumber(c[4] or 0), attempt = c[5], receipts = c[6], provider = c[7] or '', is_test = c[8],
+      wrong = tonumber(c[9] or 0), from = tonumber(c[10] or 0), is_own = key ~= challenge and pool == '' and 1 or 0,
+    })
+  end
 end
-if wrong >= max_attempts then
-  return {0, 'burnt'}
+local asked = request ~= '' and find(challenge, request)
+if own then
+  add_target(request ~= '' and find(own, request) or own, '')
+  add_target(asked or challenge, device)
+elseif asked then
+  add_target(asked, send)
+else
+  add_target(challenge, '')
 end
-if wait(attempts, daily_max, daily_window, now) > 0 then
+
+if #targets == 0 then
+  return {0, length == usual_length and 'none' or 'long'}
+end
+for _, t in ipairs(targets) do
+  if t.attempt == attempt then
+    return {0, 'wrong'}
+  end
+end
+if not targets[1].is_test and wait(wrong, wrong_max, day, now) > 0 then
   return {0, 'closed'}
 end
-local right = digest == expected
--- A right code causes a write too. A Redis that accepts no writes, because it is full or a replica, must not reveal
--- whether a code is right: it could not count the wrong ones.
-if right then
-  redis.call('HINCRBY', challenge, 'tries', 0)
-  return {1, id, receipts, provider or ''}
+
+local is_comparable, usable = false, nil
+for _, t in ipairs(targets) do
+  if t.length == length then
+    is_comparable = true
+    -- The attempts that name no request end at a code that is too short for the phone by now.
+    local is_closed = t.pool == '' and not own and length == usual_length and needs_long(row, short, long_after, day, now)
+    if t.tries < max_attempts and not is_closed then
+      usable = usable or t
+      if t.digest == digest then
+        -- A right code causes a write too. A Redis that accepts no writes, because it is full or a replica, must not
+        -- reveal whether a code is right: it could not count the wrong ones.
+        redis.call('HINCRBY', t.key, 'tries', 0)
+        return {1, t.id, t.is_own, t.receipts, t.provider, t.from}
+      end
+    end
+  end
 end
-redis.call('HSET', challenge, 'tries', wrong + 1, 'attempt', attempt)
-count(attempts, daily_max, daily_window, now)
+if not usable then
+  return {0, is_comparable and 'burnt' or length == usual_length and 'short' or 'long'}
+end
+
+redis.call('HSET', usable.key, field('tries', usable.pool), usable.tries + 1, field('attempt', usable.pool), attempt,
+  'wrong', usable.wrong + 1)
+if address ~= '' then
+  redis.call('HSET', usable.key, field('from', address), usable.from + 1)
+end
+if not usable.is_test then
+  count(wrong, wrong_max, day, now)
+  if long_after > 0 then
+    redis.call('INCR', row)
+    expire(row, keep_row)
+    if length == usual_length then
+      count(short, long_after + 1, day, now)
+    end
+  end
+end
+count_all(sources, ARGV, first_limit, now)
 return {0, 'wrong'}

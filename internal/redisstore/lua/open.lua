@@ -1,82 +1,98 @@
--- open: checks every limit, opens the phone's challenge or renews the live one, counts the send, and queues its message
--- with a lease for the caller.
--- KEYS[1] challenge hash   KEYS[2] sends to the phone   KEYS[3] wrong attempts of the phone   KEYS[4] outbox
--- KEYS[5] sends of the address; not on a cluster
--- ARGV[1] id and ARGV[2] digest of a new challenge   ARGV[3] life of a code
--- ARGV[4] wrong attempts that burn a challenge   ARGV[5] wait between two messages of a challenge
--- ARGV[6] sends to a phone, within ARGV[7]   ARGV[8] wrong attempts of a phone, within ARGV[9]
--- ARGV[10] sends of an address, within ARGV[11]
--- ARGV[12] receipt of the address, if take.lua has counted the send ('' = none)
--- ARGV[13] letter ('' = no message: a test number)   ARGV[14] most messages in an outbox   ARGV[15] life of an outbox
--- ARGV[16] life of a challenge from its first send, however often it is renewed
--- ARGV[17] least life of a renewed challenge; one that would live for less is replaced
--- returns {1, id, send, time, next, receipt, entry, life} if accepted; next is the wait until the phone's next send,
---         life that of the challenge
---         {0, reason, wait} if refused, for the limit with the longest wait; nothing is changed
+-- open: checks every limit, opens the challenge of the place or renews the live one, counts the send, and queues its
+-- message with a lease for the caller. A challenge that is replaced stays for the requests that it has answered.
+-- KEYS[1] challenge hash   KEYS[2] sends of the phone or of its known device   KEYS[3] wrong attempts of a day
+-- KEYS[4] those at codes of the usual length   KEYS[5] those in a row   KEYS[6] outbox
+-- KEYS[7…] lists of the sources; none on a cluster
+-- ARGV[1] id and ARGV[2] digest of a new challenge   ARGV[3] digest of its longer code   ARGV[4] digits of a code, and
+-- ARGV[5] of a longer one   ARGV[6] life of a code   ARGV[7] wrong attempts of a requester at a code
+-- ARGV[8] wait between two messages of a challenge   ARGV[9] sends, within ARGV[10]
+-- ARGV[11] wrong attempts, and ARGV[12] those that make a code longer, within ARGV[13]
+-- ARGV[14] receipts of the sources, if take.lua has counted the send ('' = none), or ARGV[15] the limit that has
+-- refused it there ('' = none) and ARGV[16] its wait
+-- ARGV[17] letter ('' = no message: a test number)   ARGV[18] most messages in an outbox   ARGV[19] life of an outbox
+-- ARGV[20] life of a challenge from its first send, however often it is renewed
+-- ARGV[21] least life of a renewed challenge; one that would live for less is replaced
+-- ARGV[22] 1 if the place is a known device's   ARGV[23…] limits of the sources, as the prelude describes them
+-- returns {1, id, send, time, next, receipts, entry, life, digits} if accepted; next is the wait until the next send, life
+--         that of the challenge
+--         {0, reason, wait, life, digits} if refused, for the limit with the longest wait; nothing is changed. The life
+--         is that of a code that still works without a request (0 = there is none)
 -- A second run with the same id returns the same challenge, counts nothing and queues nothing. Its caller gets no
--- lease: receipt and entry are ''.
-local challenge, phone, attempts, outbox, address = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local new_id, new_digest, code_life = ARGV[1], ARGV[2], ARGV[3]
-local max_attempts, resend_after = tonumber(ARGV[4]), tonumber(ARGV[5])
-local phone_max, phone_window = tonumber(ARGV[6]), tonumber(ARGV[7])
-local daily_max, daily_window = tonumber(ARGV[8]), tonumber(ARGV[9])
-local address_max, address_window = tonumber(ARGV[10]), tonumber(ARGV[11])
-local receipt, letter = ARGV[12], ARGV[13]
-local outbox_max, outbox_life = tonumber(ARGV[14]), ARGV[15]
-local whole_life, least_life = tonumber(ARGV[16]), tonumber(ARGV[17])
+-- lease: receipts and entry are ''.
+local challenge, sends, wrong, short, row, outbox = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local sources = {unpack(KEYS, 7)}
+local new_id, usual_digest, long_digest = ARGV[1], ARGV[2], ARGV[3]
+local usual_length, long_length = tonumber(ARGV[4]), tonumber(ARGV[5])
+local code_life, max_attempts, resend_after = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
+local send_max, send_window = tonumber(ARGV[9]), tonumber(ARGV[10])
+local wrong_max, long_after, day = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13])
+local receipts, taken_reason, taken_wait = ARGV[14], ARGV[15], tonumber(ARGV[16])
+local letter, outbox_max, outbox_life = ARGV[17], tonumber(ARGV[18]), ARGV[19]
+local whole_life, least_life, is_device = tonumber(ARGV[20]), tonumber(ARGV[21]), ARGV[22] == '1'
+local first_limit = 23
 
-local c = redis.call('HMGET', challenge, 'id', 'tries', 'send', 'sent', 'receipts', 'last', 'first')
-local id, wrong, send, sent, receipts, last = c[1], tonumber(c[2]), tonumber(c[3]), tonumber(c[4]), c[5], c[6]
+local c = redis.call('HMGET', challenge, 'id', 'tries', 'send', 'sent', 'receipts', 'last', 'first', 'length')
+local id, shared, send, sent, earlier, last = c[1], tonumber(c[2]), tonumber(c[3]), tonumber(c[4]), c[5], c[6]
 local first = tonumber(c[7]) or now -- a version before 1.2 has not written it
-if last == new_id then
-  local next = math.max(resend_after, wait(phone, phone_max, phone_window, now))
-  return {1, id, send, text(sent), next, '', '', redis.call('PTTL', challenge) * 1000}
+local length = tonumber(c[8]) or usual_length -- a version before 1.3 has not written it
+local function life_left()
+  return redis.call('PTTL', challenge) * 1000
 end
-local burnt = id and wrong >= max_attempts
+if last == new_id then
+  local next = math.max(resend_after, wait(sends, send_max, send_window, now))
+  return {1, id, send, text(sent), next, '', '', life_left(), length}
+end
+local is_long = needs_long(row, short, long_after, day, now)
+local is_open = id and shared < max_attempts and not (is_long and length < long_length)
 
-local reason, longest = '', 0
+local closed = wait(wrong, wrong_max, day, now)
+local reason, longest = refusal(sources, ARGV, first_limit, now)
 local function weigh(name, us)
   if us > longest then
     reason, longest = name, us
   end
 end
-weigh('daily', wait(attempts, daily_max, daily_window, now))
-weigh('phone', wait(phone, phone_max, phone_window, now))
-if address then
-  weigh('address', wait(address, address_max, address_window, now))
-end
-if id and not burnt and resend_after > 0 then
-  weigh('resend', sent + resend_after - now)
+weigh(taken_reason, taken_wait)
+weigh('daily', closed)
+weigh('phone', wait(sends, send_max, send_window, now))
+if is_open then
+  weigh('resend', pause(challenge, max_attempts, resend_after, now))
 end
 if longest > 0 then
-  return {0, reason, longest}
+  local works = is_open and closed == 0 and reason ~= 'daily'
+  return {0, reason, longest, works and life_left() or 0, works and length or 0}
 end
 if letter ~= '' and redis.call('XLEN', outbox) >= outbox_max then
-  return {0, 'full', 0}
+  return {0, 'full', 0, 0, 0}
 end
 
 local stamp = text(now)
-if address and address_max > 0 then
-  count(address, address_max, address_window, now)
-  receipt = address .. ' ' .. stamp
+for i, source in ipairs(sources) do
+  local at = first_limit + 4 * (i - 1)
+  if ARGV[at] ~= '0' and ARGV[at + 3] == '1' then
+    receipts = receipts .. (receipts == '' and '' or '\n') .. source .. ' ' .. stamp
+  end
 end
-local next = math.max(resend_after, count(phone, phone_max, phone_window, now))
+count_all(sources, ARGV, first_limit, now)
+local next = math.max(resend_after, count(sends, send_max, send_window, now))
 
 local created = {}
-if id and not burnt and first + whole_life - now >= least_life then
+if is_open and first + whole_life - now >= least_life then
   send = send + 1
-  if receipt ~= '' and #receipts < 4096 then
-    receipts = receipts .. '\n' .. receipt
+  if receipts ~= '' and #earlier < 4096 then
+    earlier = earlier .. '\n' .. receipts
   end
 else
   if id then
-    redis.call('DEL', challenge)
+    redis.call('RENAME', challenge, own_key(challenge, id))
   end
-  id, send, receipts, first = new_id, 1, receipt, now
-  created = {'id', id, 'digest', new_digest, 'tries', 0}
-  if letter == '' then
-    table.insert(created, 'test')
-    table.insert(created, 1)
+  id, send, earlier, first, length = new_id, 1, receipts, now, is_long and long_length or usual_length
+  created = {'id', id, 'digest', is_long and long_digest or usual_digest, 'length', length, 'tries', 0}
+  for name, value in pairs({test = letter == '', device = is_device}) do
+    if value then
+      table.insert(created, name)
+      table.insert(created, 1)
+    end
   end
 end
 
@@ -85,7 +101,7 @@ if letter ~= '' then
   state, time = 'queued', stamp
   -- claim.lua reads the fields by their position.
   entry = redis.call('XADD', outbox, '*', 'key', challenge, 'id', id, 'send', send, 'time', stamp,
-    'receipt', receipt, 'letter', letter)
+    'receipt', receipts, 'letter', letter, 'length', length)
   if start_lease(outbox, entry, 1).err then -- the outbox is new: it has no group yet
     redis.call('XGROUP', 'CREATE', outbox, 'couriers', '$')
     expire(outbox, outbox_life) -- claim.lua renews it
@@ -95,8 +111,8 @@ if letter ~= '' then
     end
   end
 end
-redis.call('HSET', challenge, 'send', send, 'sent', time, 'receipts', receipts, 'last', new_id, 'first', text(first),
+redis.call('HSET', challenge, 'send', send, 'sent', time, 'receipts', earlier, 'last', new_id, 'first', text(first),
   'state:' .. send, state, unpack(created))
 local life = math.min(code_life, first + whole_life - now)
 expire(challenge, life)
-return {1, id, send, time, next, receipt, entry, life}
+return {1, id, send, time, next, receipts, entry, life, length}

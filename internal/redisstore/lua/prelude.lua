@@ -33,10 +33,87 @@ local function count(key, max, window, now)
   return wait(key, max, window, now)
 end
 
--- is_live reports whether the challenge has this id and is neither used, burnt nor expired.
-local function is_live(challenge, id, max_attempts)
-  local c = redis.call('HMGET', challenge, 'id', 'tries')
-  return c[1] == id and tonumber(c[2]) < max_attempts
+-- A source of requests or attempts has lists of its own: an address, its network, and a user. Their limits stand in args
+-- from the position first on, four for each list: the maximum, the window, the word for the limit, and 1 if an event
+-- counts, 0 if the list is only asked.
+
+-- refusal returns the word for the limit with the longest wait, and that wait, or '' and 0 if all have room.
+local function refusal(lists, args, first, now)
+  local word, longest = '', 0
+  for i, list in ipairs(lists) do
+    local at = first + 4 * (i - 1)
+    local us = wait(list, tonumber(args[at]), tonumber(args[at + 1]), now)
+    if us > longest then
+      word, longest = args[at + 2], us
+    end
+  end
+  return word, longest
+end
+
+local function count_all(lists, args, first, now)
+  for i, list in ipairs(lists) do
+    local at = first + 4 * (i - 1)
+    if args[at + 3] == '1' then
+      count(list, tonumber(args[at]), tonumber(args[at + 1]), now)
+    end
+  end
+end
+
+-- A challenge lives under the key of its place. One that is replaced before it expires stays, under a key of its own, for
+-- the requests that it has answered.
+
+-- own_key returns the key under which a challenge stays that was replaced in this place.
+local function own_key(challenge, id)
+  return challenge .. ':old:' .. id
+end
+
+-- find returns the key of the challenge with this id, or nil if it is neither live in this place nor has been kept.
+local function find(challenge, id)
+  if redis.call('HGET', challenge, 'id') == id then
+    return challenge
+  end
+  local old = own_key(challenge, id)
+  return redis.call('EXISTS', old) == 1 and old or nil
+end
+
+-- Wrong attempts at a challenge are counted in fields: 'tries' has those without a request, or all in the place of a
+-- known device; 'tries:N' has those with the request whose message was number N, 'tries:DEVICE' those of a known device
+-- at the open challenge.
+local function field(name, pool)
+  return pool == '' and name or name .. ':' .. pool
+end
+
+-- find_live returns the key of the challenge if the code can still be used with this message's request or without one,
+-- and otherwise nil.
+local function find_live(challenge, id, send, max_attempts)
+  local key = find(challenge, id)
+  if not key then
+    return nil
+  end
+  local c = redis.call('HMGET', key, 'tries', 'device', 'tries:' .. send)
+  local shared, is_device, own = tonumber(c[1]), c[2], tonumber(c[3] or 0)
+  return (shared < max_attempts or not is_device and own < max_attempts) and key or nil
+end
+
+-- pause returns the wait until the live challenge of the place may be sent again. There is none once the attempts without
+-- a request, or those with the request of the last message, are used up.
+local function pause(challenge, max_attempts, resend_after, now)
+  local c = redis.call('HMGET', challenge, 'tries', 'send', 'sent')
+  local shared, send, sent = tonumber(c[1]), c[2], tonumber(c[3])
+  if not shared or shared >= max_attempts then
+    return 0
+  end
+  local own = tonumber(redis.call('HGET', challenge, 'tries:' .. send) or 0)
+  return own < max_attempts and math.max(0, sent + resend_after - now) or 0
+end
+
+-- needs_long reports whether a phone has had so many wrong attempts that its codes have to be longer: 'after' in a row, or
+-- more than that in a day at codes of the usual length. An 'after' of 0 stands for never.
+local function needs_long(row, short, after, day, now)
+  if after == 0 then
+    return false
+  end
+  return tonumber(redis.call('GET', row) or 0) >= after or wait(short, after + 1, day, now) > 0
 end
 
 -- Every message in an outbox is pending, in the sense of Redis Streams. The number of times that it was handed out
@@ -61,15 +138,16 @@ local function drop(outbox, entry)
   redis.call('XDEL', outbox, entry)
 end
 
--- triage decides what remains to be done with a message. It returns 'live' if the message can be sent, and 'expired' if
--- the least life of its code is over, so that it must be reported as failed. If the code is gone earlier, the code was
--- used or burnt, or its challenge was replaced: triage drops the message and returns nil.
-local function triage(outbox, entry, challenge, id, max_attempts, time, least_life, now)
-  if is_live(challenge, id, max_attempts) then
-    return 'live'
+-- triage decides what remains to be done with a message. It returns 'live' and the key of its challenge if the message
+-- can be sent, and 'expired' if the least life of its code is over, so that it must be reported as failed. If the code is
+-- gone earlier, the code was used or burnt: triage drops the message and returns nil.
+local function triage(outbox, entry, challenge, id, send, max_attempts, time, least_life, now)
+  local key = find_live(challenge, id, send, max_attempts)
+  if key then
+    return 'live', key
   end
   if now >= time + least_life then
-    return 'expired'
+    return 'expired', challenge
   end
   drop(outbox, entry)
 end

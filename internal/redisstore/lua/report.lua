@@ -5,9 +5,8 @@
 local challenge = KEYS[1]
 local id, send, reported = ARGV[1], ARGV[2], ARGV[3]
 
-local c = redis.call('HMGET', challenge, 'id', 'state:' .. send)
-local live_id, state = c[1], c[2]
-if live_id == id and state ~= 'delivered' then
-  redis.call('HSET', challenge, 'state:' .. send, reported, 'reported:' .. send, 1)
+local key = find(challenge, id)
+if key and redis.call('HGET', key, 'state:' .. send) ~= 'delivered' then
+  redis.call('HSET', key, 'state:' .. send, reported, 'reported:' .. send, 1)
 end
 return {}

@@ -1,20 +1,22 @@
 -- settle: removes a message from the outbox and records its outcome with the challenge. Only the holder of the lease
 -- may report 'failed'. 'sent' is accepted from anyone, because the message is already out.
--- KEYS[1] outbox   KEYS[2] challenge hash   KEYS[3] sends to the phone   KEYS[4] sends of the address; not on a cluster
+-- KEYS[1] outbox   KEYS[2] challenge hash   KEYS[3] sends of the phone or of its known device
+-- KEYS[4…] sends of addresses and users to refund; none on a cluster
 -- ARGV[1] entry   ARGV[2] lease   ARGV[3] id   ARGV[4] send   ARGV[5] 'sent' or 'failed'   ARGV[6] provider ('' = none)
 -- ARGV[7] time of the send to refund ('' = none)
 -- returns {1} if settled
 --         {0, 'lost'} if another courier has the message
 -- A second run with the same arguments changes nothing and returns {1}.
-local outbox, challenge, phone, address = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local outbox, challenge, sends, sources = KEYS[1], KEYS[2], KEYS[3], {unpack(KEYS, 4)}
 local entry, lease, id, send, outcome = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 local provider, refund = ARGV[6], ARGV[7]
 
-local c = redis.call('HMGET', challenge, 'id', 'state:' .. send, 'sent', 'reported:' .. send)
-local is_own, state, sent, reported = c[1] == id, c[2], c[3], c[4]
+local key = find(challenge, id)
+local c = key and redis.call('HMGET', key, 'state:' .. send, 'sent', 'reported:' .. send) or {}
+local state, sent, reported = c[1], c[2], c[3]
 if outcome ~= 'sent' then
   local current = lease_of(outbox, entry)
-  if current == 0 and is_own and state == 'failed' then
+  if current == 0 and state == 'failed' then
     return {1}
   end
   if current ~= lease then
@@ -23,13 +25,13 @@ if outcome ~= 'sent' then
 end
 drop(outbox, entry)
 if refund ~= '' then
-  redis.call('LREM', phone, 1, refund)
-  if address then
-    redis.call('LREM', address, 1, refund)
+  redis.call('LREM', sends, 1, refund)
+  for _, source in ipairs(sources) do
+    redis.call('LREM', source, 1, refund)
   end
 end
-if is_own and not reported then
+if key and not reported then
   local accepted_by = provider ~= '' and {'provider', provider} or {}
-  redis.call('HSET', challenge, 'state:' .. send, outcome, 'sent', sent == refund and 0 or sent, unpack(accepted_by))
+  redis.call('HSET', key, 'state:' .. send, outcome, 'sent', sent == refund and 0 or sent, unpack(accepted_by))
 end
 return {1}

@@ -1,16 +1,14 @@
--- take: counts one send of an address. It runs on a cluster only, where the address lives in another slot than the
--- phone.
--- KEYS[1] sends of the address
--- ARGV[1] sends of an address, within ARGV[2]
+-- take: counts an event of a source of requests: of an address, which counts with its network, or of a user. It runs on a
+-- cluster only, where sources live in other slots than phones.
+-- KEYS    lists of the events
+-- ARGV    for each list the most events, the window, the word for the limit, and 1 if the event counts, 0 if the list is
+--         only asked
 -- returns {1, time} if counted
---         {0, wait} if refused
--- A second run counts a second send, so that a lost reply never lets an address send more.
-local address = KEYS[1]
-local max, window = tonumber(ARGV[1]), tonumber(ARGV[2])
-
-local us = wait(address, max, window, now)
-if us > 0 then
-  return {0, us}
+--         {0, word, wait} if refused, for the limit with the longest wait; nothing is counted
+-- A second run counts a second event, so that a lost reply never lets a source have more.
+local word, longest = refusal(KEYS, ARGV, 1, now)
+if longest > 0 then
+  return {0, word, longest}
 end
-count(address, max, window, now)
+count_all(KEYS, ARGV, 1, now)
 return {1, text(now)}

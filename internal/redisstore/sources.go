@@ -1,0 +1,221 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"dekamond-otp/internal/otp"
+)
+
+// rules are the limits of a place, as the policy and the kind of the place determine them.
+type rules struct {
+	resendAfter time.Duration
+	sends       otp.Limit
+	daily       int // wrong attempts in a day that close the place; 0 = any number
+	longAfter   int // wrong attempts in a row that make its codes longer; 0 = never
+}
+
+// rules returns the rules of a place. The wrong attempts at a change of phone close no place, because they count against
+// the user: see sources.
+func (s *Codes) rules(at otp.Place) rules {
+	r := rules{resendAfter: s.policy.ResendAfter, sends: s.policy.PerPhone}
+	switch {
+	case at.Device != "":
+		r.daily = s.policy.DailyAttempts
+	case at.Purpose == otp.ForLogin:
+		r.daily, r.longAfter = otp.MaxDailyAttempts, s.policy.DailyAttempts
+	default:
+		r.longAfter = s.policy.DailyAttempts
+	}
+	return r
+}
+
+// ofTestNumber returns the rules without those that do not hold for a test number.
+func (rules) ofTestNumber() rules { return rules{} }
+
+// A source is a list of the times at which an address, its network or a user asked for a message or tried a wrong code.
+type source struct {
+	key    string
+	word   string // for its limit, in the replies of the scripts
+	limit  otp.Limit
+	counts bool // false: the list is only asked whether it has room
+}
+
+// Sources count together.
+type sources []source
+
+// sources returns the sources that count what is asked for in a place: the kind is sends or wrong. A known device has
+// none. The sources of an address share a slot of a cluster, and so do those of a user.
+func (s *Codes) sources(at otp.Place, a otp.Address, kind string) (all sources) {
+	if at.Device != "" {
+		return nil
+	}
+	perAddress, perUser, tries := s.policy.PerAddress, s.policy.PerPhone, otp.Limit{Max: s.policy.DailyAttempts, Window: day}
+	if kind == "wrong" {
+		perAddress, perUser = s.policy.TriesPerAddress, tries
+	}
+	add := func(key, word string, l otp.Limit, counts bool) {
+		if l.Max > 0 {
+			all = append(all, source{key, word, l, counts})
+		}
+	}
+	if narrow := s.client.prefix + "{" + string(a.Narrow) + "}:"; a.Wide != "" {
+		wide := s.client.prefix + "{" + string(a.Wide) + "}:"
+		add(wide+string(a.Narrow)+":"+kind, "address", perAddress, true)
+		perAddress.Max *= otp.WideFactor
+		add(wide+kind, "address", perAddress, true)
+	} else if a.Narrow != "" {
+		add(narrow+kind, "address", perAddress, true)
+	}
+	if at.Purpose != otp.ForLogin {
+		user := s.client.prefix + "{" + string(at.Purpose) + "}:"
+		add(user+kind, "user", perUser, true)
+		if kind == "sends" { // a user without attempts needs no code
+			add(user+"wrong", "daily", tries, false)
+		}
+	}
+	return all
+}
+
+// keys returns the keys of a script, with those of the sources behind them.
+func (all sources) keys(first []string) []string {
+	for _, one := range all {
+		first = append(first, one.key)
+	}
+	return first
+}
+
+// args returns the arguments of a script, with the limits of the sources behind them.
+func (all sources) args(first []any) []any {
+	for _, one := range all {
+		first = append(first, one.limit.Max, us(one.limit.Window), one.word, number(one.counts))
+	}
+	return first
+}
+
+// bySlot divides the sources into those of one slot of a cluster each.
+func (all sources) bySlot() (groups []sources) {
+	for i, one := range all {
+		if i == 0 || hashTag(one.key) != hashTag(all[i-1].key) {
+			groups = append(groups, nil)
+		}
+		last := len(groups) - 1
+		groups[last] = append(groups[last], one)
+	}
+	return groups
+}
+
+// taken is the result of counting sources on a cluster.
+type taken struct {
+	time     string    // at which they were counted
+	receipts []receipt // of those that were counted
+	word     string    // for the limit that refused; then none was counted
+	wait     time.Duration
+}
+
+// take counts an event in sources that live in other slots than the phone, all slots at the same time.
+func (s *Codes) take(ctx context.Context, all sources) (t taken, err error) {
+	groups := all.bySlot()
+	results, errs := make([]taken, len(groups)), make([]error, len(groups))
+	var running sync.WaitGroup
+	for i, group := range groups {
+		running.Go(func() { results[i], errs[i] = s.scripts.take.run(ctx, group.keys(nil), group.args(nil)...) })
+	}
+	running.Wait()
+	for i, group := range groups {
+		if errs[i] == nil && results[i].word == "" {
+			t.receipts = append(t.receipts, group.receipts(results[i].time)...)
+		}
+		if results[i].wait > t.wait {
+			t.word, t.wait = results[i].word, results[i].wait
+		}
+	}
+	err = errors.Join(errs...)
+	if err == nil && t.word == "" {
+		return t, nil
+	}
+	if failure := s.refund(ctx, t.receipts); err == nil {
+		err = failure
+	}
+	t.receipts = nil
+	return t, err
+}
+
+// receipts returns the receipts of sources that were counted at that time.
+func (all sources) receipts(time string) (receipts []receipt) {
+	for _, one := range all {
+		if one.counts {
+			receipts = append(receipts, receipt{one.key, time})
+		}
+	}
+	return receipts
+}
+
+// checkOnCluster counts a wrong attempt in the sources while the code is compared, because they live in other slots. If a
+// source has no attempts left, what the comparison found is not revealed. The sources get the attempt back if it was not
+// a wrong one.
+func (s *Codes) checkOnCluster(ctx context.Context, a otp.Attempt, all sources) (m otp.Match, err error) {
+	var t taken
+	var failure error
+	var running sync.WaitGroup
+	running.Go(func() { t, failure = s.take(ctx, all) })
+	m, err = s.check(ctx, a, nil)
+	running.Wait()
+	switch {
+	case failure != nil:
+		return otp.Match{}, failure
+	case t.word != "":
+		return otp.Match{}, &otp.ThrottledError{Reason: triesReasons[t.word], RetryAfter: t.wait}
+	case errors.Is(err, otp.ErrWrong):
+		return otp.Match{}, err
+	}
+	if failure := s.refund(ctx, t.receipts); err == nil {
+		err = failure
+	}
+	return m, err
+}
+
+// refund removes sends from the lists of sources. It is for a cluster only: elsewhere the scripts do it.
+func (s *Codes) refund(ctx context.Context, receipts []receipt) error {
+	if len(receipts) == 0 {
+		return nil
+	}
+	err := s.client.try(ctx, func(ctx context.Context) error {
+		_, err := s.client.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for _, r := range receipts {
+				p.LRem(ctx, r.key, 1, r.time)
+			}
+			return nil
+		})
+		return err
+	})
+	if err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
+// giveBack removes as many of the newest wrong attempts from the lists of sources. It is for a cluster only, and is not
+// repeated: an attempt that is not given back costs its source little.
+func (s *Codes) giveBack(ctx context.Context, attempts sources, tries int) error {
+	if len(attempts) == 0 {
+		return nil
+	}
+	err := s.client.tryOnce(ctx, func(ctx context.Context) error {
+		_, err := s.client.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for _, one := range attempts {
+				p.LTrim(ctx, one.key, int64(tries), -1)
+			}
+			return nil
+		})
+		return err
+	})
+	if err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
