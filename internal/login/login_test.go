@@ -46,6 +46,7 @@ type fakes struct {
 	gotUser                    uuid.UUID
 	gotActor                   account.Actor
 	stalled                    bool
+	tokens                     *account.Tokens
 	unlocked                   otp.Unlocked
 }
 
@@ -68,6 +69,10 @@ func (f *fakes) Verify(
 	return err
 }
 
+func (f *fakes) DeviceToken(p phone.Number, current string) string {
+	return p.E164() + " after " + current
+}
+
 func (f *fakes) Forget(_ context.Context, p phone.Number) error {
 	f.calls, f.gotPhone = append(f.calls, "forget"), p
 	return f.forgotten
@@ -88,7 +93,7 @@ func (f *fakes) Login(_ context.Context, p phone.Number, id uuid.UUID, c account
 	if f.loggedIn != nil {
 		return account.Login{}, f.loggedIn
 	}
-	return account.Login{User: user, New: true}, nil
+	return account.Login{User: user, New: true, Tokens: f.tokens}, nil
 }
 
 func (f *fakes) ChangePhone(
@@ -158,21 +163,34 @@ func TestDatabaseDecidesLogin(t *testing.T) {
 		{wrapped(account.ErrNotFound), false},
 		{context.DeadlineExceeded, false},
 	} {
-		f := fakes{loggedIn: tc.err}
-		got, err := New(&f, &f, &f).Login(t.Context(), number, otp.Code{}, client)
+		f := fakes{loggedIn: tc.err, tokens: new(account.Tokens)}
+		answer := otp.Answer{Phone: number, Purpose: "another", Ticket: "ticket", Device: "old"}
+		got, err := New(&f, &f, &f).Login(t.Context(), answer, client)
 		if !errors.Is(err, tc.err) || f.spent != tc.spent {
 			t.Errorf("Login, with the database's %v: %v, spent %t; want spent %t", tc.err, err, f.spent, tc.spent)
 		}
 		if loggedIn := got.User == user && got.New; loggedIn != (tc.err == nil) {
 			t.Errorf("Login, with the database's %v: %+v; want a login only without an error", tc.err, got)
 		}
-		if f.answered != (otp.Answer{Phone: number, Purpose: otp.ForLogin}) {
-			t.Errorf("Login checked %+v; want the phone's code for a login", f.answered)
+		if known := got.DeviceToken == "+989121234567 after old"; known != (tc.err == nil) {
+			t.Errorf("Login, with the database's %v: device token %q; want one only without an error", tc.err, got.DeviceToken)
+		}
+		if answer.Purpose = otp.ForLogin; f.answered != answer {
+			t.Errorf("Login checked %+v; want %+v", f.answered, answer)
 		}
 		if f.gotPhone != number || f.gotChallenge != challenge || f.gotClient != client {
 			t.Errorf("Login recorded %v for %v, %v; want the challenge that was answered, for the phone and the client",
 				f.gotChallenge, f.gotPhone, f.gotClient)
 		}
+	}
+}
+
+// TestNoTokensNoDevice checks that a login without tokens makes no device known.
+func TestNoTokensNoDevice(t *testing.T) {
+	var f fakes
+	got, err := New(&f, &f, &f).Login(t.Context(), otp.Answer{Phone: number}, client)
+	if got.DeviceToken != "" || err != nil {
+		t.Errorf("Login without tokens: device token %q, %v; want none", got.DeviceToken, err)
 	}
 }
 
@@ -189,15 +207,19 @@ func TestDatabaseDecidesPhone(t *testing.T) {
 		{wrapped(account.ErrUnavailable), false},
 	} {
 		f := fakes{changed: tc.err}
-		got, err := New(&f, &f, &f).ChangePhone(t.Context(), user.ID, number, otp.Code{}, actor)
+		answer := otp.Answer{Phone: number, Ticket: "ticket"}
+		got, token, err := New(&f, &f, &f).ChangePhone(t.Context(), user.ID, answer, actor)
 		if !errors.Is(err, tc.err) || f.spent != tc.spent {
 			t.Errorf("ChangePhone, with the database's %v: %v, spent %t; want spent %t", tc.err, err, f.spent, tc.spent)
 		}
 		if changed := got == user; changed != (tc.err == nil) {
 			t.Errorf("ChangePhone, with the database's %v: %+v; want a user only without an error", tc.err, got)
 		}
-		if f.answered != (otp.Answer{Phone: number, Purpose: otp.ForPhoneChange(user.ID)}) {
-			t.Errorf("ChangePhone checked %+v; want the code that this user asked for", f.answered)
+		if known := token == "+989121234567 after "; known != (tc.err == nil) {
+			t.Errorf("ChangePhone, with the database's %v: device token %q; want one only without an error", tc.err, token)
+		}
+		if answer.Purpose = otp.ForPhoneChange(user.ID); f.answered != answer {
+			t.Errorf("ChangePhone checked %+v; want %+v, the code that this user asked for", f.answered, answer)
 		}
 		if f.gotUser != user.ID || f.gotPhone != number || f.gotActor != actor {
 			t.Errorf("ChangePhone gave %v the phone %v by %+v; want the user, the phone and the actor of the call",
@@ -211,10 +233,10 @@ func TestCodeStoreProposes(t *testing.T) {
 	for _, refusal := range []error{otp.ErrWrong, otp.ErrNotLive, otp.ErrUnavailable} {
 		f := fakes{checked: wrapped(refusal)}
 		s := New(&f, &f, &f)
-		if _, err := s.Login(t.Context(), number, otp.Code{}, client); !errors.Is(err, refusal) || f.redeemed {
+		if _, err := s.Login(t.Context(), otp.Answer{Phone: number}, client); !errors.Is(err, refusal) || f.redeemed {
 			t.Errorf("Login: %v, redeemed %t; want %v and no question to the database", err, f.redeemed, refusal)
 		}
-		_, err := s.ChangePhone(t.Context(), user.ID, number, otp.Code{}, actor)
+		_, _, err := s.ChangePhone(t.Context(), user.ID, otp.Answer{Phone: number}, actor)
 		if !errors.Is(err, refusal) || f.redeemed {
 			t.Errorf("ChangePhone: %v, redeemed %t; want %v and no question to the database", err, f.redeemed, refusal)
 		}

@@ -29,16 +29,17 @@ func TestCallsShareARoundTrip(t *testing.T) {
 		for i := range calls {
 			wg.Go(func() {
 				// Each key has room for one call; half of the calls come second.
-				at, err := s.run(t.Context(), []string{fmt.Sprintf("share:{0}:%s:%d", own, i/2)}, 1, minute)
+				key := fmt.Sprintf("share:{0}:%s:%d", own, i/2)
+				taken, err := s.run(t.Context(), []string{key}, 1, minute, "address", 1)
 				mu.Lock()
 				defer mu.Unlock()
 				switch {
-				case err == nil:
-					times[at]++
-				case errors.Is(err, otp.ErrAddressLimit):
+				case err != nil:
+					t.Errorf("run: %v", err)
+				case taken.word == "address":
 					refusals++
 				default:
-					t.Errorf("run: %v", err)
+					times[taken.time]++
 				}
 			})
 		}
@@ -121,7 +122,7 @@ func TestLostReplies(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 50 {
 		wg.Go(func() {
-			_, err := codes.Check(t.Context(), "phone", otp.ForLogin, "digest")
+			_, err := codes.Check(t.Context(), anAttempt("phone"))
 			if !errors.Is(err, otp.ErrUnavailable) {
 				t.Errorf("Check: %v; want ErrUnavailable", err)
 			}

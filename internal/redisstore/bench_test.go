@@ -25,8 +25,8 @@ func benchmark(b *testing.B) *Codes {
 
 func anOpening() otp.Opening {
 	return otp.Opening{
-		Phone:   otp.Pseudonym(rand.Text()),
-		Address: otp.Pseudonym(rand.Text()),
+		Place:   otp.Place{Phone: otp.Pseudonym(rand.Text())},
+		Address: otp.Address{Narrow: otp.Pseudonym(rand.Text())},
 		ID:      uuid.New(),
 		Digest:  "digest",
 		Letter:  make([]byte, 200),
@@ -62,7 +62,7 @@ func BenchmarkCheck(b *testing.B) {
 	b.ResetTimer()
 	b.RunParallel(func(p *testing.PB) {
 		for p.Next() {
-			if _, err := s.Check(b.Context(), o.Phone, o.Purpose, o.Digest); err != nil {
+			if _, err := s.Check(b.Context(), anAttempt(o.Phone)); err != nil {
 				b.Error(err)
 			}
 		}

@@ -87,7 +87,7 @@ func TestMuteRedis(t *testing.T) {
 	defer c.Close()
 	began := time.Now()
 	_, err = NewCodes(c, CodesOptions{Policy: otp.Policy{TTL: time.Minute}, Partitions: 1}).
-		Check(t.Context(), "phone", otp.ForLogin, "digest")
+		Check(t.Context(), anAttempt("phone"))
 	if took := time.Since(began); !errors.Is(err, otp.ErrUnavailable) || took > time.Minute {
 		t.Errorf("Check: %v after %v; want ErrUnavailable after some seconds", err, took)
 	}

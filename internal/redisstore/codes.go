@@ -127,13 +127,13 @@ func (s *Codes) Check(ctx context.Context, a otp.Attempt) (_ otp.Match, err erro
 	defer s.observe(ctx, "check", time.Now(), &err)
 	sources := s.sources(a.Place, a.Address, "wrong")
 	if !s.client.cluster {
-		return s.check(ctx, a, sources)
+		return s.check(ctx, a, sources, rand.Text())
 	}
 	return s.checkOnCluster(ctx, a, sources)
 }
 
-// check runs check.lua, with the sources that live in the same slot.
-func (s *Codes) check(ctx context.Context, a otp.Attempt, local sources) (otp.Match, error) {
+// check runs check.lua, with the sources that the script counts. The id identifies the attempt.
+func (s *Codes) check(ctx context.Context, a otp.Attempt, counted sources, id string) (otp.Match, error) {
 	rules, p := s.rules(a.Place), s.partition(a.Phone)
 	tally := p.tally(a.Place)
 	open := a.Place
@@ -146,9 +146,9 @@ func (s *Codes) check(ctx context.Context, a otp.Attempt, local sources) (otp.Ma
 	if a.Request != uuid.Nil {
 		request = a.Request.String()
 	}
-	found, err := s.scripts.check.run(ctx, local.keys(keys), local.args([]any{
+	found, err := s.scripts.check.run(ctx, counted.keys(keys), counted.args([]any{
 		string(a.Digest), a.Length, s.policy.Length, s.policy.MaxAttempts, rules.daily, rules.longAfter, us(day),
-		us(otp.KeepAttempts), rand.Text(), string(a.Device), request, a.Send, string(a.Address.Narrow),
+		us(otp.KeepAttempts), id, string(a.Device), request, a.Send, string(a.Address.Narrow),
 	})...)
 	if err != nil {
 		return otp.Match{}, err

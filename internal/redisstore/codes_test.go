@@ -60,20 +60,20 @@ func TestObserver(t *testing.T) {
 		phone := otp.Pseudonym(uuid.NewString())
 		all := func(ctx context.Context) {
 			opened, _ := s.Open(ctx, otp.Opening{
-				Phone:   phone,
-				Address: phone,
+				Place:   otp.Place{Phone: phone},
+				Address: otp.Address{Narrow: phone},
 				ID:      uuid.New(),
 				Digest:  "digest",
 				Letter:  []byte("letter"),
 			})
 			_, _ = s.Renew(ctx, opened.Lease)
 			_, _ = s.Claim(ctx, 1)
-			_, _ = s.Status(ctx, phone, otp.ForLogin, opened.ID, opened.Send)
+			_, _ = s.Status(ctx, otp.Place{Phone: phone}, opened.ID, opened.Send)
 			handoff := otp.Handoff{Provider: "pigeon", ID: string(phone)}
 			_ = s.Settle(ctx, opened.Lease, otp.Outcome{State: otp.Sent, Refund: true, Handoff: handoff, Region: "IR"})
 			_, _, _ = s.Report(ctx, handoff, true)
-			match, _ := s.Check(ctx, phone, otp.ForLogin, "digest")
-			_ = s.Close(ctx, phone, otp.ForLogin, match)
+			match, _ := s.Check(ctx, anAttempt(phone))
+			_ = s.Close(ctx, anAttempt(phone), match)
 			_ = s.Forget(ctx, phone)
 		}
 		all(t.Context())

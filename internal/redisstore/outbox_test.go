@@ -32,7 +32,7 @@ func TestBacklog(t *testing.T) {
 		for i := range 20 {
 			var err error
 			last, err = s.Open(t.Context(), otp.Opening{
-				Phone:  otp.Pseudonym(fmt.Sprint("backlog", i)),
+				Place:  otp.Place{Phone: otp.Pseudonym(fmt.Sprint("backlog", i))},
 				ID:     uuid.Must(uuid.NewV7()),
 				Digest: "digest",
 				Letter: []byte("letter"),
@@ -59,7 +59,7 @@ func TestFullOutbox(t *testing.T) {
 		own := rand.Text()
 		open := func(phone string) (otp.Challenge, error) {
 			return codes.Open(t.Context(), otp.Opening{
-				Phone:  otp.Pseudonym(own + phone),
+				Place:  otp.Place{Phone: otp.Pseudonym(own + phone)},
 				ID:     uuid.New(),
 				Digest: "digest",
 				Letter: []byte("letter"),
@@ -91,7 +91,7 @@ func TestFullOutbox(t *testing.T) {
 func queued(t *testing.T, s *Codes) otp.Challenge {
 	t.Helper()
 	opened, err := s.Open(t.Context(), otp.Opening{
-		Phone:  otp.Pseudonym(rand.Text()),
+		Place:  otp.Place{Phone: otp.Pseudonym(rand.Text())},
 		ID:     uuid.New(),
 		Digest: "digest",
 		Letter: []byte("letter"),

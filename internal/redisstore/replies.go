@@ -64,7 +64,11 @@ func decodeOpen(r *reply) (opened, error) {
 // {1, time} | {0, word, wait}
 func decodeTake(r *reply) (taken, error) {
 	if !r.accepted() {
-		return taken{word: r.text(), wait: r.duration()}, nil
+		t := taken{word: r.text(), wait: r.duration()}
+		if openReasons[t.word] == nil {
+			r.fail("unknown word")
+		}
+		return t, nil
 	}
 	return taken{time: r.text()}, nil
 }

@@ -18,11 +18,15 @@ type list = []any
 
 var (
 	anID       = uuid.MustParse("01890a5d-ac96-774b-bcce-b302099a8057")
-	aRef       = leaseRef{"box", "1-0", 2, "key", "1700", receipt{"address", "1700"}}
-	aLease     = []otp.Lease{{ID: anID, Send: 3, Letter: []byte("letter"), Life: time.Minute, Ref: aRef}}
+	aRef       = leaseRef{"box", "1-0", 2, "key", "1700", []receipt{{"address", "1700"}}}
+	aLease     = []otp.Lease{{ID: anID, Send: 3, Length: 6, Letter: []byte("letter"), Life: time.Minute, Ref: aRef}}
 	anUnlocked = otp.Unlocked{Wrong: 3, Since: time.Unix(1, 0).UTC(), Sends: 2}
 	aMessage   = list{
 		"box", "1-0", int64(2), "key", anID.String(), "3", "1700", "address 1700", "letter", "live", int64(6e7),
+		int64(6),
+	}
+	accepted = list{
+		int64(1), anID.String(), int64(2), "1700", int64(3e7), "address 1700\nnet 1700", "1-0", int64(6e7), int64(8),
 	}
 )
 
@@ -58,34 +62,46 @@ var replies = []struct {
 	want   any
 	err    error
 }{
-	{"open", list{int64(1), anID.String(), int64(2), "1700", int64(3e7), "address 1700", "1-0", int64(6e7)}, opened{
-		challenge: otp.Challenge{ID: anID, Send: 2, ResendIn: 30 * time.Second, ExpiresIn: time.Minute},
+	{"open", accepted, opened{
+		challenge: otp.Challenge{ID: anID, Send: 2, Length: 8, ResendIn: 30 * time.Second, ExpiresIn: time.Minute},
 		time:      "1700",
-		receipt:   receipt{"address", "1700"},
+		receipts:  []receipt{{"address", "1700"}, {"net", "1700"}},
 		entry:     "1-0",
 	}, nil},
-	{"open", list{int64(1), anID.String(), int64(1), "0", int64(0), "", "", int64(0)}, opened{
-		challenge: otp.Challenge{ID: anID, Send: 1},
+	{"open", list{int64(1), anID.String(), int64(1), "0", int64(0), "", "", int64(0), int64(6)}, opened{
+		challenge: otp.Challenge{ID: anID, Send: 1, Length: 6},
 		time:      "0",
 	}, nil},
-	{"open", list{int64(0), "resend", int64(1000)}, opened{}, otp.ErrResendTooSoon},
-	{"open", list{int64(0), "phone", int64(1000)}, opened{}, otp.ErrPhoneLimit},
-	{"open", list{int64(0), "address", int64(1000)}, opened{}, otp.ErrAddressLimit},
-	{"open", list{int64(0), "daily", int64(1000)}, opened{}, otp.ErrDailyLimit},
-	{"open", list{int64(0), "full", int64(0)}, opened{}, errFull},
-	{"take", list{int64(1), "1700"}, "1700", nil},
-	{"take", list{int64(0), int64(1000)}, "", otp.ErrAddressLimit},
-	{"check", list{int64(1), anID.String(), "a 1\nb 2", "pigeon"}, otp.Match{
+	{"open", list{int64(0), "resend", int64(1000), int64(0), int64(0)}, opened{}, otp.ErrResendTooSoon},
+	{"open", list{int64(0), "phone", int64(1000), int64(5e6), int64(6)}, opened{}, otp.ErrPhoneLimit},
+	{"open", list{int64(0), "address", int64(1000), int64(0), int64(0)}, opened{}, otp.ErrAddressLimit},
+	{"open", list{int64(0), "user", int64(1000), int64(0), int64(0)}, opened{}, otp.ErrUserLimit},
+	{"open", list{int64(0), "daily", int64(1000), int64(0), int64(0)}, opened{}, otp.ErrDailyLimit},
+	{"open", list{int64(0), "full", int64(0), int64(0), int64(0)}, opened{}, errFull},
+	{"take", list{int64(1), "1700"}, taken{time: "1700"}, nil},
+	{"take", list{int64(0), "address", int64(1000)}, taken{word: "address", wait: time.Millisecond}, nil},
+	{"check", list{int64(1), anID.String(), int64(1), "a 1\nb 2", "pigeon", int64(3)}, matched{otp.Match{
 		ID:       anID,
 		Receipts: []otp.Receipt{"a 1", "b 2"},
+		Tries:    3,
 		Provider: "pigeon",
-	}, nil},
-	{"check", list{int64(1), anID.String(), "", ""}, otp.Match{ID: anID}, nil},
-	{"check", list{int64(0), "none"}, otp.Match{}, otp.ErrNotLive},
-	{"check", list{int64(0), "wrong"}, otp.Match{}, otp.ErrWrong},
-	{"check", list{int64(0), "burnt"}, otp.Match{}, otp.ErrBurnt},
-	{"check", list{int64(0), "closed"}, otp.Match{}, otp.ErrPhoneClosed},
-	{"close", list{}, nothing{}, nil},
+	}, true}, nil},
+	{
+		"check",
+		list{int64(1), anID.String(), int64(0), "", "", int64(0)},
+		matched{match: otp.Match{ID: anID}},
+		nil,
+	},
+	{"check", list{int64(0), "none"}, matched{}, otp.ErrNotLive},
+	{"check", list{int64(0), "wrong"}, matched{}, otp.ErrWrong},
+	{"check", list{int64(0), "burnt"}, matched{}, otp.ErrBurnt},
+	{"check", list{int64(0), "closed"}, matched{}, otp.ErrPhoneClosed},
+	{"check", list{int64(0), "short"}, matched{}, otp.ErrTooShort},
+	{"check", list{int64(0), "long"}, matched{}, otp.ErrCodeFormat},
+	{"check", list{int64(0), "address", int64(1000)}, matched{}, otp.ErrAddressTries},
+	{"check", list{int64(0), "user", int64(1000)}, matched{}, otp.ErrUserTries},
+	{"close", list{int64(1)}, true, nil},
+	{"close", list{int64(0)}, false, nil},
 	{"unlock", list{int64(1), int64(0), "0", int64(2)}, otp.Unlocked{Sends: 2}, nil},
 	{"unlock", list{int64(1), int64(3), "1000000", int64(2)}, anUnlocked, nil},
 	{"claim", list{}, []otp.Lease(nil), nil},
@@ -132,13 +148,15 @@ var unexpected = []struct {
 	script string
 	reply  list
 }{
-	{"open", list{int64(2), anID.String(), int64(2), "1700", int64(0), "", "", int64(0)}},
-	{"open", list{int64(1), "secret", int64(2), "1700", int64(0), "", "", int64(0)}},
-	{"open", list{int64(1), anID.String(), int64(2), "1700", int64(0), "secret", "", int64(0)}},
-	{"open", list{int64(0), "secret", int64(0)}},
-	{"open", list{int64(0), "", int64(0)}},
+	{"open", changed(accepted, 0, int64(2))},
+	{"open", changed(accepted, 1, "secret")},
+	{"open", changed(accepted, 5, "secret")},
+	{"open", list{int64(0), "secret", int64(0), int64(0), int64(0)}},
+	{"open", list{int64(0), "", int64(0), int64(0), int64(0)}},
 	{"take", list{int64(-1), "1700"}},
-	{"check", list{int64(1), anID.String()[1:], "", ""}},
+	{"take", list{int64(0), "secret", int64(1)}},
+	{"check", list{int64(1), anID.String()[1:], int64(0), "", "", int64(0)}},
+	{"check", list{int64(1), anID.String(), int64(2), "", "", int64(0)}},
 	{"check", list{int64(0), "secret"}},
 	{"check", list{int64(0), "lost"}}, // a word of another script
 	{"renew", list{int64(2)}},

@@ -57,7 +57,7 @@ func TestTriesAgain(t *testing.T) {
 			t.Run(refusal, func(t *testing.T) {
 				t.Parallel()
 				s, scripts := refusing(t, refusal, refusals)
-				_, err := s.Check(t.Context(), "phone", otp.ForLogin, "digest")
+				_, err := s.Check(t.Context(), anAttempt("phone"))
 				if works && !errors.Is(err, otp.ErrNotLive) {
 					t.Errorf("Check after %d refusals: %v; want no such challenge", refusals, err)
 				}
@@ -82,7 +82,7 @@ func TestTriesOnce(t *testing.T) {
 		"ERR unknown command",
 	} {
 		s, scripts := refusing(t, refusal, -1)
-		_, err := s.Check(t.Context(), "phone", otp.ForLogin, "digest")
+		_, err := s.Check(t.Context(), anAttempt("phone"))
 		if !errors.Is(err, otp.ErrUnavailable) || scripts.Load() != 1 {
 			t.Errorf("%s: %v, the script sent %d times; want ErrUnavailable, once", refusal, err, scripts.Load())
 		}
@@ -95,20 +95,20 @@ func TestCountsOnce(t *testing.T) {
 	onEveryRedis(t, func(t *testing.T, c *Client) {
 		s := NewCodes(c, CodesOptions{Policy: otp.Policy{TTL: time.Minute, MaxAttempts: 5}, Partitions: 1})
 		phone := otp.Pseudonym(rand.Text())
-		opening := otp.Opening{Phone: phone, ID: uuid.Must(uuid.NewV7()), Digest: "d", Letter: []byte("l")}
+		opening := otp.Opening{Place: otp.Place{Phone: phone}, ID: uuid.Must(uuid.NewV7()), Digest: "d", Letter: []byte("l")}
 		if _, err := s.Open(t.Context(), opening); err != nil {
 			t.Fatal(err)
 		}
 		p := s.partition(phone)
-		keys := []string{p.challenge(phone, otp.ForLogin), p.wrong(phone)}
+		a := anAttempt(phone)
+		a.Digest = "wrong"
 		for i, attempt := range []string{"a", "a", "a", "b", "b", "c"} {
-			_, err := s.scripts.check.run(t.Context(), keys, "w", 5, 10, us(day), attempt)
-			if !errors.Is(err, otp.ErrWrong) {
+			if _, err := s.check(t.Context(), a, nil, attempt); !errors.Is(err, otp.ErrWrong) {
 				t.Fatalf("attempt %d: %v; want ErrWrong", i, err)
 			}
 		}
-		wrong, err := c.redis.LLen(t.Context(), p.wrong(phone)).Result()
-		tries, err2 := c.redis.HGet(t.Context(), keys[0], "tries").Int()
+		wrong, err := c.redis.LLen(t.Context(), p.tally(a.Place).day).Result()
+		tries, err2 := c.redis.HGet(t.Context(), p.challenge(a.Place), "tries").Int()
 		if wrong != 3 || tries != 3 || errors.Join(err, err2) != nil {
 			t.Errorf("%d and %d attempts were counted, %v, %v; want 3", wrong, tries, err, err2)
 		}

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"sync"
 	"time"
@@ -163,7 +164,7 @@ func (s *Codes) checkOnCluster(ctx context.Context, a otp.Attempt, all sources) 
 	var failure error
 	var running sync.WaitGroup
 	running.Go(func() { t, failure = s.take(ctx, all) })
-	m, err = s.check(ctx, a, nil)
+	m, err = s.check(ctx, a, nil, rand.Text())
 	running.Wait()
 	switch {
 	case failure != nil:

@@ -38,8 +38,10 @@ var policy = otp.Policy{
 const slack = 20 * time.Second
 
 const (
-	right = otp.Digest("right")
-	wrong = otp.Digest("wrong")
+	right     = otp.Digest("right")
+	wrong     = otp.Digest("wrong")
+	rightLong = otp.Digest("right and long")
+	wrongLong = otp.Digest("wrong and long")
 )
 
 // TestStore runs the suite. The function open returns a store with the policy. Phones and addresses are random, so
@@ -109,16 +111,38 @@ type story struct {
 	store          Store
 	phone, address otp.Pseudonym
 	purpose        otp.Purpose
+	device         otp.DeviceID  // of the client; empty: unknown
+	asked          otp.Challenge // the request that the client names; zero: none
+}
+
+func (s *story) place() otp.Place {
+	return otp.Place{Phone: s.phone, Purpose: s.purpose, Device: s.device}
+}
+
+// attempt returns an attempt of the client with this code. The long codes have another length.
+func (s *story) attempt(d otp.Digest) otp.Attempt {
+	a := otp.Attempt{
+		Place:   s.place(),
+		Address: otp.Address{Narrow: s.address},
+		Request: s.asked.ID,
+		Send:    s.asked.Send,
+		Digest:  d,
+		Length:  policy.Length,
+	}
+	if d == rightLong || d == wrongLong {
+		a.Length = policy.LongLength()
+	}
+	return a
 }
 
 func (s *story) opening() otp.Opening {
 	return otp.Opening{
-		Phone:   s.phone,
-		Address: s.address,
-		Purpose: s.purpose,
-		ID:      uuid.Must(uuid.NewV7()),
-		Digest:  right,
-		Letter:  []byte("letter to " + s.phone),
+		Place:      s.place(),
+		Address:    otp.Address{Narrow: s.address},
+		ID:         uuid.Must(uuid.NewV7()),
+		Digest:     right,
+		LongDigest: rightLong,
+		Letter:     []byte("letter to " + s.phone),
 	}
 }
 
@@ -160,7 +184,7 @@ func (s *story) refusedFor(reason error, want time.Duration) {
 
 func (s *story) check(d otp.Digest, want error) otp.Match {
 	s.t.Helper()
-	m, err := s.store.Check(s.t.Context(), s.phone, s.purpose, d)
+	m, err := s.store.Check(s.t.Context(), s.attempt(d))
 	if !errors.Is(err, want) {
 		s.t.Fatalf("Check(%s): %v; want %v", d, err, want)
 	}
@@ -172,7 +196,7 @@ func (s *story) check(d otp.Digest, want error) otp.Match {
 
 func (s *story) close(m otp.Match) {
 	s.t.Helper()
-	if err := s.store.Close(s.t.Context(), s.phone, s.purpose, m); err != nil {
+	if err := s.store.Close(s.t.Context(), s.attempt(right), m); err != nil {
 		s.t.Fatalf("Close: %v", err)
 	}
 }
@@ -221,7 +245,7 @@ func (s *story) renew(l otp.Lease, want error) {
 // status expects this state of a send. An empty state stands for ErrUnknown.
 func (s *story) status(c otp.Challenge, want otp.State) otp.Status {
 	s.t.Helper()
-	got, err := s.store.Status(s.t.Context(), s.phone, s.purpose, c.ID, c.Send)
+	got, err := s.store.Status(s.t.Context(), s.place(), c.ID, c.Send)
 	wantErr := error(nil)
 	if want == "" {
 		wantErr = otp.ErrUnknown
@@ -251,13 +275,13 @@ func unavailable(t *testing.T, begin stories) {
 	cancel()
 	errs := make(map[string]error)
 	_, errs["Open"] = s.store.Open(ctx, s.opening())
-	_, errs["Check"] = s.store.Check(ctx, s.phone, s.purpose, right)
-	errs["Close"] = s.store.Close(ctx, s.phone, s.purpose, otp.Match{})
+	_, errs["Check"] = s.store.Check(ctx, s.attempt(right))
+	errs["Close"] = s.store.Close(ctx, s.attempt(right), otp.Match{})
 	_, errs["Claim"] = s.store.Claim(ctx, 1)
 	_, errs["Renew"] = s.store.Renew(ctx, lease)
 	errs["Settle"] = s.store.Settle(ctx, lease, otp.Outcome{State: otp.Sent})
 	_, _, errs["Report"] = s.store.Report(ctx, otp.Handoff{Provider: "a", ID: "1"}, true)
-	_, errs["Status"] = s.store.Status(ctx, s.phone, s.purpose, lease.ID, 1)
+	_, errs["Status"] = s.store.Status(ctx, s.place(), lease.ID, 1)
 	errs["Forget"] = s.store.Forget(ctx, s.phone)
 	_, errs["Unlock"] = s.store.Unlock(ctx, s.phone)
 	for method, err := range errs {

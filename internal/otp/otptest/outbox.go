@@ -102,7 +102,7 @@ func expiredCode(t *testing.T, begin stories) {
 	s := begin(noResendWait, func(p *otp.Policy) { p.TTL, p.PerPhone.Max = 50*time.Millisecond, 1 })
 	c := s.open()
 	for began := time.Now(); ; time.Sleep(5 * time.Millisecond) {
-		if _, err := s.store.Check(t.Context(), s.phone, s.purpose, right); errors.Is(err, otp.ErrNotLive) {
+		if _, err := s.store.Check(t.Context(), s.attempt(right)); errors.Is(err, otp.ErrNotLive) {
 			break
 		}
 		if time.Since(began) > 5*time.Minute {

@@ -23,7 +23,7 @@ func races(t *testing.T, begin stories) {
 	}
 	accepted = count(t, 50, func() error {
 		o := s.opening()
-		o.Address = otp.Pseudonym(rand.Text())
+		o.Address = otp.Address{Narrow: otp.Pseudonym(rand.Text())}
 		_, err := s.store.Open(t.Context(), o)
 		return err
 	})
@@ -31,7 +31,7 @@ func races(t *testing.T, begin stories) {
 		t.Errorf("of 50 simultaneous requests for one phone: %v; want %d accepted", accepted, policy.PerPhone.Max)
 	}
 	attempts := count(t, 1000, func() error {
-		_, err := s.store.Check(t.Context(), s.phone, s.purpose, wrong)
+		_, err := s.store.Check(t.Context(), s.attempt(wrong))
 		return err
 	})
 	if got, burnt := attempts[otp.ErrWrong], attempts[otp.ErrBurnt]; got != policy.MaxAttempts || burnt != 1000-got {
