@@ -55,7 +55,9 @@ type Config struct {
 	OTPDailyAttempts int           // 1 to 100.
 	OTPLimitPhone    Limit
 	OTPLimitIP       Limit
+	OTPLimitTriesIP  Limit
 	OTPTestNumbers   map[string]string // E.164 number to its fixed code of OTPLength digits.
+	DeviceTTL        time.Duration     // 1s to 87600h; 0 = off.
 	SignupLogsIn     bool
 	DormantAfter     time.Duration // Up to 87600h; 0 = off.
 

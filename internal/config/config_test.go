@@ -77,6 +77,8 @@ func developmentDefaults() *Config {
 		OTPDailyAttempts: 30,
 		OTPLimitPhone:    Limit{3, 10 * time.Minute},
 		OTPLimitIP:       Limit{30, 10 * time.Minute},
+		OTPLimitTriesIP:  Limit{20, 10 * time.Minute},
+		DeviceTTL:        4320 * time.Hour,
 		SignupLogsIn:     true,
 
 		JWTKeys:     "data/keys",
@@ -180,6 +182,11 @@ var valueTests = []struct {
 	{"OTP_RESEND_AFTER=2m", func(c *Config) any { return c.OTPResendAfter }, 2 * time.Minute},
 	{"OTP_LIMIT_PHONE=5/1h", func(c *Config) any { return c.OTPLimitPhone }, Limit{5, time.Hour}},
 	{"OTP_LIMIT_IP=off", func(c *Config) any { return c.OTPLimitIP }, Limit{}},
+	{"OTP_LIMIT_TRIES_IP=100/1h", func(c *Config) any { return c.OTPLimitTriesIP }, Limit{100, time.Hour}},
+	{"OTP_LIMIT_TRIES_IP=off", func(c *Config) any { return c.OTPLimitTriesIP }, Limit{}},
+	{"OTP_LIMIT_IP=off", func(c *Config) any { return c.OTPLimitTriesIP }, Limit{20, 10 * time.Minute}},
+	{"DEVICE_TTL=720h", func(c *Config) any { return c.DeviceTTL }, 720 * time.Hour},
+	{"DEVICE_TTL=off", func(c *Config) any { return c.DeviceTTL }, time.Duration(0)},
 	{
 		"OTP_TEST_NUMBERS=+15550001111:123456, +15550002222:000000",
 		func(c *Config) any { return c.OTPTestNumbers },
@@ -469,6 +476,13 @@ var faultTests = []struct {
 		"OTP_LIMIT_IP=7/25h",
 		"OTP_LIMIT_IP: must be N/DURATION such as 3/10m, from 1 to 1000 in 1s to 24h, or off",
 	},
+	{
+		nil,
+		"OTP_LIMIT_TRIES_IP=1001/10m",
+		"OTP_LIMIT_TRIES_IP: must be N/DURATION such as 3/10m, from 1 to 1000 in 1s to 24h, or off",
+	},
+	{nil, "DEVICE_TTL=0s", "DEVICE_TTL: must be a duration from 1s to 87600h in whole seconds, or off"},
+	{nil, "DEVICE_TTL=180d", "DEVICE_TTL: must be a duration from 1s to 87600h in whole seconds, or off"},
 	{
 		nil,
 		"OTP_TEST_NUMBERS=+05550001111:123457",

@@ -97,7 +97,9 @@ func (r *reader) readCodes(c *Config) {
 	c.OTPDailyAttempts = read(r, "OTP_DAILY_ATTEMPTS", "30", whole(1, 100))
 	c.OTPLimitPhone = read(r, "OTP_LIMIT_PHONE", "3/10m", setting.Or("off", Limit{}, limit))
 	c.OTPLimitIP = read(r, "OTP_LIMIT_IP", "30/10m", setting.Or("off", Limit{}, limit))
+	c.OTPLimitTriesIP = read(r, "OTP_LIMIT_TRIES_IP", "20/10m", setting.Or("off", Limit{}, limit))
 	c.OTPTestNumbers = read(r, "OTP_TEST_NUMBERS", "", testNumbers)
+	c.DeviceTTL = read(r, "DEVICE_TTL", "4320h", setting.Or[time.Duration]("off", 0, seconds("1s", "87600h")))
 	c.SignupLogsIn = read(r, "SIGNUP_LOGS_IN", "true", onOff)
 	c.DormantAfter = read(r, "DORMANT_AFTER", "off", setting.Or[time.Duration]("off", 0, seconds("1s", "87600h")))
 }

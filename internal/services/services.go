@@ -143,6 +143,8 @@ func Policy(c *config.Config) otp.Policy {
 		PerPhone:      otp.Limit(c.OTPLimitPhone),
 		PerAddress:    otp.Limit(c.OTPLimitIP),
 		DailyAttempts: c.OTPDailyAttempts,
+
+		TriesPerAddress: otp.Limit(c.OTPLimitTriesIP),
 	}
 }
 
@@ -189,6 +191,7 @@ func New(o Options) (*Services, error) {
 		Clock:       o.Clock,
 		Secret:      []byte(c.OTPSecret.Reveal()),
 		Policy:      Policy(c),
+		DeviceTTL:   c.DeviceTTL,
 		Regions:     c.SMSRegions,
 		TestNumbers: c.OTPTestNumbers,
 	})

@@ -41,6 +41,7 @@ var Unlimited = []string{
 	"OTP_RESEND_AFTER=off",
 	"OTP_LIMIT_PHONE=off",
 	"OTP_LIMIT_IP=off",
+	"OTP_LIMIT_TRIES_IP=off",
 	"ADMIN_API_KEY=" + AdminKey,
 }
 
