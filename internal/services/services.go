@@ -100,6 +100,9 @@ func newTexts(c *config.Config, log *slog.Logger) (*text.Texts, error) {
 		return nil, setting.Faults{{Variable: "SMS_TEXTS", Problem: err.Error()}}
 	}
 	for _, cost := range texts.Costs() {
+		if cost.Digits > c.OTPLength { // longer codes are rare, and the doctor names these messages
+			continue
+		}
 		log.Warn("message costs more than one segment",
 			"locale", cost.Locale,
 			"purpose", cost.Purpose,
@@ -126,6 +129,7 @@ func TextOptions(c *config.Config) text.Options {
 	return text.Options{
 		App:         c.AppName,
 		Digits:      c.OTPLength,
+		LongDigits:  Policy(c).LongLength(),
 		TTL:         c.OTPTTL,
 		Origin:      c.WebOTPOrigin,
 		AndroidHash: c.AndroidAppHash,

@@ -74,10 +74,14 @@ type OpenOptions struct {
 
 // An Opened is a provider with the name that settings, log and metrics use, ready to send.
 type Opened struct {
-	Name    string
-	Reports bool // Its delivery reports reach this service; it is a Reporter then.
+	Name          string
+	Reports       bool // Its delivery reports reach this service; it is a Reporter then.
+	MaxCodeLength int  // Digits of the longest code that it delivers; 0 = any.
 	Provider
 }
+
+// carries reports whether the provider delivers codes of so many digits.
+func (o Opened) carries(digits int) bool { return o.MaxCodeLength == 0 || digits <= o.MaxCodeLength }
 
 // Open makes the provider of that name. It connects to nothing.
 func Open(name string, o OpenOptions) (Opened, error) {
@@ -93,7 +97,12 @@ func Open(name string, o OpenOptions) (Opened, error) {
 	if err != nil {
 		return Opened{}, fmt.Errorf("sms: %s: %w", name, err)
 	}
-	return Opened{Name: name, Reports: slices.ContainsFunc(d.ReportSettings, o.isSet), Provider: p}, nil
+	return Opened{
+		Name:          name,
+		Reports:       slices.ContainsFunc(d.ReportSettings, o.isSet),
+		MaxCodeLength: d.MaxCodeLength,
+		Provider:      p,
+	}, nil
 }
 
 // OpenAll opens the named providers.

@@ -78,6 +78,9 @@ func TestCatalogue(t *testing.T) {
 			t.Errorf("Open(%s): %v", d.Name, err)
 			continue
 		}
+		if p.MaxCodeLength != d.MaxCodeLength {
+			t.Errorf("%s delivers %d digits; its description says %d", d.Name, p.MaxCodeLength, d.MaxCodeLength)
+		}
 		for _, channel := range p.Channels() {
 			if !slices.Contains(d.Channels, channel) {
 				t.Errorf("%s offers %s; its description has %v", d.Name, channel, d.Channels)

@@ -125,14 +125,15 @@ func (r *Router) Resting(yield func(provider string, rests bool) bool) {
 // Channels implements otp.Router.
 func (r *Router) Channels(region string) []string { return r.route(region).channels }
 
-// Send implements otp.Router. It calls the providers of the region and channel in their order, three rounds over all of
-// them, until one accepts the message or a failure has ScopeNumber. A provider whose failure has ScopeMessage is not
-// called again. From the second resend on, Send begins with another provider, because the messages through the first
-// one evidently did not arrive.
+// Send implements otp.Router. It calls the providers of the region and channel that deliver codes of this length, in
+// their order, three rounds over all of them, until one accepts the message or a failure has ScopeNumber. A provider
+// whose failure has ScopeMessage is not called again. From the second resend on, Send begins with another provider,
+// because the messages through the first one evidently did not arrive.
 func (r *Router) Send(ctx context.Context, m otp.Message, stillHeld func() error) (otp.Handoff, error) {
 	candidates := r.choose(m)
 	if len(candidates) == 0 {
-		return otp.Handoff{}, errNotAccepted
+		return otp.Handoff{}, fmt.Errorf("%w: none for %s delivers a code of %d digits",
+			errNotAccepted, m.Channel, len(m.Code))
 	}
 	d := delivery{router: r, message: m, candidates: candidates, last: errResting}
 	for round := 0; round < rounds; {
@@ -162,7 +163,7 @@ func (r *Router) Send(ctx context.Context, m otp.Message, stillHeld func() error
 // choose returns the candidates for a message, the first one to call first.
 func (r *Router) choose(m otp.Message) (candidates []*candidate) {
 	for _, c := range r.route(m.Region).candidates {
-		if slices.Contains(c.Channels(), m.Channel) {
+		if slices.Contains(c.Channels(), m.Channel) && c.carries(len(m.Code)) {
 			candidates = append(candidates, c)
 		}
 	}

@@ -275,6 +275,48 @@ func TestRouterChoosesByChannel(t *testing.T) {
 	}
 }
 
+// TestRouterChoosesByLength checks that a provider is called only with codes that it delivers, on every send.
+func TestRouterChoosesByLength(t *testing.T) {
+	for _, tc := range []struct {
+		code string
+		most []int // digits of each provider
+		send int
+		want string
+	}{
+		{"04213759", []int{8, 0}, 1, "a"},
+		{"042137591", []int{8, 0}, 1, "b"},
+		{"042137591", []int{8, 0}, 3, "b"},
+		{"042137591", []int{8, 9}, 1, "b"},
+		{"042137591", []int{8, 8}, 1, ""},
+		{"042137591", []int{8}, 1, ""},
+	} {
+		var fakes []*fake
+		for range tc.most {
+			fakes = append(fakes, sms())
+		}
+		y := newFakeRouter(fakes...)
+		for i, most := range tc.most {
+			y.candidates[i].MaxCodeLength = most
+		}
+		m := german(tc.send)
+		m.Code = tc.code
+		got, err := y.Send(t.Context(), m, always)
+		if got.Provider != tc.want || errors.Is(err, errNotAccepted) != (tc.want == "") {
+			t.Errorf("%d digits to providers of %v = %v, %v; want %q", len(tc.code), tc.most, got, err, tc.want)
+		}
+		if errors.Is(err, otp.ErrUndeliverable) {
+			t.Errorf("%d digits to providers of %v = %v; want an error that does not blame the number",
+				len(tc.code), tc.most, err)
+		}
+		for i, n := range calls(fakes) {
+			if name := string(rune('a' + i)); n > 0 != (name == tc.want) {
+				t.Errorf("%d digits to providers of %v: %s is called %d times; want only %q once",
+					len(tc.code), tc.most, name, n, tc.want)
+			}
+		}
+	}
+}
+
 func TestRouterChannels(t *testing.T) {
 	y := newFakeRouter(sms(), &fake{channels: []string{otp.Voice, otp.SMS}}, &fake{channels: []string{otp.Telegram}})
 	for region, want := range map[string][]string{

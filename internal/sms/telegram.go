@@ -14,8 +14,6 @@ import (
 
 const telegramURL = "https://gatewayapi.telegram.org"
 
-const telegramDigits = 8 // Of the longest code.
-
 var telegram = Description{
 	Provider: setting.Provider{
 		Name: "telegram",
@@ -23,7 +21,7 @@ var telegram = Description{
 			{Name: "TELEGRAM_TOKEN", Example: "AAEAAQNhSMgqX4PzVkTw9Q2Lr7Bf", Required: true, Secret: true},
 			baseURLVariable("TELEGRAM_BASE_URL", telegramURL),
 		},
-		MaxCodeLength: telegramDigits,
+		MaxCodeLength: 8, // core.telegram.org/gateway/api
 	},
 	Channels: []string{otp.Telegram},
 	BaseURL:  telegramURL,
@@ -38,8 +36,6 @@ var telegram = Description{
 // telegramNumberCodes are the errors that blame the number: it is not valid, is no Telegram user's, or cannot be
 // written to. Telegram does not document its errors; its clients have met these.
 var telegramNumberCodes = []string{"PHONE_NUMBER_INVALID", "PHONE_NUMBER_NOT_FOUND", "PHONE_NUMBER_NOT_AVAILABLE"}
-
-var errTelegramCode = &Failure{Text: "a code for Telegram has 4 to 8 digits", Scope: ScopeMessage}
 
 // TelegramOptions are the inputs of NewTelegram.
 type TelegramOptions struct {
@@ -65,11 +61,8 @@ func NewTelegram(o TelegramOptions) *Telegram {
 // Channels implements Provider.
 func (*Telegram) Channels() []string { return []string{otp.Telegram} }
 
-// Send implements Provider. It does not call the service with a code of a length that the service does not accept.
+// Send implements Provider.
 func (t *Telegram) Send(ctx context.Context, m otp.Message) (id string, err error) {
-	if len(m.Code) < 4 || len(m.Code) > telegramDigits {
-		return "", errTelegramCode
-	}
 	a, err := postJSON(ctx, t.transport, t.o.BaseURL+"/sendVerificationMessage", bearer(t.o.Token), map[string]any{
 		"phone_number": m.To.E164(),
 		"code":         m.Code,

@@ -52,24 +52,6 @@ func TestTelegramSends(t *testing.T) {
 	}
 }
 
-func TestTelegramDoesNotAskForOtherCodes(t *testing.T) {
-	address := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-		t.Error("the service is called; want no call")
-		_, _ = io.WriteString(w, `{"ok":true,"result":{"request_id":"111"}}`)
-	})
-	for _, code := range []string{"", "042", "042137591", "0421375910"} {
-		m := message
-		m.Code = code
-		id, err := openTelegram(t, address).Send(t.Context(), m)
-		if id != "" || err == nil || errors.Is(err, otp.ErrUndeliverable) {
-			t.Fatalf("Send of %d digits = %q, %v; want an error that does not blame the number", len(code), id, err)
-		}
-		if code != "" && strings.Contains(err.Error(), code) {
-			t.Errorf("Send of %d digits = %v; want an error that does not quote the code", len(code), err)
-		}
-	}
-}
-
 func TestTelegramReadsTheAnswer(t *testing.T) {
 	no := func(name string) string { return `{"ok":false,"error":"` + name + `"}` }
 	for _, tc := range []struct {

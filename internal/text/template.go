@@ -217,7 +217,7 @@ func (o Options) render(t *parse.Tree) (message, error) {
 		m.pieces[last] += "\n@" + o.Origin + " #"
 		m.pieces = append(m.pieces, "")
 	}
-	whole := strings.Join(m.pieces, strings.Repeat("0", o.Digits))
+	whole := strings.Join(m.pieces, strings.Repeat("0", o.digits))
 	isControl := func(r rune) bool { return r != '\n' && unicode.IsControl(r) }
 	if !utf8.ValidString(whole) || strings.ContainsFunc(whole, isControl) {
 		return message{}, errors.New("has a control character or is not UTF-8")

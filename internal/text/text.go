@@ -27,8 +27,10 @@ import (
 type Options struct {
 	// App is the service's name, on one line. It may be empty: the texts do without it then.
 	App string
-	// Digits is the length of a code, 6 to 10.
+	// Digits is the length of a code, from 6 on. A message is chosen for this length and for LongDigits.
 	Digits int
+	// LongDigits is the length of the codes that are longer than usual, up to 12. It may be the same as Digits.
+	LongDigits int
 	// TTL is how long a code is valid at most.
 	TTL time.Duration
 	// Origin is the login page's host, without a port. If it is empty, messages have no line for browsers.
@@ -40,13 +42,14 @@ type Options struct {
 	Folder string
 
 	minutes int // that a text names
+	digits  int // of the code that it is measured with
 }
 
 // check returns an error for an option that would break the form of every message.
 func (o Options) check() error {
 	switch {
-	case o.Digits < 6 || o.Digits > 10:
-		return fmt.Errorf("a code of %d digits", o.Digits)
+	case o.Digits < 6 || o.LongDigits < o.Digits || o.LongDigits > 12:
+		return fmt.Errorf("codes of %d and %d digits", o.Digits, o.LongDigits)
 	case strings.ContainsFunc(o.App, unicode.IsControl):
 		return errors.New("the app's name has a control character")
 	case o.Origin != "" && !IsHost(o.Origin):
@@ -86,12 +89,13 @@ type Texts struct {
 	matcher  language.Matcher
 	regions  sync.Map // the locale of each region that was asked for
 	minutes  int      // that the texts may name, at most
+	lengths  []int    // of codes, the usual one first
 	messages map[key]message
 }
 
 type key struct {
 	locale, purpose string
-	minutes         int
+	minutes, digits int
 }
 
 // New renders every template, the shipped ones and those of o.Folder. Its error names the option, or the file and the
@@ -112,6 +116,7 @@ func New(o Options) (*Texts, error) {
 	t := &Texts{
 		locales:  slices.Sorted(maps.Keys(files)),
 		minutes:  minutes(o.TTL),
+		lengths:  slices.Compact([]int{o.Digits, o.LongDigits}),
 		messages: make(map[key]message),
 	}
 	var tags []language.Tag
@@ -119,13 +124,8 @@ func New(o Options) (*Texts, error) {
 		tag := language.MustParse(locale)
 		tags, t.bases = append(tags, tag), append(t.bases, base(tag))
 		for _, purpose := range purposes {
-			for n := range minutes(o.TTL) {
-				o.minutes = 1 + n
-				m, err := o.choose(files[locale], purpose)
-				if err != nil {
-					return nil, fmt.Errorf("text: %w", err)
-				}
-				t.messages[key{locale, purpose, o.minutes}] = m
+			if err := t.prepare(o, files[locale], locale, purpose); err != nil {
+				return nil, fmt.Errorf("text: %w", err)
 			}
 		}
 	}
@@ -133,13 +133,30 @@ func New(o Options) (*Texts, error) {
 	return t, nil
 }
 
+// prepare chooses the messages of a locale for a purpose, for every life and length of a code.
+func (t *Texts) prepare(o Options, file templates, locale, purpose string) (err error) {
+	for n := range t.minutes {
+		for _, digits := range t.lengths {
+			o.minutes, o.digits = 1+n, digits
+			if t.messages[key{locale, purpose, o.minutes, digits}], err = o.choose(file, purpose); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // Compose returns the message for a purpose: login, or phone_change, whose code moves an account to the number. The
-// locale is one that Locale returned; any other means English. life is how long the code is still valid.
+// locale is one that Locale returned; any other means English. life is how long the code is still valid. The message is
+// the one for the length of the code, or for the usual length if the code has another one.
 func (t *Texts) Compose(locale, purpose, code string, life time.Duration) string {
-	n := min(minutes(life+untilSent), t.minutes)
-	m, ok := t.messages[key{locale, purpose, n}]
+	n, digits := min(minutes(life+untilSent), t.minutes), len(code)
+	if !slices.Contains(t.lengths, digits) {
+		digits = t.lengths[0]
+	}
+	m, ok := t.messages[key{locale, purpose, n, digits}]
 	if !ok {
-		m = t.messages[key{fallback, purpose, n}]
+		m = t.messages[key{fallback, purpose, n, digits}]
 	}
 	return strings.Join(m.pieces, code)
 }
@@ -153,6 +170,7 @@ func minutes(life time.Duration) int { return max(1, int(life/time.Minute)) }
 // A Cost describes a message that needs more than one segment or, with an Android hash, more than 140 bytes.
 type Cost struct {
 	Locale, Purpose string // the purpose is login or phone_change
+	Digits          int    // of the shortest code with which it needs them
 	Segments        int
 	Characters      int // septets of the GSM alphabet, or UTF-16 units
 	Bytes           int // of UTF-8
@@ -163,8 +181,11 @@ func (t *Texts) Costs() []Cost {
 	var costs []Cost
 	for _, locale := range t.locales {
 		for _, purpose := range purposes {
-			if m := t.messages[key{locale, purpose, t.minutes}]; m.price > 1 {
-				costs = append(costs, Cost{locale, purpose, m.segments, m.characters, m.bytes})
+			for _, digits := range t.lengths {
+				if m := t.messages[key{locale, purpose, t.minutes, digits}]; m.price > 1 {
+					costs = append(costs, Cost{locale, purpose, digits, m.segments, m.characters, m.bytes})
+					break
+				}
 			}
 		}
 	}

@@ -13,16 +13,17 @@ import (
 )
 
 const (
-	testCode   = "042137"
-	testOrigin = "login.example.com"
-	testHash   = "FA+9qCX9VSu" // the example of Google's documentation
+	testCode     = "042137"
+	testLongCode = "04213719"
+	testOrigin   = "login.example.com"
+	testHash     = "FA+9qCX9VSu" // the example of Google's documentation
 )
 
 var testApps = []string{"Dekamond", "", "Dekamond Login Services Europe"}
 
 // options returns the usual options with the change of a test.
 func options(change func(*Options)) Options {
-	o := Options{App: "Dekamond", Digits: len(testCode), TTL: 2 * time.Minute}
+	o := Options{App: "Dekamond", Digits: len(testCode), LongDigits: len(testLongCode), TTL: 2 * time.Minute}
 	if change != nil {
 		change(&o)
 	}
@@ -38,11 +39,11 @@ func newTexts(t testing.TB, o Options) *Texts {
 	return texts
 }
 
-// all calls f with every message.
-func (t *Texts) all(f func(locale, purpose, message string)) {
+// all calls f with every message with the code.
+func (t *Texts) all(code string, f func(locale, purpose, message string)) {
 	for _, locale := range t.locales {
-		f(locale, login, t.Compose(locale, login, testCode, time.Hour))
-		f(locale, phoneChange, t.Compose(locale, phoneChange, testCode, time.Hour))
+		f(locale, login, t.Compose(locale, login, code, time.Hour))
+		f(locale, phoneChange, t.Compose(locale, phoneChange, code, time.Hour))
 	}
 }
 
@@ -104,7 +105,7 @@ func TestShippedVariants(t *testing.T) {
 	for locale, file := range files {
 		for name, variant := range file {
 			for _, app := range testApps {
-				m, err := options(func(o *Options) { o.App = app }).render(variant)
+				m, err := options(func(o *Options) { o.App, o.digits = app, len(testCode) }).render(variant)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -213,26 +214,30 @@ func TestMessagesFit(t *testing.T) {
 func checkCosts(t *testing.T, o Options) {
 	t.Helper()
 	texts := newTexts(t, o)
-	costs := make(map[string]Cost)
-	for _, c := range texts.Costs() {
-		costs[c.Locale+c.Purpose] = c
+	got, want := texts.Costs(), make(map[string]Cost)
+	for _, code := range []string{testLongCode, testCode} { // a cost with the shorter code counts
+		texts.all(code, func(locale, purpose, message string) {
+			units := len([]rune(message)) // every shipped character is one unit
+			limit := 70
+			if gsmLength(message) >= 0 {
+				limit = 160
+			}
+			if units > limit || o.AndroidHash != "" && len(message) > 140 {
+				want[locale+purpose] = Cost{locale, purpose, len(code), Segments(message), units, len(message)}
+			}
+		})
 	}
-	if len(o.App) < 30 && len(costs) > 0 {
-		t.Errorf("%+v: got %v, want no costs", o, costs)
+	for _, cost := range got {
+		if len(o.App) < 30 && cost.Digits == o.Digits {
+			t.Errorf("%+v: got the cost %+v with a usual code, want none", o, cost)
+		}
+		if cost != want[cost.Locale+cost.Purpose] {
+			t.Errorf("%+v: got the cost %+v, want %+v", o, cost, want[cost.Locale+cost.Purpose])
+		}
 	}
-	texts.all(func(locale, purpose, message string) {
-		units := len([]rune(message)) // every shipped character is one unit
-		limit := 70
-		if gsmLength(message) >= 0 {
-			limit = 160
-		}
-		fits := units <= limit && (o.AndroidHash == "" || len(message) <= 140)
-		cost, named := costs[locale+purpose]
-		want := Cost{locale, purpose, Segments(message), units, len(message)}
-		if fits == named || named && cost != want {
-			t.Errorf("%+v: %s %s fits: %t, with the cost %+v; want %+v", o, locale, purpose, fits, cost, want)
-		}
-	})
+	if len(got) != len(want) {
+		t.Errorf("%+v: got the costs %v, want %v", o, got, want)
+	}
 }
 
 // wantFullest checks that every message is the longest variant.
@@ -242,7 +247,8 @@ func wantFullest(t *testing.T, o Options, texts *Texts) {
 	if err := load(files, shipped, "locales"); err != nil {
 		t.Fatal(err)
 	}
-	texts.all(func(locale, purpose, message string) {
+	o.digits = len(testCode)
+	texts.all(testCode, func(locale, purpose, message string) {
 		m, err := o.render(files[locale][purpose])
 		if want := strings.Join(m.pieces, testCode); err != nil || message != want {
 			t.Errorf("%s %s: got\n%s\nwant\n%s, %v", locale, purpose, message, want, err)
@@ -250,12 +256,34 @@ func wantFullest(t *testing.T, o Options, texts *Texts) {
 	})
 }
 
+// TestLongCodes checks that the message for a longer code is chosen for its length, and not for that of a usual code.
+func TestLongCodes(t *testing.T) {
+	const full, short = " is your X login code. Do not share it with anyone.", ": your X login code. Do not share it."
+	for _, tt := range []struct {
+		app           int // characters of the name
+		usual, longer string
+	}{
+		{102, "042137" + full, "04213719" + full},
+		{103, "042137" + full, "04213719" + short},
+		{105, "042137" + short, "04213719" + short},
+	} {
+		app := strings.Repeat("x", tt.app)
+		texts := newTexts(t, options(func(o *Options) { o.App = app }))
+		for code, want := range map[string]string{testCode: tt.usual, testLongCode: tt.longer} {
+			want = strings.Replace(want, "X", app, 1)
+			if got := texts.Compose("en", login, code, time.Hour); got != want {
+				t.Errorf("a name of %d characters: got\n%s\nwant\n%s", tt.app, got, want)
+			}
+		}
+	}
+}
+
 func TestCosts(t *testing.T) {
 	host := "login." + strings.Repeat("x", 50) + ".example.com"
 	got := newTexts(t, options(func(o *Options) { o.Origin = host })).Costs()
 	want := []Cost{ // the last line has 78 characters
-		{"ar", login, 2, 55 + 78, 86 + 78},       // the long one
-		{"ar", phoneChange, 2, 42 + 78, 70 + 78}, // the short one: the long one needs three segments
+		{"ar", login, 6, 2, 55 + 78, 86 + 78},       // the long one
+		{"ar", phoneChange, 6, 2, 42 + 78, 70 + 78}, // the short one: the long one needs three segments
 	}
 	if len(got) < 2 || !slices.Equal(got[:2], want[:2]) {
 		t.Errorf("got %+v, want first %+v", got, want)
@@ -302,7 +330,7 @@ func TestPhonesReadTheCode(t *testing.T) {
 	for _, app := range testApps {
 		for _, hash := range []string{"", testHash} {
 			texts := newTexts(t, options(func(o *Options) { o.App, o.Origin, o.AndroidHash = app, testOrigin, hash }))
-			texts.all(func(locale, purpose, message string) {
+			texts.all(testCode, func(locale, purpose, message string) {
 				for _, fault := range readFaults(message, hash) {
 					t.Errorf("%s %s: %s in\n%s", locale, purpose, fault, message)
 				}
@@ -339,9 +367,11 @@ func readFaults(message, hash string) (faults []string) {
 }
 
 func TestCodesOfEveryLength(t *testing.T) {
-	for digits := 6; digits <= 10; digits++ {
-		code := "9876543210"[:digits]
-		texts := newTexts(t, options(func(o *Options) { o.Digits, o.Origin = digits, testOrigin }))
+	for digits := 6; digits <= 12; digits++ {
+		code := "987654321012"[:digits]
+		texts := newTexts(t, options(func(o *Options) {
+			o.Digits, o.LongDigits, o.Origin = min(digits, 10), digits, testOrigin
+		}))
 		got := texts.Compose("en", login, code, time.Hour)
 		want := code + " is your Dekamond login code. Do not share it with anyone.\n@login.example.com #" + code
 		if got != want {
@@ -356,8 +386,9 @@ func TestOptions(t *testing.T) {
 		change func(*Options)
 		want   string // part of the error; empty without one
 	}{
-		{"few digits", func(o *Options) { o.Digits = 5 }, "a code of 5 digits"},
-		{"many digits", func(o *Options) { o.Digits = 11 }, "a code of 11 digits"},
+		{"few digits", func(o *Options) { o.Digits = 5 }, "codes of 5 and 8 digits"},
+		{"fewer long digits", func(o *Options) { o.LongDigits = 5 }, "codes of 6 and 5 digits"},
+		{"many digits", func(o *Options) { o.LongDigits = 13 }, "codes of 6 and 13 digits"},
 		{"line in the name", func(o *Options) { o.App = "Dekamond\nLogin" }, "the app's name has a control character"},
 		{"bytes in the name", func(o *Options) { o.App = "Deka\xffmond" }, "not UTF-8"},
 		{"Persian name", func(o *Options) { o.App = "دکاموند" }, ""},
