@@ -57,13 +57,17 @@ func examineKeys(all []token.Key, fault error, c *config.Config, now time.Time) 
 }
 
 // examineTexts reports messages that cost more than one, and templates that keep the service from starting.
-func examineTexts(costly []string, fault error) (f findings) {
+func examineTexts(costly costlyTexts, fault error) (f findings) {
 	if fault != nil {
 		f.add(Wrong, "SMS_TEXTS", "%s", strings.TrimPrefix(fault.Error(), "SMS_TEXTS: "))
 	}
-	if len(costly) > 0 {
+	if len(costly.usual) > 0 {
 		const bad = "cost more than one message each: %s; shorten APP_NAME or the texts"
-		f.add(Weak, "texts", bad, strings.Join(costly, ", "))
+		f.add(Weak, "texts", bad, strings.Join(costly.usual, ", "))
+	}
+	if len(costly.long) > 0 {
+		const good = "cost more than one message each with the longer codes of phones that are under attack: %s"
+		f.add(Note, "texts", good, strings.Join(costly.long, ", "))
 	}
 	return f
 }

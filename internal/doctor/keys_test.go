@@ -45,10 +45,14 @@ func TestKeys(t *testing.T) {
 	if got := examineKeys(nil, fault, c, now); !slices.Equal(got, want) {
 		t.Errorf("unreadable keys: %v; want %v", got, want)
 	}
-	if got := bad(examineTexts([]string{"fa login"}, nil)); !slices.Equal(got, []string{"weak texts"}) {
+	usual, long := costlyTexts{usual: []string{"fa login"}}, costlyTexts{long: []string{"fa login"}}
+	if got := bad(examineTexts(usual, nil)); !slices.Equal(got, []string{"weak texts"}) {
 		t.Errorf("a text of two messages: %v; want it weak", got)
 	}
-	if got := bad(examineTexts(nil, io.EOF)); !slices.Equal(got, []string{"wrong SMS_TEXTS"}) {
+	if got := bad(examineTexts(long, nil)); !slices.Equal(got, []string{"note texts"}) {
+		t.Errorf("a text of two messages with a longer code: %v; want a note", got)
+	}
+	if got := bad(examineTexts(costlyTexts{}, io.EOF)); !slices.Equal(got, []string{"wrong SMS_TEXTS"}) {
 		t.Errorf("a faulty text: %v; want it wrong", got)
 	}
 }

@@ -1,20 +1,26 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"dekamond-otp/internal/config"
+	"dekamond-otp/internal/otp"
+	"dekamond-otp/internal/services"
 	"dekamond-otp/internal/sms"
 )
 
 // A provider is one that the settings use.
 type provider struct {
 	sms.Description
-	fault   error // Why it could not be opened.
-	reports bool  // Its delivery reports reach the service.
-	probe   func(ctx context.Context) (sms.Account, error)
+	fault    error    // Why it could not be opened.
+	reports  bool     // Its delivery reports reach the service.
+	channels []string // That it offers with these settings.
+	probe    func(ctx context.Context) (sms.Account, error)
 }
 
 // canReport reports whether its delivery reports reach the service, or would with more settings.
@@ -76,4 +82,33 @@ func (f *findings) addAccount(name string, a sms.Account, c *config.Config, now 
 		f.add(Note, name, "%s", a.Unchecked)
 	}
 	f.addCertificate(name, a.Certificate, now)
+}
+
+// examineLongCodes reports the channels on which the longer code of a phone that has had OTP_DAILY_ATTEMPTS wrong
+// attempts in a row reaches no one, because no provider of the channel delivers a code of that length.
+func examineLongCodes(c *config.Config, providers []provider) (f findings) {
+	digits := services.Policy(c).LongLength()
+	seen := make(map[string]bool) // by channel
+	for _, route := range routes(c) {
+		most := make(map[string]int) // digits that the route delivers, by channel
+		for _, p := range providers {
+			if !slices.Contains(route, p.Name) {
+				continue
+			}
+			for _, channel := range p.channels {
+				most[channel] = max(most[channel], cmp.Or(p.MaxCodeLength, digits))
+			}
+		}
+		for _, channel := range slices.Sorted(maps.Keys(most)) {
+			if most[channel] >= digits || seen[channel] {
+				continue
+			}
+			seen[channel] = true
+			const bad = "is %d, and after %d wrong attempts in a row a phone's codes have %d digits: " +
+				"no provider delivers more than %d by %s; set it to %d, or add a provider"
+			f.add(Weak, "OTP_LENGTH", bad, c.OTPLength, c.OTPDailyAttempts, digits,
+				most[channel], channel, most[channel]-otp.LongerBy)
+		}
+	}
+	return f
 }

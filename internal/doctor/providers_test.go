@@ -138,3 +138,25 @@ func TestOpenProviders(t *testing.T) {
 		}
 	}
 }
+
+// TestLongCodesOfProviders checks that a channel is named whose providers cannot deliver the codes of a phone that is
+// under attack.
+func TestLongCodesOfProviders(t *testing.T) {
+	for _, tc := range []struct {
+		settings, want string
+	}{
+		{"OTP_LENGTH=6 SMS_PROVIDERS=telegram", ""},
+		{"OTP_LENGTH=7 SMS_PROVIDERS=telegram", "weak OTP_LENGTH"},
+		{"OTP_LENGTH=7 SMS_PROVIDERS=telegram,twilio", "weak OTP_LENGTH"},
+		{"OTP_LENGTH=7 SMS_PROVIDERS=telegram,webhook SMS_WEBHOOK_CHANNELS=sms", "weak OTP_LENGTH"},
+		{"OTP_LENGTH=7 SMS_PROVIDERS=telegram,webhook SMS_WEBHOOK_CHANNELS=sms,telegram", ""},
+		{"OTP_LENGTH=7 SMS_ROUTES=IR=telegram,webhook SMS_WEBHOOK_CHANNELS=telegram", ""},
+		{"OTP_LENGTH=7 SMS_ROUTES=IR=telegram,webhook;*=telegram SMS_WEBHOOK_CHANNELS=telegram", "weak OTP_LENGTH"},
+		{"OTP_LENGTH=8 SMS_PROVIDERS=twilio", ""},
+	} {
+		c := load(t, append(strings.Fields(tc.settings), "TELEGRAM_TOKEN=t")...)
+		if got := strings.Join(bad(examineLongCodes(c, openProviders(c))), ", "); got != tc.want {
+			t.Errorf("with %s: %s; want %s", tc.settings, got, tc.want)
+		}
+	}
+}

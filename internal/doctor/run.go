@@ -52,7 +52,7 @@ func Run(ctx context.Context, c *config.Config, misspelt []config.Misspelling, w
 		d.redis = redis.Inspect
 	}
 	d.keys, d.keysFault = openKeys(c)
-	d.costlyTexts, d.textsFault = costlyTexts(c)
+	d.costlyTexts, d.textsFault = findCostlyTexts(c)
 	_, d.logoFault = brand.ReadLogo(c.AppLogo)
 	report := d.examine(ctx)
 	if err := report.Write(w); err != nil {
@@ -70,6 +70,9 @@ func openProviders(c *config.Config) (all []provider) {
 		d, _ := sms.Describe(name)
 		opened, err := sms.Open(name, services.ProviderOptions(c, io.Discard))
 		p := provider{Description: d, fault: err, reports: opened.Reports}
+		if err == nil {
+			p.channels = opened.Channels()
+		}
 		if prober, ok := opened.Provider.(sms.Prober); ok {
 			p.probe = prober.Probe
 		}
@@ -96,16 +99,26 @@ func openKeys(c *config.Config) ([]token.Key, error) {
 	return issuer.Keys(), nil
 }
 
-// costlyTexts returns the texts that are billed as more than one message, by language and purpose.
-func costlyTexts(c *config.Config) (names []string, err error) {
-	texts, err := text.New(services.TextOptions(c))
+// costlyTexts are the texts that are billed as more than one message, by language and purpose.
+type costlyTexts struct {
+	usual []string // with every code
+	long  []string // only with the longer codes of a phone that has had OTP_DAILY_ATTEMPTS wrong attempts in a row
+}
+
+func findCostlyTexts(c *config.Config) (texts costlyTexts, err error) {
+	all, err := text.New(services.TextOptions(c))
 	if err != nil {
-		return nil, err
+		return costlyTexts{}, err
 	}
-	for _, cost := range texts.Costs() {
-		names = append(names, cost.Locale+" "+cost.Purpose)
+	for _, cost := range all.Costs() {
+		name := cost.Locale + " " + cost.Purpose
+		if cost.Digits > c.OTPLength {
+			texts.long = append(texts.long, name)
+		} else {
+			texts.usual = append(texts.usual, name)
+		}
 	}
-	return names, nil
+	return texts, nil
 }
 
 // A deployment is what is examined. A function that is nil is not called.
@@ -114,7 +127,7 @@ type deployment struct {
 	misspelt    []config.Misspelling
 	keys        []token.Key
 	keysFault   error
-	costlyTexts []string // By language and purpose.
+	costlyTexts costlyTexts
 	logoFault   error
 	textsFault  error
 	redis       func(ctx context.Context) (redisstore.Facts, error)
@@ -152,7 +165,7 @@ func (d deployment) examine(ctx context.Context) Report {
 		examineLogo(d.logoFault),
 	)
 	return Report{
-		examineSettings(d.config, d.misspelt),
+		slices.Concat(examineSettings(d.config, d.misspelt), examineLongCodes(d.config, d.providers)),
 		examineSecrets(d.config),
 		files,
 		redis,

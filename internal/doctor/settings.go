@@ -1,25 +1,31 @@
 package doctor
 
 import (
+	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"dekamond-otp/internal/address"
 	"dekamond-otp/internal/config"
+	"dekamond-otp/internal/services"
 	"dekamond-otp/internal/sms"
 )
 
 const (
-	manyRegions  = 60        // More countries than nearly any service has users in.
-	longAccess   = time.Hour // Life of an access token.
-	manyAttempts = 10        // Wrong attempts at a short code that make guessing worthwhile.
-	wideIPv4     = 8         // Bits of a prefix; one with fewer is not an operator's own network.
-	wideIPv6     = 16        // The same.
+	manyRegions = 60        // More countries than nearly any service has users in.
+	longAccess  = time.Hour // Life of an access token.
+	wideIPv4    = 8         // Bits of a prefix; one with fewer is not an operator's own network.
+	wideIPv6    = 16        // The same.
+
+	// leastOdds: one chance in so many a day to guess a phone's code is the most that is good.
+	leastOdds = 20_000
 )
 
 // examineSettings examines the settings that can be judged by themselves.
@@ -53,8 +59,10 @@ func (f *findings) addAddresses(c *config.Config) {
 			"takes connections from other machines: anyone who reaches it gets metrics and profiles; "+
 				"let only your monitoring reach it")
 	}
-	const forged = "trusts addresses that anyone can make up: OTP_LIMIT_IP limits nothing; name only your own proxies"
-	const alike = "all clients count as one address for OTP_LIMIT_IP"
+	const forged = "trusts addresses that anyone can make up: OTP_LIMIT_IP and OTP_LIMIT_TRIES_IP limit nothing; " +
+		"name only your own proxies"
+	const alike = "all clients count as one address for OTP_LIMIT_IP and OTP_LIMIT_TRIES_IP, and a few wrong codes " +
+		"keep everyone out"
 	all := func(p netip.Prefix) bool { return p.Bits() == 0 }
 	wide := func(p netip.Prefix) bool { return p.Bits() < wideIPv6 && (p.Addr().Is6() || p.Bits() < wideIPv4) }
 	switch {
@@ -79,17 +87,24 @@ func (f *findings) addLimits(c *config.Config) {
 	if c.OTPLimitIP == (config.Limit{}) {
 		f.add(Weak, "OTP_LIMIT_IP", "is off: one client can make you send to any number of phones")
 	}
+	if c.OTPLimitTriesIP == (config.Limit{}) {
+		f.add(Weak, "OTP_LIMIT_TRIES_IP", "is off: one client can try codes of any number of phones")
+	} else if c.OTPLimitIP == (config.Limit{}) {
+		f.add(Note, "OTP_LIMIT_TRIES_IP", "counts all people as one address if your own servers pass their codes on; "+
+			"turn it off then, as OTP_LIMIT_IP is")
+	}
 	if c.OTPResendAfter == 0 {
 		f.add(Weak, "OTP_RESEND_AFTER", "is off: a client that asks in a loop is sent a message each time")
 	}
-	if c.OTPMaxAttempts >= manyAttempts && c.OTPLength < 7 {
-		const bad = "allows %d wrong attempts at a code of %d digits; 5 are enough for people"
-		f.add(Weak, "OTP_MAX_ATTEMPTS", bad, c.OTPMaxAttempts, c.OTPLength)
-	}
 	if len(*f) == before {
-		const good = "%d messages a phone in %s, %d an address in %s, %d wrong attempts a code, %d a day"
+		const good = "%d messages a phone in %s, %d an address in %s, %d wrong attempts a request, %d an address in %s"
 		f.add(OK, "limits", good, c.OTPLimitPhone.Max, short(c.OTPLimitPhone.Window),
-			c.OTPLimitIP.Max, short(c.OTPLimitIP.Window), c.OTPMaxAttempts, c.OTPDailyAttempts)
+			c.OTPLimitIP.Max, short(c.OTPLimitIP.Window), c.OTPMaxAttempts,
+			c.OTPLimitTriesIP.Max, short(c.OTPLimitTriesIP.Window))
+	}
+	f.addOdds(c)
+	if c.DeviceTTL == 0 {
+		f.add(Weak, "DEVICE_TTL", "is off: strangers who know a phone can keep its owner waiting on every device")
 	}
 	if n := len(c.OTPTestNumbers); n > 0 && c.Production {
 		const bad = "lets %d number(s) in by a code that never changes: anyone who knows it can log in"
@@ -99,6 +114,29 @@ func (f *findings) addLimits(c *config.Config) {
 		const bad = "is %s: for that long your APIs accept a person who was logged out or banned"
 		f.add(Weak, "ACCESS_TTL", bad, short(c.AccessTTL))
 	}
+}
+
+// addOdds reports how likely it is that strangers who know only a phone guess its code within a day.
+func (f *findings) addOdds(c *config.Config) {
+	p := services.Policy(c)
+	odds, most := p.DailyOdds(), 1/float64(leastOdds)
+	guesses, long := p.DailyGuesses()
+	text := fmt.Sprintf("strangers have 1 chance in %s a day to guess a phone's code, with %d attempts at %d digits",
+		thousands(int(math.Round(1/odds))), guesses, p.Length)
+	if long > 0 {
+		text += fmt.Sprintf(" and %d at %d", long, p.LongLength())
+	}
+	f.addEither(odds <= most, "odds", text, Weak, text+", and should have less than 1 in "+thousands(leastOdds)+
+		": set OTP_LENGTH to 7, or lower OTP_DAILY_ATTEMPTS, OTP_MAX_ATTEMPTS or OTP_LIMIT_PHONE")
+}
+
+// thousands returns 21,487 for 21487.
+func thousands(n int) string {
+	digits := strconv.Itoa(n)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
 }
 
 // short returns 10m where Duration.String returns 10m0s.
@@ -187,6 +225,15 @@ func route(c *config.Config, region string) []string {
 		}
 	}
 	return c.SMSProviders
+}
+
+// routes returns the providers of every route, that of SMS_PROVIDERS first.
+func routes(c *config.Config) [][]string {
+	all := [][]string{route(c, "")}
+	for _, region := range slices.Sorted(maps.Keys(c.SMSRoutes)) {
+		all = append(all, c.SMSRoutes[region])
+	}
+	return all
 }
 
 // addWeb examines what browsers and providers are told, and what is sent without TLS.

@@ -25,10 +25,21 @@ func TestSettings(t *testing.T) {
 		{"TRUSTED_PROXIES=0.0.0.0/1,128.0.0.0/1", "weak TRUSTED_PROXIES"},
 		{"TRUSTED_PROXIES=2000::/3", "weak TRUSTED_PROXIES"},
 		{"TRUSTED_PROXIES=10.0.0.0/8,fd00::/16", ""},
-		{"OTP_LIMIT_PHONE=off", "weak OTP_LIMIT_PHONE"},
-		{"OTP_LIMIT_IP=off OTP_RESEND_AFTER=off", "weak OTP_LIMIT_IP, weak OTP_RESEND_AFTER"},
-		{"OTP_MAX_ATTEMPTS=10", "weak OTP_MAX_ATTEMPTS"},
-		{"OTP_MAX_ATTEMPTS=10 OTP_LENGTH=8", ""},
+		{"OTP_LIMIT_PHONE=off", "weak OTP_LIMIT_PHONE, weak odds"},
+		{"OTP_LIMIT_PHONE=off OTP_LENGTH=7", "weak OTP_LIMIT_PHONE"},
+		{
+			"OTP_LIMIT_IP=off OTP_RESEND_AFTER=off",
+			"weak OTP_LIMIT_IP, note OTP_LIMIT_TRIES_IP, weak OTP_RESEND_AFTER",
+		},
+		{"OTP_LIMIT_IP=off OTP_LIMIT_TRIES_IP=off", "weak OTP_LIMIT_IP, weak OTP_LIMIT_TRIES_IP"},
+		{"OTP_LIMIT_TRIES_IP=off", "weak OTP_LIMIT_TRIES_IP"},
+		{"OTP_MAX_ATTEMPTS=10", "weak odds"},
+		{"OTP_MAX_ATTEMPTS=10 OTP_LENGTH=7", ""},
+		{"OTP_DAILY_ATTEMPTS=33", ""},
+		{"OTP_DAILY_ATTEMPTS=34", "weak odds"},
+		{"OTP_LIMIT_PHONE=4/10m", "weak odds"},
+		{"OTP_LIMIT_PHONE=4/10m OTP_DAILY_ATTEMPTS=20", ""},
+		{"DEVICE_TTL=off", "weak DEVICE_TTL"},
 		{"OTP_TEST_NUMBERS=+15550001111:123456", "weak OTP_TEST_NUMBERS"},
 		{"ACCESS_TTL=24h", "weak ACCESS_TTL"},
 		{"SMS_REGIONS=*", "weak SMS_REGIONS"},
@@ -53,6 +64,33 @@ func TestSettings(t *testing.T) {
 		c := load(t, strings.Fields(tc.changes)...)
 		if got := strings.Join(bad(examineSettings(c, nil)), ", "); got != tc.want {
 			t.Errorf("with %q: %s; want %s", tc.changes, got, tc.want)
+		}
+	}
+}
+
+// TestOdds checks the figures, and that a bad one comes with the settings that mend it.
+func TestOdds(t *testing.T) {
+	const advice = "set OTP_LENGTH to 7, or lower OTP_DAILY_ATTEMPTS, OTP_MAX_ATTEMPTS or OTP_LIMIT_PHONE"
+	const begin = "strangers have 1 chance in "
+	for changes, want := range map[string]Finding{
+		"": {
+			Mark: OK,
+			Text: begin + "21,487 a day to guess a phone's code, with 46 attempts at 6 digits and 54 at 8",
+		},
+		"OTP_LENGTH=7": {
+			Mark: OK,
+			Text: begin + "214,869 a day to guess a phone's code, with 46 attempts at 7 digits and 54 at 9",
+		},
+		"OTP_LIMIT_PHONE=off": {
+			Mark: Weak,
+			Text: begin + "10,000 a day to guess a phone's code, with 100 attempts at 6 digits, " +
+				"and should have less than 1 in 20,000: " + advice,
+		},
+	} {
+		var f findings
+		f.addOdds(load(t, strings.Fields(changes)...))
+		if want.About = "odds"; len(f) != 1 || f[0] != want {
+			t.Errorf("with %q: %v; want %v", changes, f, want)
 		}
 	}
 }
