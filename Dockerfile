@@ -26,7 +26,7 @@ USER 65532:65532
 HEALTHCHECK --interval=10s --timeout=5s --start-period=40s CMD ["/usr/local/bin/dekamond-otp", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/dekamond-otp"]
 # VERSION is what the binary calls itself, and REVISION the commit.
-ARG VERSION=1.2.0
+ARG VERSION=1.3.0
 ARG REVISION
 LABEL org.opencontainers.image.title="Dekamond OTP" \
       org.opencontainers.image.description="A phone-number login service" \

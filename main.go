@@ -30,7 +30,7 @@ import (
 
 // version is that of the newest entry in CHANGELOG.md (Semantic Versioning 2.0.0). The argument VERSION of the
 // Dockerfile replaces it with -ldflags "-X main.version=…".
-var version = "1.2.0"
+var version = "1.3.0"
 
 const (
 	drainTimeout = 10 * time.Second // for requests in flight; messages in flight have otp.DrainTimeout

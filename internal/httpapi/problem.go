@@ -41,6 +41,10 @@ var (
 		401, "invalid_code", "The code is not valid.",
 		"It is wrong, expired or used, or was never sent. Ask for a new one after several wrong attempts.",
 	}
+	tooManyAttempts = problem{
+		429, "too_many_requests", "Too many wrong codes.",
+		"They came from this address or this user. Try again after the time in retry_after.",
+	}
 	notFound = problem{
 		404, "not_found", "There is nothing here.",
 		"No such path, user or session. See /openapi.yaml for the paths.",
@@ -126,6 +130,8 @@ var problems = []struct {
 		429, "resend_too_soon", "A message was sent a moment ago.",
 		"It may still arrive. Ask for another one after the time in retry_after.",
 	}},
+	{otp.ErrAddressTries, tooManyAttempts},
+	{otp.ErrUserTries, tooManyAttempts},
 	{otp.ErrThrottled, problem{
 		429, "too_many_requests", "Too many requests.",
 		"Try again after the time in retry_after.",
@@ -244,7 +250,7 @@ func writeProblem(c *fiber.Ctx, p problem, err error) error {
 	}
 	if throttled, ok := errors.AsType[*otp.ThrottledError](err); ok {
 		body.RetryAfter = secondsToWait(throttled.RetryAfter)
-		if live := throttled.Live; live != nil {
+		if live := throttled.Live; live != nil && live.ExpiresIn >= time.Second {
 			body.CodeLive, body.ExpiresIn, body.CodeLength = true, seconds(live.ExpiresIn), live.Length
 		}
 	} else if p.status == fiber.StatusServiceUnavailable {
