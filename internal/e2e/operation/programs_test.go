@@ -126,23 +126,39 @@ func orders(t *testing.T, p *servicetest.Program, token string) (status int, bod
 	return response.StatusCode, string(answer)
 }
 
-// clientTest logs in with the client of docs/clients/javascript.md, after some mistakes, lets its access token expire
-// during five calls at once, loses the answer of a refresh, and logs out. It prints the result of each step.
+// clientTest logs in with the client of docs/clients/javascript.md, after some mistakes and although a stranger burns
+// the code, lets its access token expire during five calls at once, loses the answer of a refresh, logs out, and logs in
+// again while a stranger's code is live. It prints the result of each step.
 const clientTest = `
 import { countDown, fetchAsUser, logOut, requestCode, textFor, verify, watch } from './otp.mjs'
 
 const [base, phone] = process.argv.slice(2)
 const problem = (promise) => promise.then(() => 'no problem', (p) => [p.code, p.retry_after > 0, textFor(p)].join(' '))
 const real = globalThis.fetch
+const stranger = (path, body) => real(base + path, {
+  method: 'POST',
+  headers: { 'Content-Type': 'application/json', Accept: 'application/json' },
+  body: JSON.stringify(body),
+}).then((r) => r.status)
+const wrongOf = (code) => code === '000000' ? '000001' : '000000'
+// shown returns the newest of so many messages to the phone, once they are there.
+async function shown(count) {
+  let messages = []
+  const query = '/dev/messages?phone=' + encodeURIComponent(phone)
+  while (messages.length < count) ({ messages } = await (await real(base + query)).json())
+  return messages[0].code
+}
 const expired = new Set()
 let refreshed = 0
 let lost = 0
+const named = [] // What each call of /otp names beside the phone, the newest last.
 watch((user) => console.log('watch', user?.phone))
 globalThis.fetch = (url, options) => {
   if (String(url).endsWith('/token/refresh')) {
     refreshed++
     if (lost-- > 0) return real(url, options).then(() => { throw new TypeError('lost') })
   }
+  if (String(url).includes('/otp/')) named.push(JSON.parse(options.body))
   const token = options.headers.Authorization?.slice('Bearer '.length)
   const headers = { ...options.headers, Authorization: 'Bearer expired' }
   return real(url, expired.has(token) ? { ...options, headers } : options)
@@ -153,12 +169,14 @@ console.log(await problem(requestCode('+98 21')))
 const sent = await requestCode(phone)
 console.log(sent.phone, sent.resend_in, sent.code_length)
 console.log(await problem(requestCode(phone)))
-let messages = []
-const query = '/dev/messages?phone=' + encodeURIComponent(phone)
-while (messages.length === 0) ({ messages } = await (await real(base + query)).json())
-const { code } = messages[0]
-console.log(await problem(verify(phone, code === '000000' ? '000001' : '000000')))
+const again = await requestCode(phone).catch((p) => p)
+console.log(again.code_live, again.code_length, again.expires_in > 0)
+const code = await shown(1)
+console.log(await problem(verify(phone, wrongOf(code))))
+for (let i = 0; i < 5; i++) await stranger('/otp/verify', { phone, code: wrongOf(code) })
+console.log(await stranger('/otp/verify', { phone, code }))
 console.log((await verify(phone, code)).phone)
+console.log(named.at(-1).request_id === sent.request_id, named.at(-1).device_token)
 
 let token
 globalThis.fetch = ((inner) => (url, options) => {
@@ -180,15 +198,21 @@ await logOut()
 await logOut()
 console.log(await problem(fetchAsUser(base + '/me')))
 console.log((await real(base + '/me', { headers: { Authorization: 'Bearer ' + old } })).status)
-const shown = []
-await new Promise((done) => countDown(1, (left) => { shown.push(left); if (left === 0) done() }))
-console.log(shown[0], shown.at(-1))
+console.log(await stranger('/otp/request', { phone }), await stranger('/otp/request', { phone }))
+await shown(2)
+const second = await requestCode(phone)
+console.log(second.phone, named.at(-1).device_token.length > 60)
+console.log((await verify(phone, await shown(3))).phone)
+console.log(named.at(-1).request_id === second.request_id, named.at(-1).device_token === named.at(-2).device_token)
+const seconds = []
+await new Promise((done) => countDown(1, (left) => { seconds.push(left); if (left === 0) done() }))
+console.log(seconds[0], seconds.at(-1))
 `
 
 func TestJavaScriptClient(t *testing.T) {
 	t.Parallel()
 	// The client repeats no call that SQLite took too long for, as it does on a slow machine.
-	s := servicetest.Start(t, servicetest.RealStores(t))
+	s := servicetest.Start(t, servicetest.RealStores(t), "OTP_TTL=10m", "OTP_RESEND_AFTER=10m")
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"otp.mjs":  servicetest.Block(t, "clients/javascript.md", "javascript", "http://127.0.0.1:1628", s.URL),
@@ -203,11 +227,14 @@ func TestJavaScriptClient(t *testing.T) {
 		"watch undefined",
 		"invalid_token false Something went wrong. Please try again.",
 		"invalid_phone false This is not a mobile number.",
-		phone + " 30 6",
-		"resend_too_soon true A message is on its way.",
+		phone + " 600 6",
+		"resend_too_soon true Please type the code that was sent to you.",
+		"true 6 true",
 		"invalid_code false This code is wrong or no longer valid.",
+		"401",
 		"watch " + phone,
 		phone,
+		"true undefined",
 		"200",
 		"200 200 200 200 200 1",
 		"200 3",
@@ -215,6 +242,11 @@ func TestJavaScriptClient(t *testing.T) {
 		"watch undefined",
 		"invalid_token false Something went wrong. Please try again.",
 		"401",
+		"202 429",
+		phone + " true",
+		"watch " + phone,
+		phone,
+		"true true",
 		"1 0", "",
 	}, "\n")
 	if err != nil || string(out) != want {

@@ -15,8 +15,9 @@ import (
 )
 
 // startClientPage serves the page and the module of docs/clients/javascript.md on an origin of their own, and starts a
-// service and the Node program of docs/api.md that allow it. It returns the service and the address of the page.
-func startClientPage(t *testing.T) (s *servicetest.Service, address, api string) {
+// service, with more settings, and the Node program of docs/api.md that allow it. It returns the service and the
+// addresses of the page and of the program.
+func startClientPage(t *testing.T, settings ...string) (s *servicetest.Service, address, api string) {
 	t.Helper()
 	files := make(map[string]string)
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -26,7 +27,7 @@ func startClientPage(t *testing.T) (s *servicetest.Service, address, api string)
 		_, _ = w.Write([]byte(files[r.URL.Path]))
 	}))
 	t.Cleanup(page.Close)
-	s = servicetest.Start(t, nil, "CORS_ORIGINS="+page.URL, "OTP_TTL=10m")
+	s = servicetest.Start(t, nil, append(settings, "CORS_ORIGINS="+page.URL, "OTP_TTL=10m")...)
 	api = servicetest.StartProgram(t, "js", s, page.URL).URL
 	own := []string{"http://127.0.0.1:1628", s.URL, "http://127.0.0.1:8081", api}
 	files["/"] = servicetest.Block(t, "clients/javascript.md", "html", own...)
@@ -156,9 +157,27 @@ func TestClientPage(t *testing.T) {
 	second.click("#logout")
 	for _, b := range tabs {
 		b.until(`!document.querySelector("#login").hidden && document.querySelector("#account").hidden`)
-		b.until(`localStorage.length === 0`)
+		b.until(`!localStorage["otp.session"]`)
+		b.until(`JSON.parse(localStorage["otp.device"]).device_token`) // outlives the logout
 	}
 	if !strings.Contains(s.Log.String(), "route=/logout status=204") {
 		t.Error("the service has not ended the session")
 	}
+}
+
+// TestClientPageOffersLiveCode asks for a code on the client page while one is live that was requested elsewhere. The
+// page offers a field for as many digits as that code has, and logs in with it.
+func TestClientPageOffersLiveCode(t *testing.T) {
+	t.Parallel()
+	s, address, _ := startClientPage(t, "OTP_LENGTH=7", "OTP_RESEND_AFTER=10m")
+	s.Want(s.Request(phone), 202, "")
+	b := openClient(t, open(t, "about:blank", view{}).DevTools(), address)
+	b.until(`!document.querySelector("#login").hidden`)
+	b.text(`document.querySelector("#phone").value = ` + quote(phone))
+	b.click("#login button")
+	b.until(`!document.querySelector("#code").hidden && document.querySelector("#code").maxLength === 7`)
+	b.until(`document.querySelector("#text").textContent === "Please type the code that was sent to you."`)
+	b.text(`document.querySelector("#code").value = ` + quote(s.ShownCode(phone)))
+	b.click("#login button")
+	b.until(`!document.querySelector("#account").hidden`)
 }
