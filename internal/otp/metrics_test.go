@@ -8,13 +8,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
+
 	"dekamond-otp/internal/otp"
 	"dekamond-otp/internal/phone"
 )
 
 // everyOutcome is what TestOutcomes expects to be counted.
 var everyOutcome = map[string]int{
-	"requested accepted IR":                8,
+	"requested accepted IR":                59,
 	"requested resend_too_soon IR":         1,
 	"requested phone_limit IR":             1,
 	"requested destination_not_allowed US": 1,
@@ -22,16 +24,20 @@ var everyOutcome = map[string]int{
 	"requested address_limit IR":           1,
 	"requested test_number DE":             1,
 	"requested daily_limit IR":             1,
+	"requested user_limit IR":              1,
 	"requested unavailable IR":             1,
 
-	"checked verified IR":    1,
-	"checked verified DE":    1,
-	"checked not_live IR":    1,
-	"checked unavailable IR": 1,
-	"checked refused IR":     1,
-	"checked wrong IR":       3,
-	"checked burnt IR":       1,
-	"checked closed IR":      1,
+	"checked verified IR":      1,
+	"checked verified DE":      1,
+	"checked not_live IR":      1,
+	"checked unavailable IR":   1,
+	"checked refused IR":       1,
+	"checked wrong IR":         101,
+	"checked burnt IR":         1,
+	"checked closed IR":        1,
+	"checked too_short IR":     48,
+	"checked too_long IR":      1,
+	"checked address_tries IR": 1,
 
 	"delay pigeon": 1,
 }
@@ -42,6 +48,7 @@ func TestOutcomes(t *testing.T) {
 		o.Policy.ResendAfter, o.Policy.MaxAttempts, o.Policy.DailyAttempts = 30*time.Second, 2, 3
 		o.Policy.PerPhone = otp.Limit{Max: 2, Window: 5 * time.Minute}
 		o.Policy.PerAddress = otp.Limit{Max: 4, Window: 5 * time.Minute}
+		o.Policy.TriesPerAddress = otp.Limit{Max: otp.MaxDailyAttempts + 1, Window: 24 * time.Hour}
 		o.Regions, o.TestNumbers = []string{"IR"}, map[string]string{german.E164(): "123456"}
 	}, func(w *world) {
 		request := func(p phone.Number, channel string) {
@@ -75,12 +82,32 @@ func TestOutcomes(t *testing.T) {
 		wrong()
 		wrong() // burns
 		answer(w.router.code(), true, nil)
+		answer("00000000", true, nil) // too_long
 		time.Sleep(10 * time.Minute)
 		request(iranian, "")
-		wrong()
-		wrong() // closed
+		wrong() // from now on codes are longer
+		for range otp.MaxDailyAttempts/2 - 2 {
+			time.Sleep(5 * time.Minute)
+			request(iranian, "")
+			answer("000000", true, nil) // too_short
+			wrong()
+			wrong()
+		}
+		time.Sleep(5 * time.Minute)
 		request(iranian, "")
+		wrong()
+		answer(w.router.code(), true, nil) // closed
+		request(iranian, "")               // daily_limit
 
+		time.Sleep(5 * time.Minute)
+		user := otp.ForPhoneChange(uuid.Must(uuid.NewV7()))
+		for i := range 3 { // the last one: user_limit
+			p := parse(fmt.Sprintf("+98912123456%d", i))
+			_, _ = w.Request(w.t.Context(), otp.Request{Phone: p, Purpose: user, Address: address})
+		}
+		changing := otp.Answer{Phone: parse("+989121234560"), Purpose: user}
+		_ = w.verify(changing, other(w.router.code()), true, nil)
+		_ = w.verify(changing, "000000", true, nil) // address_tries
 		ended, cancel := context.WithCancel(w.t.Context())
 		cancel()
 		_, _ = w.Request(ended, otp.Request{Phone: iranian, Address: address})

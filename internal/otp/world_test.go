@@ -77,7 +77,15 @@ func inWorld(t *testing.T, change func(*otp.Options), test func(w *world)) {
 // copy starts another copy of the service on the same store.
 func (w *world) copy() (s *otp.Service, stop func()) {
 	w.t.Helper()
-	s, err := otp.New(w.options)
+	return w.copyWith(func(*otp.Options) {})
+}
+
+// copyWith starts another copy with other options.
+func (w *world) copyWith(change func(*otp.Options)) (s *otp.Service, stop func()) {
+	w.t.Helper()
+	options := w.options
+	change(&options)
+	s, err := otp.New(options)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -253,10 +261,11 @@ func takes(d time.Duration) func(context.Context, otp.Message) (otp.Handoff, err
 	}
 }
 
-// other returns a code that is not this one.
+// other returns a code of the same length that is not this one.
 func other(code string) string {
-	if code == "000000" {
-		return "000001"
+	first := byte('0')
+	if code[0] == first {
+		first = '1'
 	}
-	return "000000"
+	return string(first) + code[1:]
 }

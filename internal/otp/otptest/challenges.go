@@ -128,9 +128,10 @@ func sameOpeningTwice(t *testing.T, begin stories) {
 	s.refused(otp.ErrPhoneLimit)
 }
 
-// purposes checks that the codes of a purpose work for no other, and that the limits count all purposes together.
+// purposes checks that the codes of a purpose work for no other, that the limits of messages count all purposes together,
+// and that wrong attempts at a change of phone leave the login alone.
 func purposes(t *testing.T, begin stories) {
-	s := begin(func(p *otp.Policy) { p.DailyAttempts = policy.MaxAttempts + 1 })
+	s := begin()
 	user, other := otp.ForPhoneChange(uuid.Must(uuid.NewV7())), otp.ForPhoneChange(uuid.Must(uuid.NewV7()))
 	first := s.open()
 	for _, p := range []otp.Purpose{user, other} {
@@ -142,9 +143,7 @@ func purposes(t *testing.T, begin stories) {
 	if second.ID == first.ID || second.Send != 1 {
 		t.Errorf("the first message of another purpose: %+v; want a challenge of its own", second)
 	}
-	for range policy.MaxAttempts {
-		s.check(wrong, otp.ErrWrong)
-	}
+	burn(s)
 	s.check(right, otp.ErrBurnt)
 	s.purpose = other
 	s.check(right, otp.ErrNotLive)
@@ -152,17 +151,6 @@ func purposes(t *testing.T, begin stories) {
 	if m := s.check(right, nil); m.ID != first.ID {
 		t.Errorf("match %v; want %v", m.ID, first.ID)
 	}
-	s.purpose = other
-	s.open() // the third message to the phone
-	m := s.check(right, nil)
-	s.check(wrong, otp.ErrWrong)
-	s.check(right, otp.ErrPhoneClosed) // by the sixth wrong attempt for it
-	s.close(m)
-	s.check(right, otp.ErrNotLive)
-	s.purpose = otp.ForLogin
-	s.check(right, otp.ErrPhoneClosed) // although the other challenge was removed
-	s.purpose = user
-	s.refused(otp.ErrDailyLimit)
 
 	s = begin(noResendWait)
 	for i := range policy.PerPhone.Max {
@@ -213,12 +201,19 @@ func unlock(t *testing.T, begin stories) {
 	for range 3 {
 		s.check(wrong, otp.ErrWrong)
 	}
-	s.check(right, otp.ErrPhoneClosed)
-	s.refused(otp.ErrDailyLimit)
+	s.check(right, otp.ErrBurnt) // because the code is too short now
+	s.refused(otp.ErrPhoneLimit)
 	freed(3, policy.PerPhone.Max)
 	s.check(right, nil) // the live code stays
 	s.check(wrong, otp.ErrWrong)
-	s.open()
+	if c := s.open(); c.Length != policy.Length {
+		t.Errorf("a code after an unlock has %d digits; want %d", c.Length, policy.Length)
+	}
 	freed(1, 1)
 	freed(0, 0)
+	s.check(wrong, otp.ErrWrong)
+	s.age(25 * time.Hour)
+	if u, err := s.store.Unlock(t.Context(), s.phone); err != nil || u.Wrong != 1 {
+		t.Errorf("Unlock after a day: %+v, %v; want the wrong attempt in a row", u, err)
+	}
 }

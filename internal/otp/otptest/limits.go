@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"dekamond-otp/internal/otp"
 )
 
@@ -52,6 +54,127 @@ func addressLimit(_ *testing.T, begin stories) {
 	s.refusedFor(otp.ErrAddressLimit, policy.PerAddress.Window-time.Minute)
 }
 
+// networks checks that an IPv6 address counts with its /64 and, ten times as often, with its /48.
+func networks(t *testing.T, begin stories) {
+	s := begin(noResendWait, func(p *otp.Policy) { p.PerAddress.Max = 1; p.TriesPerAddress.Max = 1 })
+	home := otp.Pseudonym(rand.Text())
+	for range otp.WideFactor {
+		s.newPhone()
+		s.address, s.network = otp.Pseudonym(rand.Text()), home
+		s.open()
+		s.check(wrong, otp.ErrWrong)
+		s.exhausted(right)
+		s.newPhone()
+		s.refused(otp.ErrAddressLimit) // of the /64
+	}
+	s.address = otp.Pseudonym(rand.Text())
+	s.newPhone()
+	s.refused(otp.ErrAddressLimit) // of the /48
+	s.network = ""
+	s.open()
+	s.network = home
+	s.exhausted(right)
+	s.network = otp.Pseudonym(rand.Text())
+	if m := s.check(right, nil); m.Tries != 0 {
+		t.Errorf("an address without wrong attempts gets back %d", m.Tries)
+	}
+}
+
+// addressTries checks that the wrong attempts of an address are limited over all phones, and that a login gives its
+// address back those that it made at the code.
+func addressTries(t *testing.T, begin stories) {
+	s := begin(func(p *otp.Policy) { p.TriesPerAddress.Max = 4 })
+	s.open()
+	first := s.phone
+	s.check(wrong, otp.ErrWrong)
+	s.check(wrong, otp.ErrWrong)
+	home := s.address
+	s.address = otp.Pseudonym(rand.Text())
+	s.check(wrong, otp.ErrWrong)
+	s.address = home
+	s.newPhone()
+	s.check(right, otp.ErrNotLive) // costs no attempt
+	s.open()
+	s.check(wrong, otp.ErrWrong)
+	s.check(wrong, otp.ErrWrong)
+	s.exhausted(right)
+	s.exhausted(wrong)
+	s.phone = first
+	s.exhausted(right)
+	s.address = otp.Pseudonym(rand.Text())
+	m := s.check(right, nil)
+	s.close(m) // from an address without wrong attempts
+	s.address = home
+	s.exhausted(right)
+
+	s = begin(func(p *otp.Policy) { p.TriesPerAddress.Max = 4 })
+	s.network = otp.Pseudonym(rand.Text())
+	for range 2 {
+		s.newPhone()
+		s.open()
+		s.check(wrong, otp.ErrWrong)
+		s.check(wrong, otp.ErrWrong)
+	}
+	s.exhausted(right)
+	s.age(policy.TriesPerAddress.Window)
+	for range 5 { // each login gives its attempts back
+		s.newPhone()
+		s.open()
+		for range 3 {
+			s.check(wrong, otp.ErrWrong)
+		}
+		m := s.check(right, nil)
+		if m.Tries != 3 {
+			t.Errorf("the match gives back %d wrong attempts; want 3", m.Tries)
+		}
+		s.close(m)
+		s.close(m) // gives nothing back
+	}
+}
+
+// userLimits checks that changes of phone count against the user who asks, over all phones, and not against the phone's
+// login.
+func userLimits(t *testing.T, begin stories) {
+	s := begin(noResendWait, func(p *otp.Policy) { p.DailyAttempts = 6 })
+	change, phones := otp.ForPhoneChange(uuid.Must(uuid.NewV7())), []otp.Pseudonym{}
+	s.purpose = change
+	for range policy.PerPhone.Max {
+		s.newPhone()
+		s.open()
+		phones = append(phones, s.phone)
+	}
+	s.newPhone()
+	s.refused(otp.ErrUserLimit)
+	s.purpose = otp.ForLogin
+	s.open()
+	s.purpose = otp.ForPhoneChange(uuid.Must(uuid.NewV7()))
+	s.open()
+
+	s.purpose = change
+	for i := range 6 {
+		s.phone = phones[i%2]
+		s.check(wrong, otp.ErrWrong)
+	}
+	s.phone = phones[2]
+	s.exhausted(right)
+	s.age(policy.PerPhone.Window)
+	s.refused(otp.ErrDailyLimit) // a code that cannot be tried is not sent
+	s.phone, s.purpose = phones[0], otp.ForLogin
+	if c := s.open(); c.Length != policy.Length {
+		t.Errorf("a code for a login has %d digits after wrong attempts at a change of phone; want %d", c.Length, policy.Length)
+	}
+	s.check(right, nil)
+	s.purpose = otp.ForPhoneChange(uuid.Must(uuid.NewV7()))
+	s.open()
+	for range 3 { // after three of the other user
+		s.check(wrong, otp.ErrWrong)
+	}
+	if c := s.open(); c.Length != policy.LongLength() {
+		t.Errorf("a code for a change to this phone has %d digits after six wrong attempts; want %d",
+			c.Length, policy.LongLength())
+	}
+}
+
 func addressRefund(_ *testing.T, begin stories) {
 	s := begin(func(p *otp.Policy) { p.PerAddress.Max = 3 })
 	s.open()
@@ -78,23 +201,18 @@ func addressRefund(_ *testing.T, begin stories) {
 	s.refused(otp.ErrAddressLimit)
 }
 
+// dailyLimit checks that a hundred wrong attempts within a day close a phone, however long its codes are.
 func dailyLimit(_ *testing.T, begin stories) {
 	s := begin(noResendWait, noPhoneLimit)
-	for range policy.DailyAttempts / policy.MaxAttempts {
-		s.open()
+	for n := 0; n < otp.MaxDailyAttempts; n += policy.MaxAttempts {
+		c := s.open()
 		for range policy.MaxAttempts {
-			s.check(wrong, otp.ErrWrong)
+			s.check(wrongOf(c), otp.ErrWrong)
 		}
 		s.age(time.Minute)
 	}
-	s.refusedFor(otp.ErrDailyLimit, 24*time.Hour-6*time.Minute)
-
-	s = begin(noResendWait, noPhoneLimit, func(p *otp.Policy) { p.DailyAttempts = 2 })
-	s.open()
-	s.check(wrong, otp.ErrWrong)
-	s.check(wrong, otp.ErrWrong)
 	s.check(right, otp.ErrPhoneClosed)
-	s.check(wrong, otp.ErrPhoneClosed)
+	s.refusedFor(otp.ErrDailyLimit, 24*time.Hour-20*time.Minute)
 }
 
 func refusalChangesNothing(_ *testing.T, begin stories) {
@@ -142,15 +260,16 @@ func testNumbers(t *testing.T, begin stories) {
 	}
 	s.check(right, otp.ErrBurnt)
 
-	s = begin(func(p *otp.Policy) { p.DailyAttempts = 1 })
-	for range 2 { // is never closed
+	s = begin(func(p *otp.Policy) { p.DailyAttempts, p.MaxAttempts = 1, 200 })
+	for range 2 { // is never closed, and its code never gets longer
 		o := s.opening()
 		o.Letter = nil
-		if _, err := s.store.Open(t.Context(), o); err != nil {
-			t.Fatalf("Open after wrong attempts: %v", err)
+		if c, err := s.store.Open(t.Context(), o); err != nil || c.Length != policy.Length {
+			t.Fatalf("Open after wrong attempts: %+v, %v; want a code of the usual length", c, err)
 		}
-		s.check(wrong, otp.ErrWrong)
-		s.check(wrong, otp.ErrWrong)
+		for range otp.MaxDailyAttempts - 10 {
+			s.check(wrong, otp.ErrWrong)
+		}
 		s.check(right, nil)
 	}
 }

@@ -32,6 +32,8 @@ var policy = otp.Policy{
 	PerPhone:      otp.Limit{Max: 3, Window: 10 * time.Minute},
 	PerAddress:    otp.Limit{Max: 30, Window: 10 * time.Minute},
 	DailyAttempts: 30,
+
+	TriesPerAddress: otp.Limit{Max: 500, Window: 10 * time.Minute}, // higher than the default, for stories of phones
 }
 
 // slack is how much time a story may take by itself, between the moments to which it moves the store's clock.
@@ -63,6 +65,16 @@ func TestStore(t *testing.T, open func(t *testing.T, p otp.Policy) Store) {
 		"resend in is exact":         resendInIsExact,
 		"address limit":              addressLimit,
 		"address refund":             addressRefund,
+		"address tries":              addressTries,
+		"networks":                   networks,
+		"user limits":                userLimits,
+		"own attempts":               ownAttempts,
+		"replaced challenge":         replacedChallenge,
+		"longer codes":               longerCodes,
+		"code too short or long":     otherLengths,
+		"live code of a refusal":     liveCode,
+		"known device":               knownDevice,
+		"day of a device":            dayOfDevice,
 		"daily limit":                dailyLimit,
 		"refusal changes nothing":    refusalChangesNothing,
 		"longest wait wins":          longestWaitWins,
@@ -72,6 +84,7 @@ func TestStore(t *testing.T, open func(t *testing.T, p otp.Policy) Store) {
 		"renewed lease":              renewedLease,
 		"lost lease":                 lostLease,
 		"dead code":                  deadCode,
+		"usable code":                usableCode,
 		"expired code":               expiredCode,
 		"settled message":            settledMessage,
 		"settled twice":              settledTwice,
@@ -110,6 +123,7 @@ type story struct {
 	t              *testing.T
 	store          Store
 	phone, address otp.Pseudonym
+	network        otp.Pseudonym // of an IPv6 address
 	purpose        otp.Purpose
 	device         otp.DeviceID  // of the client; empty: unknown
 	asked          otp.Challenge // the request that the client names; zero: none
@@ -123,7 +137,7 @@ func (s *story) place() otp.Place {
 func (s *story) attempt(d otp.Digest) otp.Attempt {
 	a := otp.Attempt{
 		Place:   s.place(),
-		Address: otp.Address{Narrow: s.address},
+		Address: otp.Address{Narrow: s.address, Wide: s.network},
 		Request: s.asked.ID,
 		Send:    s.asked.Send,
 		Digest:  d,
@@ -138,7 +152,7 @@ func (s *story) attempt(d otp.Digest) otp.Attempt {
 func (s *story) opening() otp.Opening {
 	return otp.Opening{
 		Place:      s.place(),
-		Address:    otp.Address{Narrow: s.address},
+		Address:    otp.Address{Narrow: s.address, Wide: s.network},
 		ID:         uuid.Must(uuid.NewV7()),
 		Digest:     right,
 		LongDigest: rightLong,
@@ -188,10 +202,32 @@ func (s *story) check(d otp.Digest, want error) otp.Match {
 	if !errors.Is(err, want) {
 		s.t.Fatalf("Check(%s): %v; want %v", d, err, want)
 	}
-	if err != nil && !errors.Is(err, otp.ErrInvalidCode) {
-		s.t.Fatalf("Check(%s): %v; want it to wrap ErrInvalidCode", d, err)
+	if err != nil && !errors.Is(err, otp.ErrInvalidCode) && !errors.Is(err, otp.ErrCodeFormat) {
+		s.t.Fatalf("Check(%s): %v; want it to wrap ErrInvalidCode or ErrCodeFormat", d, err)
 	}
 	return m
+}
+
+// exhausted expects that the address or the user has no attempts left.
+func (s *story) exhausted(d otp.Digest) {
+	s.t.Helper()
+	var throttled *otp.ThrottledError
+	_, err := s.store.Check(s.t.Context(), s.attempt(d))
+	if !errors.As(err, &throttled) || errors.Is(err, otp.ErrInvalidCode) {
+		s.t.Fatalf("Check(%s): %v; want a ThrottledError", d, err)
+	}
+	isOfVerify := errors.Is(err, otp.ErrAddressTries) || errors.Is(err, otp.ErrUserTries)
+	if !isOfVerify || throttled.RetryAfter <= 0 {
+		s.t.Fatalf("Check(%s): %v; want the limit of wrong attempts, with a wait", d, err)
+	}
+}
+
+// wrongOf returns a wrong code of the challenge's length.
+func wrongOf(c otp.Challenge) otp.Digest {
+	if c.Length == policy.Length {
+		return wrong
+	}
+	return wrongLong
 }
 
 func (s *story) close(m otp.Match) {

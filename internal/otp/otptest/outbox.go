@@ -74,26 +74,54 @@ func lostLease(t *testing.T, begin stories) {
 func deadCode(t *testing.T, begin stories) {
 	for name, end := range map[string]func(s *story){
 		"used":  func(s *story) { s.close(s.check(right, nil)) },
-		"burnt": func(s *story) { burn(s) },
+		"burnt": burnAll,
 		"replaced": func(s *story) {
-			burn(s)
+			burnAll(s)
 			s.settle(s.open().Lease, otp.Outcome{State: otp.Sent})
 		},
 	} {
 		s := begin(noResendWait)
-		held := s.open().Lease
+		s.asked = s.open()
+		held := s.asked.Lease
 		end(s)
 		s.renew(held, otp.ErrNotLive)
 		s.renew(held, otp.ErrLost) // the message has been dropped
 
 		s = begin(noResendWait)
-		s.open()
+		s.asked = s.open()
 		end(s)
 		s.age(abandoned)
 		if got := s.claim(); got != nil {
 			t.Errorf("%s: claimed %+v; want nothing", name, got)
 		}
 	}
+}
+
+// burnAll uses up the attempts of the request, and those without one.
+func burnAll(s *story) {
+	burn(s)
+	s.asked = otp.Challenge{}
+	burn(s)
+}
+
+// usableCode checks that a message is sent as long as its code can be used by anyone.
+func usableCode(_ *testing.T, begin stories) {
+	s := begin(noResendWait)
+	first := s.open()
+	burn(s) // all attempts without a request
+	s.renew(first.Lease, nil)
+	second := s.open()
+	s.asked = second
+	burn(s) // all attempts of the second request
+	s.renew(first.Lease, nil)
+	s.renew(second.Lease, nil)
+	s.asked = first
+	burn(s)
+	s.renew(first.Lease, otp.ErrNotLive)
+	s.renew(second.Lease, nil) // there are attempts without a request
+	s.asked = otp.Challenge{}
+	burn(s)
+	s.renew(second.Lease, otp.ErrNotLive)
 }
 
 // expiredCode checks that a message whose code expired before it was delivered can be claimed once more, to be reported
@@ -266,6 +294,9 @@ func status(t *testing.T, begin stories) {
 	if got := s.status(c, otp.Queued).ResendIn; got > want || got < want-slack {
 		t.Errorf("at the phone's limit resend in %v; want %v", got, want)
 	}
+	burn(s)
+	s.status(c, otp.Queued) // for this request there are attempts left
+	s.asked = c
 	burn(s)
 	s.status(c, "")
 }
