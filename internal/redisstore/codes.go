@@ -85,7 +85,12 @@ func (s *Codes) Open(ctx context.Context, o otp.Opening) (_ otp.Challenge, err e
 		o.ID.String(), string(o.Digest), string(o.LongDigest), s.policy.Length, s.policy.LongLength(),
 		us(s.policy.TTL), s.policy.MaxAttempts, us(rules.resendAfter), rules.sends.Max, us(rules.sends.Window),
 		rules.daily, rules.longAfter, us(day), lines(t.receipts), t.word, us(t.wait),
-		o.Letter, s.outboxMax, us(s.outboxLife()), us(otp.MaxLife), us(s.policy.LeastLife()), number(o.Device != ""),
+		o.Letter, s.outboxMax, us(s.outboxLife()), us(otp.MaxLife), us(s.policy.LeastLife()), string(o.Device),
+	}
+	if o.Device != "" {
+		open := o.Place
+		open.Device = ""
+		keys = append(keys, p.challenge(open))
 	}
 	opened, err := s.scripts.open.run(ctx, sources.keys(keys), sources.args(args)...)
 	if errors.Is(err, otp.ErrThrottled) || errors.Is(err, errFull) {

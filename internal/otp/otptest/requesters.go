@@ -211,6 +211,14 @@ func liveCode(t *testing.T, begin stories) {
 	s.device = otp.DeviceID(rand.Text())
 	s.open()
 	live(true)
+	burn(s) // its own code; it can use the open one
+	s.open()
+	burn(s)
+	s.open()
+	burn(s)
+	live(true)
+	burn(s) // its attempts at the open code
+	live(false)
 	s.device = ""
 	live(true)
 }

@@ -2,7 +2,7 @@
 -- message with a lease for the caller. A challenge that is replaced stays for the requests that it has answered.
 -- KEYS[1] challenge hash   KEYS[2] sends of the phone or of its known device   KEYS[3] wrong attempts of a day
 -- KEYS[4] those at codes of the usual length   KEYS[5] those in a row   KEYS[6] outbox
--- KEYS[7…] lists of the sources; none on a cluster
+-- KEYS[7] open challenge hash, if the place is a known device's; otherwise KEYS[7…] lists of the sources, none on a cluster
 -- ARGV[1] id and ARGV[2] digest of a new challenge   ARGV[3] digest of its longer code   ARGV[4] digits of a code, and
 -- ARGV[5] of a longer one   ARGV[6] life of a code   ARGV[7] wrong attempts of a requester at a code
 -- ARGV[8] wait between two messages of a challenge   ARGV[9] sends, within ARGV[10]
@@ -12,15 +12,14 @@
 -- ARGV[17] letter ('' = no message: a test number)   ARGV[18] most messages in an outbox   ARGV[19] life of an outbox
 -- ARGV[20] life of a challenge from its first send, however often it is renewed
 -- ARGV[21] least life of a renewed challenge; one that would live for less is replaced
--- ARGV[22] 1 if the place is a known device's   ARGV[23…] limits of the sources, as the prelude describes them
+-- ARGV[22] known device ('' = none)   ARGV[23…] limits of the sources, as the prelude describes them
 -- returns {1, id, send, time, next, receipts, entry, life, digits} if accepted; next is the wait until the next send, life
 --         that of the challenge
---         {0, reason, wait, life, digits} if refused, for the limit with the longest wait; nothing is changed. The life
---         is that of a code that still works without a request (0 = there is none)
+--         {0, reason, wait, life, digits} if refused, for the limit with the longest wait; nothing is changed. Life and
+--         digits are those of a code that works without a request, or for this device (0 = there is none)
 -- A second run with the same id returns the same challenge, counts nothing and queues nothing. Its caller gets no
 -- lease: receipts and entry are ''.
 local challenge, sends, wrong, short, row, outbox = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
-local sources = {unpack(KEYS, 7)}
 local new_id, usual_digest, long_digest = ARGV[1], ARGV[2], ARGV[3]
 local usual_length, long_length = tonumber(ARGV[4]), tonumber(ARGV[5])
 local code_life, max_attempts, resend_after = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
@@ -28,19 +27,23 @@ local send_max, send_window = tonumber(ARGV[9]), tonumber(ARGV[10])
 local wrong_max, long_after, day = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13])
 local receipts, taken_reason, taken_wait = ARGV[14], ARGV[15], tonumber(ARGV[16])
 local letter, outbox_max, outbox_life = ARGV[17], tonumber(ARGV[18]), ARGV[19]
-local whole_life, least_life, is_device = tonumber(ARGV[20]), tonumber(ARGV[21]), ARGV[22] == '1'
+local whole_life, least_life, device = tonumber(ARGV[20]), tonumber(ARGV[21]), ARGV[22]
 local first_limit = 23
+
+local sources, shared_challenge = {}, nil
+if device ~= '' then
+  shared_challenge = KEYS[7]
+else
+  sources = {unpack(KEYS, 7)}
+end
 
 local c = redis.call('HMGET', challenge, 'id', 'tries', 'send', 'sent', 'receipts', 'last', 'first', 'length')
 local id, shared, send, sent, earlier, last = c[1], tonumber(c[2]), tonumber(c[3]), tonumber(c[4]), c[5], c[6]
 local first = tonumber(c[7]) or now -- a version before 1.2 has not written it
 local length = tonumber(c[8]) or usual_length -- a version before 1.3 has not written it
-local function life_left()
-  return redis.call('PTTL', challenge) * 1000
-end
 if last == new_id then
   local next = math.max(resend_after, wait(sends, send_max, send_window, now))
-  return {1, id, send, text(sent), next, '', '', life_left(), length}
+  return {1, id, send, text(sent), next, '', '', redis.call('PTTL', challenge) * 1000, length}
 end
 local is_long = needs_long(row, short, long_after, day, now)
 local is_open = id and shared < max_attempts and not (is_long and length < long_length)
@@ -59,8 +62,14 @@ if is_open then
   weigh('resend', pause(challenge, max_attempts, resend_after, now))
 end
 if longest > 0 then
-  local works = is_open and closed == 0 and reason ~= 'daily'
-  return {0, reason, longest, works and life_left() or 0, works and length or 0}
+  local works = is_open and closed == 0 and reason ~= 'daily' and challenge
+  if not works and shared_challenge then
+    local s = redis.call('HMGET', shared_challenge, 'length', field('tries', device))
+    if s[1] and tonumber(s[2] or 0) < max_attempts then
+      works, length = shared_challenge, tonumber(s[1])
+    end
+  end
+  return {0, reason, longest, works and redis.call('PTTL', works) * 1000 or 0, works and length or 0}
 end
 if letter ~= '' and redis.call('XLEN', outbox) >= outbox_max then
   return {0, 'full', 0, 0, 0}
@@ -88,7 +97,7 @@ else
   end
   id, send, earlier, first, length = new_id, 1, receipts, now, is_long and long_length or usual_length
   created = {'id', id, 'digest', is_long and long_digest or usual_digest, 'length', length, 'tries', 0}
-  for name, value in pairs({test = letter == '', device = is_device}) do
+  for name, value in pairs({test = letter == '', device = device ~= ''}) do
     if value then
       table.insert(created, name)
       table.insert(created, 1)
