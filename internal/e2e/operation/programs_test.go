@@ -127,8 +127,8 @@ func orders(t *testing.T, p *servicetest.Program, token string) (status int, bod
 }
 
 // clientTest logs in with the client of docs/clients/javascript.md, after some mistakes and although a stranger burns
-// the code, lets its access token expire during five calls at once, loses the answer of a refresh, logs out, and logs in
-// again while a stranger's code is live. It prints the result of each step.
+// the code, lets its access token expire during five calls at once, loses the answer of a refresh, logs out, and logs
+// in again while a stranger's code is live. It prints the result of each step.
 const clientTest = `
 import { countDown, fetchAsUser, logOut, requestCode, textFor, verify, watch } from './otp.mjs'
 
