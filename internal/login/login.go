@@ -90,9 +90,9 @@ type Login struct {
 	DeviceToken string
 }
 
-// Login logs in the phone's user, or signs the phone up, if the code is right. It ignores a.Purpose. Its errors are those
-// of otp.Service.Verify and of account.Service.Login. The code is spent by a login, by ErrSpent and by ErrBanned: in
-// these three cases the database has recorded the challenge.
+// Login logs in the phone's user, or signs the phone up, if the code is right. It ignores a.Purpose. Its errors are
+// those of otp.Service.Verify and of account.Service.Login. The code is spent by a login, by ErrSpent and by ErrBanned:
+// in these three cases the database has recorded the challenge.
 func (s *Service) Login(ctx context.Context, a otp.Answer, client account.Client) (login Login, err error) {
 	a.Purpose = otp.ForLogin
 	err = s.codes.Verify(ctx, a, func(ctx context.Context, challenge otp.ChallengeID) (spent bool, err error) {

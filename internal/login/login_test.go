@@ -173,7 +173,7 @@ func TestDatabaseDecidesLogin(t *testing.T) {
 			t.Errorf("Login, with the database's %v: %+v; want a login only without an error", tc.err, got)
 		}
 		if known := got.DeviceToken == "+989121234567 after old"; known != (tc.err == nil) {
-			t.Errorf("Login, with the database's %v: device token %q; want one only without an error", tc.err, got.DeviceToken)
+			t.Errorf("Login, with the database's %v: device token %q", tc.err, got.DeviceToken)
 		}
 		if answer.Purpose = otp.ForLogin; f.answered != answer {
 			t.Errorf("Login checked %+v; want %+v", f.answered, answer)
@@ -216,7 +216,7 @@ func TestDatabaseDecidesPhone(t *testing.T) {
 			t.Errorf("ChangePhone, with the database's %v: %+v; want a user only without an error", tc.err, got)
 		}
 		if known := token == "+989121234567 after "; known != (tc.err == nil) {
-			t.Errorf("ChangePhone, with the database's %v: device token %q; want one only without an error", tc.err, token)
+			t.Errorf("ChangePhone, with the database's %v: device token %q; want one without an error", tc.err, token)
 		}
 		if answer.Purpose = otp.ForPhoneChange(user.ID); f.answered != answer {
 			t.Errorf("ChangePhone checked %+v; want %+v, the code that this user asked for", f.answered, answer)

@@ -84,6 +84,9 @@ type Place struct {
 	Device  DeviceID // empty: the open challenge
 }
 
+// Open returns the place of the phone's open challenge for the same purpose.
+func (p Place) Open() Place { return Place{Phone: p.Phone, Purpose: p.Purpose} }
+
 // A Digest is a keyed digest of a phone and a code, in URL-safe characters. A store compares codes by it.
 type Digest string
 

@@ -20,19 +20,6 @@ func TestDeviceTokens(t *testing.T) {
 		o.DeviceTTL = deviceTTL
 		o.Policy.PerPhone = otp.Limit{Max: 1, Window: time.Minute}
 	}, func(w *world) {
-		known := func(s *otp.Service, token string) bool {
-			t.Helper()
-			time.Sleep(time.Minute)
-			if _, err := s.Request(t.Context(), otp.Request{Phone: iranian, Address: address}); err != nil {
-				t.Fatal(err)
-			}
-			_, err := s.Request(t.Context(), otp.Request{Phone: iranian, Address: address, Device: token})
-			synctest.Wait()
-			if err != nil && !errors.Is(err, otp.ErrPhoneLimit) {
-				t.Fatalf("Request with the token %q: %v", token, err)
-			}
-			return err == nil
-		}
 		token := w.DeviceToken(iranian, "")
 		if len(token) < 60 || len(token) > 80 || strings.Trim(token, base64URL) != "" {
 			t.Errorf("the token %q is not of about 70 URL-safe characters", token)
@@ -46,7 +33,7 @@ func TestDeviceTokens(t *testing.T) {
 			"one after a forged one":  w.DeviceToken(iranian, "forged"),
 			"one after another phone": w.DeviceToken(iranian, w.DeviceToken(german, "")),
 		} {
-			if !known(w.Service, valid) {
+			if !isKnown(t, w.Service, valid) {
 				t.Errorf("%s makes no device known", name)
 			}
 		}
@@ -69,18 +56,33 @@ func TestDeviceTokens(t *testing.T) {
 			"a ticket":               w.request(otp.Request{Phone: german}).Ticket,
 			"one of a service's off": off.DeviceToken(iranian, token),
 		} {
-			if known(w.Service, invalid) {
+			if isKnown(t, w.Service, invalid) {
 				t.Errorf("%s makes a device known", name)
 			}
 		}
-		if known(off, token) {
+		if isKnown(t, off, token) {
 			t.Error("a token is accepted although there are none")
 		}
 		time.Sleep(deviceTTL)
-		if known(w.Service, token) {
+		if isKnown(t, w.Service, token) {
 			t.Error("an expired token makes a device known")
 		}
 	})
+}
+
+// isKnown reports whether a token makes a device known: it has a message of its own after the only one of the phone.
+func isKnown(t *testing.T, s *otp.Service, token string) bool {
+	t.Helper()
+	time.Sleep(time.Minute)
+	if _, err := s.Request(t.Context(), otp.Request{Phone: iranian, Address: address}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.Request(t.Context(), otp.Request{Phone: iranian, Address: address, Device: token})
+	synctest.Wait()
+	if err != nil && !errors.Is(err, otp.ErrPhoneLimit) {
+		t.Fatalf("Request with the token %q: %v", token, err)
+	}
+	return err == nil
 }
 
 const base64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -119,7 +121,8 @@ func TestAttemptsAreOfRequests(t *testing.T) {
 			}
 		}
 		for _, ticket := range others {
-			if err := w.verify(otp.Answer{Phone: iranian, Ticket: ticket}, code, true, nil); !errors.Is(err, otp.ErrBurnt) {
+			a := otp.Answer{Phone: iranian, Ticket: ticket}
+			if err := w.verify(a, code, true, nil); !errors.Is(err, otp.ErrBurnt) {
 				t.Errorf("the right code without the ticket: %v; want ErrBurnt", err)
 			}
 		}
@@ -135,8 +138,8 @@ func TestAttemptsAreOfRequests(t *testing.T) {
 	})
 }
 
-// TestTicketOfDevice checks that the ticket of a known device's request stands for the device where the token is missing,
-// and that a device whose day is over counts as none.
+// TestTicketOfDevice checks that the ticket of a known device's request stands for the device where the token is
+// missing, and that a device whose day is over counts as none.
 func TestTicketOfDevice(t *testing.T) {
 	inWorld(t, func(o *otp.Options) {
 		o.DeviceTTL, o.Policy.DailyAttempts = deviceTTL, 3
@@ -161,18 +164,20 @@ func TestTicketOfDevice(t *testing.T) {
 			t.Errorf("the code of a device whose day is over: %v; want ErrInvalidCode", err)
 		}
 		open := w.request(otp.Request{Phone: iranian, Device: token})
-		if err := w.verify(otp.Answer{Phone: iranian, Ticket: open.Ticket, Device: token}, w.router.code(), true, nil); err != nil {
+		a = otp.Answer{Phone: iranian, Ticket: open.Ticket, Device: token}
+		if err := w.verify(a, w.router.code(), true, nil); err != nil {
 			t.Errorf("the open code on a device whose day is over: %v", err)
 		}
 	})
 }
 
-// TestLongerCode checks that the message, the answer and the comparison agree about a longer code, also when another copy
-// delivers the message.
+// TestLongerCode checks that the message, the answer and the comparison agree about a longer code, also when another
+// copy delivers the message.
 func TestLongerCode(t *testing.T) {
 	inWorld(t, func(o *otp.Options) { o.Policy.DailyAttempts = 1 }, func(w *world) {
 		w.request(otp.Request{Phone: iranian})
-		if err := w.verify(otp.Answer{Phone: iranian}, other(w.router.code()), true, nil); !errors.Is(err, otp.ErrWrong) {
+		a := otp.Answer{Phone: iranian}
+		if err := w.verify(a, other(w.router.code()), true, nil); !errors.Is(err, otp.ErrWrong) {
 			t.Fatal(err)
 		}
 		accepted := w.request(otp.Request{Phone: iranian})
@@ -191,7 +196,7 @@ func TestLongerCode(t *testing.T) {
 		if got := w.router.code(); got != code {
 			t.Errorf("another copy sent the code %s; want %s", got, code)
 		}
-		if err := w.verify(otp.Answer{Phone: iranian}, code, true, nil); err != nil {
+		if err := w.verify(a, code, true, nil); err != nil {
 			t.Errorf("the longer code: %v", err)
 		}
 	})

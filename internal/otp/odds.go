@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// DailyGuesses returns how many wrong codes can be tried for the login of one phone in 24 hours, known devices apart: at
-// codes of Policy.Length digits, and at longer ones.
+// DailyGuesses returns how many wrong codes can be tried for the login of one phone in 24 hours, known devices apart:
+// at codes of Policy.Length digits, and at longer ones.
 //
-// A shorter code is made only as long as there were no more than DailyAttempts wrong attempts at such codes. One further
-// attempt without a request closes the shorter codes to all others of the kind. What is left are the attempts of the
-// requests that were accepted within the life of a code.
+// A shorter code is made only as long as there were no more than DailyAttempts wrong attempts at such codes. One
+// further attempt without a request closes the shorter codes to all others of the kind. What is left are the attempts
+// of the requests that were accepted within the life of a code.
 func (p Policy) DailyGuesses() (short, long int) {
 	if p.PerPhone.Max == 0 { // then a code may have any number of requests
 		return MaxDailyAttempts, 0

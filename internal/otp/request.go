@@ -71,7 +71,10 @@ func (s *Service) request(ctx context.Context, r Request) (Accepted, error) {
 	if err != nil {
 		if errors.Is(err, ErrThrottled) {
 			s.log.InfoContext(ctx, "request for a code refused",
-				"phone", r.Phone, "purpose", r.Purpose.Name(), "known_device", opening.Device != "", "reason", outcome(err))
+				"phone", r.Phone,
+				"purpose", r.Purpose.Name(),
+				"known_device", opening.Device != "",
+				"reason", outcome(err))
 		}
 		return Accepted{}, err
 	}

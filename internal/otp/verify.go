@@ -44,7 +44,8 @@ type Answer struct {
 // earlier one redeemed it. As long as it returns false, the same code keeps working.
 //
 // The errors are those of redeem, ErrUnavailable, the errors that wrap ErrInvalidCode, ErrCodeFormat for a code that is
-// longer than the phone's, and a *ThrottledError if the address, or the user who changes the phone, has no attempts left.
+// longer than the phone's, and a *ThrottledError if the address, or the user who changes the phone, has no attempts
+// left.
 func (s *Service) Verify(
 	ctx context.Context, a Answer, redeem func(context.Context, ChallengeID) (spent bool, err error),
 ) error {
@@ -87,8 +88,8 @@ func (s *Service) Verify(
 	return err
 }
 
-// attempt returns the answer as the store compares it. A ticket counts only for the phone and the purpose that it names,
-// and one of a known device makes the answer that device's.
+// attempt returns the answer as the store compares it. A ticket counts only for the phone and the purpose that it
+// names, and one of a known device makes the answer that device's.
 func (s *Service) attempt(a Answer) Attempt {
 	attempt := Attempt{
 		Place:  Place{Phone: s.keys.phone(a.Phone), Purpose: a.Purpose},

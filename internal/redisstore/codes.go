@@ -59,40 +59,20 @@ func NewCodes(c *Client, o CodesOptions) *Codes {
 // Open implements otp.CodeStore.
 func (s *Codes) Open(ctx context.Context, o otp.Opening) (_ otp.Challenge, err error) {
 	defer s.observe(ctx, "open", time.Now(), &err)
-	rules := s.rules(o.Place)
-	isTest := len(o.Letter) == 0
-	if isTest {
-		rules = rules.ofTestNumber()
-	}
-	p := s.partition(o.Phone)
-	tally := p.tally(o.Place)
-	keys := []string{
-		p.challenge(o.Place), ofDevice(p.sends(o.Phone), o.Device), tally.day, tally.short, tally.row, p.outbox(),
-	}
-	sources := s.sources(o.Place, o.Address, "sends")
-	if isTest {
-		sources = nil
+	var counted sources
+	if len(o.Letter) > 0 { // not a test number
+		counted = s.sources(o.Place, o.Address, "sends")
 	}
 	var t taken
 	if s.client.cluster {
-		if t, err = s.take(ctx, sources); err != nil {
+		if t, err = s.take(ctx, counted); err != nil {
 			return otp.Challenge{}, err
 		}
-		sources = nil
+		counted = nil
 	}
+	keys, args := s.callOpen(o, t)
 	until := time.Now().Add(trusted)
-	args := []any{
-		o.ID.String(), string(o.Digest), string(o.LongDigest), s.policy.Length, s.policy.LongLength(),
-		us(s.policy.TTL), s.policy.MaxAttempts, us(rules.resendAfter), rules.sends.Max, us(rules.sends.Window),
-		rules.daily, rules.longAfter, us(day), lines(t.receipts), t.word, us(t.wait),
-		o.Letter, s.outboxMax, us(s.outboxLife()), us(otp.MaxLife), us(s.policy.LeastLife()), string(o.Device),
-	}
-	if o.Device != "" {
-		open := o.Place
-		open.Device = ""
-		keys = append(keys, p.challenge(open))
-	}
-	opened, err := s.scripts.open.run(ctx, sources.keys(keys), sources.args(args)...)
+	opened, err := s.scripts.open.run(ctx, counted.keys(keys), counted.args(args)...)
 	if errors.Is(err, otp.ErrThrottled) || errors.Is(err, errFull) {
 		if err := s.refund(ctx, t.receipts); err != nil {
 			return otp.Challenge{}, err
@@ -113,7 +93,7 @@ func (s *Codes) Open(ctx context.Context, o otp.Opening) (_ otp.Challenge, err e
 		Life:   c.ExpiresIn,
 		Until:  until,
 		Ref: leaseRef{
-			outbox:    p.outbox(),
+			outbox:    s.partition(o.Phone).outbox(),
 			entry:     opened.entry,
 			number:    1,
 			challenge: keys[0],
@@ -122,6 +102,28 @@ func (s *Codes) Open(ctx context.Context, o otp.Opening) (_ otp.Challenge, err e
 		},
 	}
 	return c, nil
+}
+
+// callOpen returns the keys and the arguments of open.lua, up to those of the sources.
+func (s *Codes) callOpen(o otp.Opening, t taken) (keys []string, args []any) {
+	rules := s.rules(o.Place)
+	if len(o.Letter) == 0 {
+		rules = rules.ofTestNumber()
+	}
+	p := s.partition(o.Phone)
+	tally := p.tally(o.Place)
+	keys = []string{
+		p.challenge(o.Place), ofDevice(p.sends(o.Phone), o.Device), tally.day, tally.short, tally.row, p.outbox(),
+	}
+	if o.Device != "" {
+		keys = append(keys, p.challenge(o.Open()))
+	}
+	return keys, []any{
+		o.ID.String(), string(o.Digest), string(o.LongDigest), s.policy.Length, s.policy.LongLength(),
+		us(s.policy.TTL), s.policy.MaxAttempts, us(rules.resendAfter), rules.sends.Max, us(rules.sends.Window),
+		rules.daily, rules.longAfter, us(day), lines(t.receipts), t.word, us(t.wait),
+		o.Letter, s.outboxMax, us(s.outboxLife()), us(otp.MaxLife), us(s.policy.LeastLife()), string(o.Device),
+	}
 }
 
 // outboxLife is longer than the life of any message in an outbox.
@@ -141,9 +143,7 @@ func (s *Codes) Check(ctx context.Context, a otp.Attempt) (_ otp.Match, err erro
 func (s *Codes) check(ctx context.Context, a otp.Attempt, counted sources, id string) (otp.Match, error) {
 	rules, p := s.rules(a.Place), s.partition(a.Phone)
 	tally := p.tally(a.Place)
-	open := a.Place
-	open.Device = ""
-	keys := []string{p.challenge(open), tally.day, tally.short, tally.row}
+	keys := []string{p.challenge(a.Open()), tally.day, tally.short, tally.row}
 	if a.Device != "" {
 		keys = append(keys, p.challenge(a.Place))
 	}
@@ -159,7 +159,7 @@ func (s *Codes) check(ctx context.Context, a otp.Attempt, counted sources, id st
 		return otp.Match{}, err
 	}
 	m := found.match
-	if m.Place = open; found.isOwn {
+	if m.Place = a.Open(); found.isOwn {
 		m.Place = a.Place
 	}
 	return m, nil
@@ -181,9 +181,7 @@ func (s *Codes) Close(ctx context.Context, a otp.Attempt, m otp.Match) (err erro
 	if m.Tries > 0 {
 		attempts = s.sources(a.Place, a.Address, "wrong")
 	}
-	open := m.Place
-	open.Device = ""
-	keys := []string{p.challenge(m.Place), p.tally(open).row}
+	keys := []string{p.challenge(m.Place), p.tally(m.Open()).row}
 	if s.client.cluster {
 		removed, err := s.scripts.close.run(ctx, keys, m.ID.String(), 0, 0)
 		if err != nil {

@@ -95,7 +95,12 @@ func TestCountsOnce(t *testing.T) {
 	onEveryRedis(t, func(t *testing.T, c *Client) {
 		s := NewCodes(c, CodesOptions{Policy: otp.Policy{TTL: time.Minute, MaxAttempts: 5}, Partitions: 1})
 		phone := otp.Pseudonym(rand.Text())
-		opening := otp.Opening{Place: otp.Place{Phone: phone}, ID: uuid.Must(uuid.NewV7()), Digest: "d", Letter: []byte("l")}
+		opening := otp.Opening{
+			Place:  otp.Place{Phone: phone},
+			ID:     uuid.Must(uuid.NewV7()),
+			Digest: "d",
+			Letter: []byte("l"),
+		}
 		if _, err := s.Open(t.Context(), opening); err != nil {
 			t.Fatal(err)
 		}

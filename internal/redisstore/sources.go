@@ -20,8 +20,8 @@ type rules struct {
 	longAfter   int // wrong attempts in a row that make its codes longer; 0 = never
 }
 
-// rules returns the rules of a place. The wrong attempts at a change of phone close no place, because they count against
-// the user: see sources.
+// rules returns the rules of a place. The wrong attempts at a change of phone close no place, because they count
+// against the user: see sources.
 func (s *Codes) rules(at otp.Place) rules {
 	r := rules{resendAfter: s.policy.ResendAfter, sends: s.policy.PerPhone}
 	switch {
@@ -55,7 +55,8 @@ func (s *Codes) sources(at otp.Place, a otp.Address, kind string) (all sources) 
 	if at.Device != "" {
 		return nil
 	}
-	perAddress, perUser, tries := s.policy.PerAddress, s.policy.PerPhone, otp.Limit{Max: s.policy.DailyAttempts, Window: day}
+	perAddress, perUser := s.policy.PerAddress, s.policy.PerPhone
+	tries := otp.Limit{Max: s.policy.DailyAttempts, Window: day}
 	if kind == "wrong" {
 		perAddress, perUser = s.policy.TriesPerAddress, tries
 	}
@@ -156,9 +157,9 @@ func (all sources) receipts(time string) (receipts []receipt) {
 	return receipts
 }
 
-// checkOnCluster counts a wrong attempt in the sources while the code is compared, because they live in other slots. If a
-// source has no attempts left, what the comparison found is not revealed. The sources get the attempt back if it was not
-// a wrong one.
+// checkOnCluster counts a wrong attempt in the sources while the code is compared, because they live in other slots. If
+// a source has no attempts left, what the comparison found is not revealed. The sources get the attempt back if it was
+// not a wrong one.
 func (s *Codes) checkOnCluster(ctx context.Context, a otp.Attempt, all sources) (m otp.Match, err error) {
 	var t taken
 	var failure error

@@ -128,8 +128,8 @@ func sameOpeningTwice(t *testing.T, begin stories) {
 	s.refused(otp.ErrPhoneLimit)
 }
 
-// purposes checks that the codes of a purpose work for no other, that the limits of messages count all purposes together,
-// and that wrong attempts at a change of phone leave the login alone.
+// purposes checks that the codes of a purpose work for no other, that the limits of messages count all purposes
+// together, and that wrong attempts at a change of phone leave the login alone.
 func purposes(t *testing.T, begin stories) {
 	s := begin()
 	user, other := otp.ForPhoneChange(uuid.Must(uuid.NewV7())), otp.ForPhoneChange(uuid.Must(uuid.NewV7()))

@@ -161,7 +161,8 @@ func userLimits(t *testing.T, begin stories) {
 	s.refused(otp.ErrDailyLimit) // a code that cannot be tried is not sent
 	s.phone, s.purpose = phones[0], otp.ForLogin
 	if c := s.open(); c.Length != policy.Length {
-		t.Errorf("a code for a login has %d digits after wrong attempts at a change of phone; want %d", c.Length, policy.Length)
+		t.Errorf("a code for a login has %d digits after wrong attempts at a change of phone; want %d",
+			c.Length, policy.Length)
 	}
 	s.check(right, nil)
 	s.purpose = otp.ForPhoneChange(uuid.Must(uuid.NewV7()))

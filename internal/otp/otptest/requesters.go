@@ -223,19 +223,19 @@ func liveCode(t *testing.T, begin stories) {
 	live(true)
 }
 
-// knownDevice checks that a known device has a challenge, messages and attempts of its own, which no stranger uses up, and
-// that it can also use the open code.
+// knownDevice checks that a known device has a challenge, messages and attempts of its own, which no stranger uses up,
+// and that it can also use the open code.
 func knownDevice(t *testing.T, begin stories) {
 	s := begin(func(p *otp.Policy) { p.PerAddress.Max = 1 })
 	device := otp.DeviceID(rand.Text())
-	open := s.open()
+	s.open()
 	burn(s)
 	s.refused(otp.ErrAddressLimit)
 	s.address = otp.Pseudonym(rand.Text())
 	s.open()
 	burn(s)
 	s.address = otp.Pseudonym(rand.Text())
-	open = s.open()
+	open := s.open()
 	burn(s)
 	s.address = otp.Pseudonym(rand.Text())
 	s.refused(otp.ErrPhoneLimit)

@@ -2,7 +2,8 @@
 -- code is not used up.
 -- KEYS[1] open challenge hash   KEYS[2] wrong attempts of a day, of the phone or of its known device
 -- KEYS[3] those at codes of the usual length   KEYS[4] those in a row
--- KEYS[5] challenge hash of the known device, if there is one; otherwise KEYS[5…] lists of the sources, none on a cluster
+-- KEYS[5] challenge hash of the known device, if there is one; otherwise KEYS[5…] lists of the sources, none on a
+-- cluster
 -- ARGV[1] digest and ARGV[2] digits of the code   ARGV[3] digits of a usual code
 -- ARGV[4] wrong attempts of a requester at a code
 -- ARGV[5] wrong attempts, and ARGV[6] those that make a code longer, within ARGV[7]   ARGV[8] how long those in a row
@@ -14,10 +15,12 @@
 --         {0, 'wrong'} if wrong and counted
 --         {0, 'none', 'burnt', 'closed', 'short' or 'long'} if there is nothing to compare with; not counted
 --         {0, word, wait} if the sources have no attempts left; not compared
--- A second run with the same identifier counts nothing, unless the same requester has made another wrong attempt between.
+-- A second run with the same identifier counts nothing, unless the same requester has made another wrong attempt
+-- between.
 local challenge, wrong, short, row, own = KEYS[1], KEYS[2], KEYS[3], KEYS[4], nil
 local digest, length, usual_length = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local max_attempts, wrong_max, long_after, day = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local max_attempts, wrong_max = tonumber(ARGV[4]), tonumber(ARGV[5])
+local long_after, day = tonumber(ARGV[6]), tonumber(ARGV[7])
 local keep_row, attempt, device = ARGV[8], ARGV[9], ARGV[10]
 local request, send, address = ARGV[11], ARGV[12], ARGV[13]
 local first_limit = 14
@@ -73,7 +76,8 @@ for _, t in ipairs(targets) do
   if t.length == length then
     is_comparable = true
     -- The attempts that name no request end at a code that is too short for the phone by now.
-    local is_closed = t.pool == '' and not own and length == usual_length and needs_long(row, short, long_after, day, now)
+    local is_closed = t.pool == '' and not own and length == usual_length
+      and needs_long(row, short, long_after, day, now)
     if t.tries < max_attempts and not is_closed then
       usable = usable or t
       if t.digest == digest then

@@ -2,8 +2,8 @@
 -- KEYS    outboxes
 -- ARGV[1] time after which a lease has run out, in ms   ARGV[2] most messages to take over
 -- ARGV[3] wrong attempts of a requester at a code   ARGV[4] life of an outbox   ARGV[5] least life of a code
--- returns a list of {outbox, entry, lease, challenge, id, send, time, receipts, letter, 'live' or 'expired', life of the
---         code, digits of the code (0 = not known)}
+-- returns a list of {outbox, entry, lease, challenge, id, send, time, receipts, letter, 'live' or 'expired', life of
+--         the code, digits of the code (0 = not known)}
 local outboxes = KEYS
 local idle, room, max_attempts = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local outbox_life, least_life = ARGV[4], ARGV[5]

@@ -1,5 +1,5 @@
--- close: removes the challenge if it is still live, ends the row of wrong attempts, and gives back to addresses and users
--- what they have used up for this challenge.
+-- close: removes the challenge if it is still live, ends the row of wrong attempts, and gives back to addresses and
+-- users what they have used up for this challenge.
 -- KEYS[1] challenge hash   KEYS[2] wrong attempts of the phone in a row
 -- KEYS[3…] sends to refund, as many as ARGV[2] says, then lists of wrong attempts; neither on a cluster
 -- ARGV[1] id   ARGV[2] number of sends to refund   ARGV[3] newest wrong attempts to refund in each list

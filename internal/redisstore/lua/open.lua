@@ -2,7 +2,8 @@
 -- message with a lease for the caller. A challenge that is replaced stays for the requests that it has answered.
 -- KEYS[1] challenge hash   KEYS[2] sends of the phone or of its known device   KEYS[3] wrong attempts of a day
 -- KEYS[4] those at codes of the usual length   KEYS[5] those in a row   KEYS[6] outbox
--- KEYS[7] open challenge hash, if the place is a known device's; otherwise KEYS[7…] lists of the sources, none on a cluster
+-- KEYS[7] open challenge hash, if the place is a known device's; otherwise KEYS[7…] lists of the sources, none on a
+-- cluster
 -- ARGV[1] id and ARGV[2] digest of a new challenge   ARGV[3] digest of its longer code   ARGV[4] digits of a code, and
 -- ARGV[5] of a longer one   ARGV[6] life of a code   ARGV[7] wrong attempts of a requester at a code
 -- ARGV[8] wait between two messages of a challenge   ARGV[9] sends, within ARGV[10]
@@ -13,8 +14,8 @@
 -- ARGV[20] life of a challenge from its first send, however often it is renewed
 -- ARGV[21] least life of a renewed challenge; one that would live for less is replaced
 -- ARGV[22] known device ('' = none)   ARGV[23…] limits of the sources, as the prelude describes them
--- returns {1, id, send, time, next, receipts, entry, life, digits} if accepted; next is the wait until the next send, life
---         that of the challenge
+-- returns {1, id, send, time, next, receipts, entry, life, digits} if accepted; next is the wait until the next send,
+--         life that of the challenge
 --         {0, reason, wait, life, digits} if refused, for the limit with the longest wait; nothing is changed. Life and
 --         digits are those of a code that works without a request, or for this device (0 = there is none)
 -- A second run with the same id returns the same challenge, counts nothing and queues nothing. Its caller gets no

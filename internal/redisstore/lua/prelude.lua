@@ -33,9 +33,9 @@ local function count(key, max, window, now)
   return wait(key, max, window, now)
 end
 
--- A source of requests or attempts has lists of its own: an address, its network, and a user. Their limits stand in args
--- from the position first on, four for each list: the maximum, the window, the word for the limit, and 1 if an event
--- counts, 0 if the list is only asked.
+-- A source of requests or attempts has lists of its own: an address, its network, and a user. Their limits stand in
+-- args from the position first on, four for each list: the maximum, the window, the word for the limit, and 1 if an
+-- event counts, 0 if the list is only asked.
 
 -- refusal returns the word for the limit with the longest wait, and that wait, or '' and 0 if all have room.
 local function refusal(lists, args, first, now)
@@ -59,8 +59,8 @@ local function count_all(lists, args, first, now)
   end
 end
 
--- A challenge lives under the key of its place. One that is replaced before it expires stays, under a key of its own, for
--- the requests that it has answered.
+-- A challenge lives under the key of its place. One that is replaced before it expires stays, under a key of its own,
+-- for the requests that it has answered.
 
 -- own_key returns the key under which a challenge stays that was replaced in this place.
 local function own_key(challenge, id)
@@ -95,8 +95,8 @@ local function find_live(challenge, id, send, max_attempts)
   return (shared < max_attempts or not is_device and own < max_attempts) and key or nil
 end
 
--- pause returns the wait until the live challenge of the place may be sent again. There is none once the attempts without
--- a request, or those with the request of the last message, are used up.
+-- pause returns the wait until the live challenge of the place may be sent again. There is none once the attempts
+-- without a request, or those with the request of the last message, are used up.
 local function pause(challenge, max_attempts, resend_after, now)
   local c = redis.call('HMGET', challenge, 'tries', 'send', 'sent')
   local shared, send, sent = tonumber(c[1]), c[2], tonumber(c[3])
@@ -107,8 +107,8 @@ local function pause(challenge, max_attempts, resend_after, now)
   return own < max_attempts and math.max(0, sent + resend_after - now) or 0
 end
 
--- needs_long reports whether a phone has had so many wrong attempts that its codes have to be longer: 'after' in a row, or
--- more than that in a day at codes of the usual length. An 'after' of 0 stands for never.
+-- needs_long reports whether a phone has had so many wrong attempts that its codes have to be longer: 'after' in a row,
+-- or more than that in a day at codes of the usual length. An 'after' of 0 stands for never.
 local function needs_long(row, short, after, day, now)
   if after == 0 then
     return false
@@ -139,8 +139,8 @@ local function drop(outbox, entry)
 end
 
 -- triage decides what remains to be done with a message. It returns 'live' and the key of its challenge if the message
--- can be sent, and 'expired' if the least life of its code is over, so that it must be reported as failed. If the code is
--- gone earlier, the code was used or burnt: triage drops the message and returns nil.
+-- can be sent, and 'expired' if the least life of its code is over, so that it must be reported as failed. If the code
+-- is gone earlier, the code was used or burnt: triage drops the message and returns nil.
 local function triage(outbox, entry, challenge, id, send, max_attempts, time, least_life, now)
   local key = find_live(challenge, id, send, max_attempts)
   if key then
