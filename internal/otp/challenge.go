@@ -35,6 +35,9 @@ const (
 	MaxDailyAttempts = 100
 	// WideFactor is how many times the limit of an IPv6 /64 its /48 has.
 	WideFactor = 10
+	// DevicesFactor is how many times Policy.PerPhone all known devices of a phone have together, so that a phone whose
+	// owner logs in again and again does not get any number of messages.
+	DevicesFactor = 5
 )
 
 // MaxLife is how long a code lives at most from its first message, however often it is sent again (NIST SP 800-63B-4

@@ -69,7 +69,8 @@ func (s *Service) Verify(
 	spent, err := redeem(ctx, match.ID)
 	if err == nil {
 		s.countVerified(a.Phone, match)
-		s.log.InfoContext(ctx, "code accepted", "phone", a.Phone, "purpose", a.Purpose.Name())
+		s.log.InfoContext(ctx, "code accepted",
+			"phone", a.Phone, "purpose", a.Purpose.Name(), "known_device", attempt.Device != "")
 	} else {
 		result := "unavailable"
 		if spent {

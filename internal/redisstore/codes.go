@@ -116,13 +116,14 @@ func (s *Codes) callOpen(o otp.Opening, t taken) (keys []string, args []any) {
 		p.challenge(o.Place), ofDevice(p.sends(o.Phone), o.Device), tally.day, tally.short, tally.row, p.outbox(),
 	}
 	if o.Device != "" {
-		keys = append(keys, p.challenge(o.Open()))
+		keys = append(keys, p.challenge(o.Open()), p.deviceSends(o.Phone))
 	}
 	return keys, []any{
 		o.ID.String(), string(o.Digest), string(o.LongDigest), s.policy.Length, s.policy.LongLength(),
 		us(s.policy.TTL), s.policy.MaxAttempts, us(rules.resendAfter), rules.sends.Max, us(rules.sends.Window),
 		rules.daily, rules.longAfter, us(day), lines(t.receipts), t.word, us(t.wait),
 		o.Letter, s.outboxMax, us(s.outboxLife()), us(otp.MaxLife), us(s.policy.LeastLife()), string(o.Device),
+		rules.sends.Max * otp.DevicesFactor,
 	}
 }
 

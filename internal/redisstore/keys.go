@@ -75,6 +75,9 @@ func (p partition) outbox() string                   { return string(p) + "outbo
 func (p partition) health() string                   { return string(p) + "health" }
 func (p partition) sends(phone otp.Pseudonym) string { return string(p) + string(phone) + ":sends" }
 
+// deviceSends returns the key of the sends to all known devices of the phone.
+func (p partition) deviceSends(phone otp.Pseudonym) string { return p.sends(phone) + ":devices" }
+
 // deviceKey stands before the identifier of a known device, at the end of keys of its own.
 const deviceKey = ":device:"
 
@@ -86,11 +89,16 @@ func (p partition) challenge(at otp.Place) string {
 	return ofDevice(key, at.Device)
 }
 
-// sendsOf returns the key of the sends that count together with those of the challenge with this key.
-func sendsOf(challenge string) string {
+// sendsOf returns the keys of the lists in which the sends of the challenge with this key are counted, besides those of
+// sources.
+func sendsOf(challenge string) []string {
 	phone, rest, _ := strings.Cut(challenge, ":code")
-	_, device, _ := strings.Cut(rest, deviceKey)
-	return ofDevice(phone+":sends", otp.DeviceID(device))
+	_, device, isDevice := strings.Cut(rest, deviceKey)
+	keys := []string{ofDevice(phone+":sends", otp.DeviceID(device))}
+	if isDevice {
+		keys = append(keys, phone+":sends:devices")
+	}
+	return keys
 }
 
 // A tally holds the keys of the wrong attempts that count together.

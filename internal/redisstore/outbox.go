@@ -92,7 +92,7 @@ func (s *Codes) Settle(ctx context.Context, l otp.Lease, o otp.Outcome) (err err
 	if o.ID != "" {
 		s.expectReport(ctx, l, ref, o)
 	}
-	keys, refund := []string{ref.outbox, ref.challenge, sendsOf(ref.challenge)}, ""
+	keys, refund := append([]string{ref.outbox, ref.challenge}, sendsOf(ref.challenge)...), ""
 	if o.Refund {
 		refund = ref.time
 		if !s.client.cluster {

@@ -75,6 +75,7 @@ func TestStore(t *testing.T, open func(t *testing.T, p otp.Policy) Store) {
 		"live code of a refusal":     liveCode,
 		"known device":               knownDevice,
 		"day of a device":            dayOfDevice,
+		"many devices":               manyDevices,
 		"daily limit":                dailyLimit,
 		"refusal changes nothing":    refusalChangesNothing,
 		"longest wait wins":          longestWaitWins,

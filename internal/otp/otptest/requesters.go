@@ -285,6 +285,31 @@ func knownDevice(t *testing.T, begin stories) {
 	s.open()
 }
 
+// manyDevices checks that all known devices of a phone together have a limit of messages, that a failed one is given
+// back, and that strangers have nothing to do with it.
+func manyDevices(_ *testing.T, begin stories) {
+	s := begin(noResendWait, func(p *otp.Policy) { p.PerPhone.Max = 2 })
+	for range otp.DevicesFactor {
+		s.device = otp.DeviceID(rand.Text())
+		s.open()
+		s.refund(s.open())
+		s.open()
+	}
+	s.refused(otp.ErrPhoneLimit)
+	s.device = otp.DeviceID(rand.Text())
+	s.refusedFor(otp.ErrPhoneLimit, policy.PerPhone.Window)
+	s.device = ""
+	s.open()
+	s.open()
+	s.refused(otp.ErrPhoneLimit)
+}
+
+// refund settles the message of a challenge as one that failed and does not count.
+func (s *story) refund(c otp.Challenge) {
+	s.t.Helper()
+	s.settle(c.Lease, otp.Outcome{State: otp.Failed, Refund: true})
+}
+
 // dayOfDevice checks that a known device has wrong attempts of its own for a day, whatever strangers do, and that its
 // login ends their row.
 func dayOfDevice(t *testing.T, begin stories) {

@@ -2,8 +2,8 @@
 -- message with a lease for the caller. A challenge that is replaced stays for the requests that it has answered.
 -- KEYS[1] challenge hash   KEYS[2] sends of the phone or of its known device   KEYS[3] wrong attempts of a day
 -- KEYS[4] those at codes of the usual length   KEYS[5] those in a row   KEYS[6] outbox
--- KEYS[7] open challenge hash, if the place is a known device's; otherwise KEYS[7…] lists of the sources, none on a
--- cluster
+-- KEYS[7] open challenge hash and KEYS[8] sends of all known devices of the phone, if the place is a known device's;
+-- otherwise KEYS[7…] lists of the sources, none on a cluster
 -- ARGV[1] id and ARGV[2] digest of a new challenge   ARGV[3] digest of its longer code   ARGV[4] digits of a code, and
 -- ARGV[5] of a longer one   ARGV[6] life of a code   ARGV[7] wrong attempts of a requester at a code
 -- ARGV[8] wait between two messages of a challenge   ARGV[9] sends, within ARGV[10]
@@ -13,7 +13,8 @@
 -- ARGV[17] letter ('' = no message: a test number)   ARGV[18] most messages in an outbox   ARGV[19] life of an outbox
 -- ARGV[20] life of a challenge from its first send, however often it is renewed
 -- ARGV[21] least life of a renewed challenge; one that would live for less is replaced
--- ARGV[22] known device ('' = none)   ARGV[23…] limits of the sources, as the prelude describes them
+-- ARGV[22] known device ('' = none)   ARGV[23] sends of all known devices, within ARGV[10]
+-- ARGV[24…] limits of the sources, as the prelude describes them
 -- returns {1, id, send, time, next, receipts, entry, life, digits} if accepted; next is the wait until the next send,
 --         life that of the challenge
 --         {0, reason, wait, life, digits} if refused, for the limit with the longest wait; nothing is changed. Life and
@@ -29,11 +30,12 @@ local wrong_max, long_after, day = tonumber(ARGV[11]), tonumber(ARGV[12]), tonum
 local receipts, taken_reason, taken_wait = ARGV[14], ARGV[15], tonumber(ARGV[16])
 local letter, outbox_max, outbox_life = ARGV[17], tonumber(ARGV[18]), ARGV[19]
 local whole_life, least_life, device = tonumber(ARGV[20]), tonumber(ARGV[21]), ARGV[22]
-local first_limit = 23
+local devices_max = tonumber(ARGV[23])
+local first_limit = 24
 
-local sources, shared_challenge = {}, nil
+local sources, shared_challenge, device_sends = {}, nil, nil
 if device ~= '' then
-  shared_challenge = KEYS[7]
+  shared_challenge, device_sends = KEYS[7], KEYS[8]
 else
   sources = {unpack(KEYS, 7)}
 end
@@ -59,6 +61,9 @@ end
 weigh(taken_reason, taken_wait)
 weigh('daily', closed)
 weigh('phone', wait(sends, send_max, send_window, now))
+if device_sends then
+  weigh('phone', wait(device_sends, devices_max, send_window, now))
+end
 if is_open then
   weigh('resend', pause(challenge, max_attempts, resend_after, now))
 end
@@ -85,6 +90,9 @@ for i, source in ipairs(sources) do
 end
 count_all(sources, ARGV, first_limit, now)
 local next = math.max(resend_after, count(sends, send_max, send_window, now))
+if device_sends then
+  next = math.max(next, count(device_sends, devices_max, send_window, now))
+end
 
 local created = {}
 if is_open and first + whole_life - now >= least_life then

@@ -1,13 +1,13 @@
 -- settle: removes a message from the outbox and records its outcome with the challenge. Only the holder of the lease
 -- may report 'failed'. 'sent' is accepted from anyone, because the message is already out.
--- KEYS[1] outbox   KEYS[2] challenge hash   KEYS[3] sends of the phone or of its known device
--- KEYS[4…] sends of addresses and users to refund; none on a cluster
+-- KEYS[1] outbox   KEYS[2] challenge hash
+-- KEYS[3…] lists of sends to refund: of the phone or of its known devices, and of sources, which a cluster has elsewhere
 -- ARGV[1] entry   ARGV[2] lease   ARGV[3] id   ARGV[4] send   ARGV[5] 'sent' or 'failed'   ARGV[6] provider ('' = none)
 -- ARGV[7] time of the send to refund ('' = none)
 -- returns {1} if settled
 --         {0, 'lost'} if another courier has the message
 -- A second run with the same arguments changes nothing and returns {1}.
-local outbox, challenge, sends, sources = KEYS[1], KEYS[2], KEYS[3], {unpack(KEYS, 4)}
+local outbox, challenge, lists = KEYS[1], KEYS[2], {unpack(KEYS, 3)}
 local entry, lease, id, send, outcome = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 local provider, refund = ARGV[6], ARGV[7]
 
@@ -25,9 +25,8 @@ if outcome ~= 'sent' then
 end
 drop(outbox, entry)
 if refund ~= '' then
-  redis.call('LREM', sends, 1, refund)
-  for _, source in ipairs(sources) do
-    redis.call('LREM', source, 1, refund)
+  for _, list in ipairs(lists) do
+    redis.call('LREM', list, 1, refund)
   end
 end
 if key and not reported then
