@@ -12,8 +12,11 @@ export const weak = 0.5
 /** The share of answered messages below which somebody should have a look. */
 export const fair = 0.7
 
+/** The events of attempts that are refused because there were too many wrong ones before. */
+export const refusedAttempts = ['burnt', 'closed', 'address_tries', 'user_tries']
+
 /** The events that a person who guesses codes causes. */
-export const wrongAttempts = ['wrong', 'burnt']
+export const wrongAttempts = ['wrong', ...refusedAttempts]
 
 /** A Sum adds up what happened in some periods. */
 export class Sum {

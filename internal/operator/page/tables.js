@@ -2,7 +2,7 @@
 // The tiles and tables of the page.
 
 import { $, bar, barHead, fillTable, make, setText } from './dom.js'
-import { enough, runs, weak, wrongAttempts } from './numbers.js'
+import { enough, refusedAttempts, runs, weak, wrongAttempts } from './numbers.js'
 import { delay } from './verdict.js'
 import { many, number, providerName, regionName, seconds, share } from './words.js'
 
@@ -14,7 +14,8 @@ const reasons = {
   resend_too_soon: ['Asked again too soon', 'OTP_RESEND_AFTER'],
   phone_limit: ['Too many messages to one phone', 'OTP_LIMIT_PHONE'],
   address_limit: ['Too many messages for one client address', 'OTP_LIMIT_IP'],
-  daily_limit: ['Phone closed for a day after wrong codes', 'OTP_DAILY_ATTEMPTS'],
+  user_limit: ['Too many changes of phone by one user', 'OTP_LIMIT_PHONE'],
+  daily_limit: ['Phone or user closed for a day after wrong codes', 'OTP_DAILY_ATTEMPTS'],
   destination_not_allowed: ['Region that gets no messages', 'SMS_REGIONS'],
   channel: ['No provider offers the channel', 'SMS_ROUTES'],
   unavailable: ['Redis did not answer, or too many messages wait', ''],
@@ -25,8 +26,12 @@ const outcomes = [
   ['verified', '', 'Right'],
   ['wrong', '', 'Wrong'],
   ['burnt', '', 'At a code burnt by wrong attempts'],
+  ['too_short', '', 'Shorter than the live code'],
+  ['too_long', '', 'Longer than the live code'],
   ['not_live', '', 'Expired, used or never asked for'],
   ['closed', '', 'Phone closed for a day'],
+  ['address_tries', '', 'Too many wrong ones from one address'],
+  ['user_tries', '', 'Too many wrong ones at changes of phone'],
   ['not_redeemed', 'refused', 'Right, but banned, used or taken'],
   ['not_redeemed', 'unavailable', 'A store did not answer'],
 ]
@@ -46,7 +51,7 @@ export function drawTiles({ reply: { outbox, delay_bounds } }, sum, region) {
     ? 'nobody has answered yet'
     : `nine of ten within ${delay(most, delay_bounds)}`)
   setText($('wrong'), number.format(sum.all(wrongAttempts, { region })))
-  setText($('wrong-note'), `${number.format(sum.n('burnt', { region }))} of them at burnt codes`)
+  setText($('wrong-note'), `${number.format(sum.all(refusedAttempts, { region }))} of them beyond the limits`)
   const refused = sum.n('refused', { region })
   const asked = refused + sum.n('requested', { region })
   setText($('refused'), number.format(refused))

@@ -1,7 +1,7 @@
 // @ts-check
 // The verdict: whether codes arrive, in words, by the last hour.
 
-import { enough, fair, weak } from './numbers.js'
+import { enough, fair, refusedAttempts, weak } from './numbers.js'
 import { at, isolated, many, number, percent, regionName, seconds, share } from './words.js'
 
 /** @import { Mood, Point, Verdict } from './_types.js' */
@@ -14,7 +14,7 @@ const help = {
   delivery: 'docs/providers.md#how-a-message-is-delivered',
   routes: 'docs/monitoring.md#what-to-do-about-what-the-page-says',
   stores: 'docs/failures.md',
-  guesses: 'docs/settings.md#codes',
+  guesses: 'docs/monitoring.md#when-a-number-is-attacked',
 }
 
 /** Points collects what is wrong, the worst mood of it all, and whether some countries are worse off than others. */
@@ -175,10 +175,10 @@ function addStores(points, sum) {
  * @param {Sum} sum
  */
 function addGuesses(points, sum) {
-  const burnt = sum.n('burnt')
-  if (burnt < 10 || burnt <= 0.05 * sum.n('verified')) return
-  const attempts = `${number.format(burnt)} attempts`
-  points.add('watch', `${attempts} at codes that were burnt by wrong attempts: somebody may be guessing.`, 'guesses')
+  const beyond = sum.all(refusedAttempts)
+  if (beyond < 10 || beyond <= 0.05 * sum.n('verified')) return
+  const attempts = `${number.format(beyond)} attempts`
+  points.add('watch', `${attempts} by those who had used up their wrong ones: somebody may be guessing.`, 'guesses')
 }
 
 /**
