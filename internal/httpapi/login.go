@@ -96,8 +96,8 @@ func (s *Server) verify(c *fiber.Ctx) error {
 	return c.Status(status).JSON(loginReply(login))
 }
 
-// readAnswer reads a phone and the code that was sent to it, for any purpose. A request_id or a device_token that is not
-// a string is treated as missing.
+// readAnswer reads a phone and the code that was sent to it, for any purpose. A request_id or a device_token that is
+// not a string is treated as missing.
 func (s *Server) readAnswer(c *fiber.Ctx) (otp.Answer, error) {
 	var in struct {
 		Phone       field `json:"phone"`

@@ -59,12 +59,10 @@ func JSON(pairs ...string) string {
 	return string(text)
 }
 
-// WrongCode returns a code of six digits that differs from the given one.
+// WrongCode returns a code of as many digits that differs from the given one.
 func WrongCode(code string) string {
-	if code == "000000" {
-		return "000001"
-	}
-	return "000000"
+	last := len(code) - 1
+	return code[:last] + string('0'+(code[last]-'0'+1)%10)
 }
 
 // Call makes a request and checks the answer against openapi.yaml. Each header has the form "Name: value". A request
@@ -240,7 +238,7 @@ var (
 	crowdedDatabase = regexp.MustCompile(
 		`(postgres: connect|sqlite): context deadline exceeded|sqlite: sql: transaction has already been|` +
 			`it has taken no write for 10s`)
-	crowdedRedis = regexp.MustCompile(`redis: (context deadline exceeded|(read|write) tcp .*: i/o timeout)`)
+	crowdedRedis = regexp.MustCompile(`redis: (context deadline exceeded|(read|write) (tcp .*|pipe): i/o timeout)`)
 )
 
 // Insist makes a call again for as long as it is answered 503 because its turn at Redis did not come in the time that
