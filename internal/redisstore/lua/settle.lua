@@ -1,7 +1,8 @@
 -- settle: removes a message from the outbox and records its outcome with the challenge. Only the holder of the lease
 -- may report 'failed'. 'sent' is accepted from anyone, because the message is already out.
 -- KEYS[1] outbox   KEYS[2] challenge hash
--- KEYS[3…] lists of sends to refund: of the phone or of its known devices, and of sources, which a cluster has elsewhere
+-- KEYS[3…] lists of sends to refund: of the phone or of its known devices, and of sources, which a cluster has
+-- elsewhere
 -- ARGV[1] entry   ARGV[2] lease   ARGV[3] id   ARGV[4] send   ARGV[5] 'sent' or 'failed'   ARGV[6] provider ('' = none)
 -- ARGV[7] time of the send to refund ('' = none)
 -- returns {1} if settled
