@@ -144,9 +144,9 @@ func (s *Codes) Check(ctx context.Context, a otp.Attempt) (_ otp.Match, err erro
 func (s *Codes) check(ctx context.Context, a otp.Attempt, counted sources, id string) (otp.Match, error) {
 	rules, p := s.rules(a.Place), s.partition(a.Phone)
 	tally := p.tally(a.Place)
-	keys := []string{p.challenge(a.Open()), tally.day, tally.short, tally.row}
+	keys, address := []string{p.challenge(a.Open()), tally.day, tally.short, tally.row}, a.Address.Narrow
 	if a.Device != "" {
-		keys = append(keys, p.challenge(a.Place))
+		keys, address = append(keys, p.challenge(a.Place)), ""
 	}
 	request := ""
 	if a.Request != uuid.Nil {
@@ -154,7 +154,7 @@ func (s *Codes) check(ctx context.Context, a otp.Attempt, counted sources, id st
 	}
 	found, err := s.scripts.check.run(ctx, counted.keys(keys), counted.args([]any{
 		string(a.Digest), a.Length, s.policy.Length, s.policy.MaxAttempts, rules.daily, rules.longAfter, us(day),
-		us(otp.KeepAttempts), id, string(a.Device), request, a.Send, string(a.Address.Narrow),
+		us(otp.KeepAttempts), id, string(a.Device), request, a.Send, string(address),
 	})...)
 	if err != nil {
 		return otp.Match{}, err

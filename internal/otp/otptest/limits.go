@@ -117,6 +117,14 @@ func addressTries(t *testing.T, begin stories) {
 	}
 	s.exhausted(right)
 	s.age(policy.TriesPerAddress.Window)
+	s.newPhone()
+	s.open()
+	s.device = otp.DeviceID(rand.Text())
+	s.check(wrong, otp.ErrWrong) // does not count against the address, and is not given back to it
+	s.device = ""
+	if m := s.check(right, nil); m.Tries != 0 {
+		t.Errorf("the match gives back %d wrong attempts, which a known device made; want 0", m.Tries)
+	}
 	for range 5 { // each login gives its attempts back
 		s.newPhone()
 		s.open()
