@@ -152,8 +152,9 @@ func (s *Codes) check(ctx context.Context, a otp.Attempt, counted sources, id st
 	if a.Request != uuid.Nil {
 		request = a.Request.String()
 	}
+	usual, _ := s.policy.DailyGuesses()
 	found, err := s.scripts.check.run(ctx, counted.keys(keys), counted.args([]any{
-		string(a.Digest), a.Length, s.policy.Length, s.policy.MaxAttempts, rules.daily, rules.longAfter, us(day),
+		string(a.Digest), a.Length, s.policy.Length, s.policy.MaxAttempts, rules.daily, rules.longAfter, usual, us(day),
 		us(otp.KeepAttempts), id, string(a.Device), request, a.Send, string(address),
 	})...)
 	if err != nil {

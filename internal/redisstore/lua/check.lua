@@ -6,11 +6,11 @@
 -- cluster
 -- ARGV[1] digest and ARGV[2] digits of the code   ARGV[3] digits of a usual code
 -- ARGV[4] wrong attempts of a requester at a code
--- ARGV[5] wrong attempts, and ARGV[6] those that make a code longer, within ARGV[7]   ARGV[8] how long those in a row
--- are kept   ARGV[9] identifier of the attempt
--- ARGV[10] known device ('' = none)   ARGV[11] id of the challenge of the request ('' = none) and ARGV[12] its send
--- ARGV[13] address whose wrong attempts at the challenge are kept apart ('' = none)
--- ARGV[14…] limits of the sources, as the prelude describes them
+-- ARGV[5] wrong attempts, ARGV[6] those that make a code longer, and ARGV[7] those at codes of the usual length, within
+-- ARGV[8]   ARGV[9] how long those in a row are kept   ARGV[10] identifier of the attempt
+-- ARGV[11] known device ('' = none)   ARGV[12] id of the challenge of the request ('' = none) and ARGV[13] its send
+-- ARGV[14] address whose wrong attempts at the challenge are kept apart ('' = none)
+-- ARGV[15…] limits of the sources, as the prelude describes them
 -- returns {1, id, 1 if it is the known device's, receipts, provider, wrong attempts of the address} if right
 --         {0, 'wrong'} if wrong and counted
 --         {0, 'none', 'burnt', 'closed', 'short' or 'long'} if there is nothing to compare with; not counted
@@ -19,11 +19,10 @@
 -- between.
 local challenge, wrong, short, row, own = KEYS[1], KEYS[2], KEYS[3], KEYS[4], nil
 local digest, length, usual_length = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local max_attempts, wrong_max = tonumber(ARGV[4]), tonumber(ARGV[5])
-local long_after, day = tonumber(ARGV[6]), tonumber(ARGV[7])
-local keep_row, attempt, device = ARGV[8], ARGV[9], ARGV[10]
-local request, send, address = ARGV[11], ARGV[12], ARGV[13]
-local first_limit = 14
+local max_attempts, wrong_max, long_after = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local short_max, day, keep_row, attempt = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9], ARGV[10]
+local device, request, send, address = ARGV[11], ARGV[12], ARGV[13], ARGV[14]
+local first_limit = 15
 
 local sources = {}
 if device ~= '' then
@@ -71,14 +70,20 @@ if not targets[1].is_test and wait(wrong, wrong_max, day, now) > 0 then
   return {0, 'closed'}
 end
 
+-- is_closed reports whether the target's code is too short for the phone by now: it ends for attempts without a request
+-- as soon as codes have to be longer, and for all but known devices once the attempts at usual codes are used up.
+local function is_closed(t)
+  if own or length ~= usual_length or long_after == 0 then
+    return false
+  end
+  return wait(short, short_max, day, now) > 0 or t.pool == '' and needs_long(row, short, long_after, day, now)
+end
+
 local is_comparable, usable = false, nil
 for _, t in ipairs(targets) do
   if t.length == length then
     is_comparable = true
-    -- The attempts that name no request end at a code that is too short for the phone by now.
-    local is_closed = t.pool == '' and not own and length == usual_length
-      and needs_long(row, short, long_after, day, now)
-    if t.tries < max_attempts and not is_closed then
+    if t.tries < max_attempts and not is_closed(t) then
       usable = usable or t
       if t.digest == digest then
         -- A right code causes a write too. A Redis that accepts no writes, because it is full or a replica, must not
@@ -104,7 +109,7 @@ if not usable.is_test then
     redis.call('INCR', row)
     expire(row, keep_row)
     if length == usual_length then
-      count(short, long_after + 1, day, now)
+      count(short, short_max, day, now)
     end
   end
 end
