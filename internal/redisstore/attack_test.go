@@ -1,0 +1,23 @@
+package redisstore
+
+import (
+	"testing"
+	"time"
+
+	"dekamond-otp/internal/otp"
+	"dekamond-otp/internal/otp/otptest"
+)
+
+func TestAttacksEmbedded(t *testing.T)  { attacks(t, "embedded") }
+func TestAttacksOnRedis(t *testing.T)   { attacks(t, "single") }
+func TestAttacksOnCluster(t *testing.T) { attacks(t, "cluster") }
+
+func attacks(t *testing.T, kind string) {
+	otptest.TestAttacks(t, func(t *testing.T, p otp.Policy) otptest.Store {
+		c := connect(t, kind)
+		return otptest.Store{
+			Store: newCodes(t, c, p, 4),
+			Age:   func(t *testing.T, d time.Duration) { age(t, c, d) },
+		}
+	})
+}
