@@ -141,6 +141,28 @@ func TestPictures(t *testing.T) {
 	}
 }
 
+// TestClients checks that each client sends back what keeps strangers from its attempts, and offers the field for a
+// code that is live, with as many digits as it has.
+func TestClients(t *testing.T) {
+	sent, offered := []string{"request_id", "device_token"}, []string{"code_live", "code_length"}
+	all := slices.Concat(sent, offered)
+	pages := documents(t)
+	for page, names := range map[string][]string{
+		"javascript.md":   all,
+		"react-native.md": offered, // the module of the JavaScript client sends
+		"kotlin.md":       all,
+		"flutter.md":      all,
+		"swift.md":        slices.Concat(sent, []string{"codeLive", "codeLength"}), // as the decoder converts them
+	} {
+		programs := strings.Join(fenced.FindAllString(pages["docs/clients/"+page], -1), "")
+		for _, name := range names {
+			if !strings.Contains(programs, name) {
+				t.Errorf("the program of docs/clients/%s does not have %s", page, name)
+			}
+		}
+	}
+}
+
 // TestDictionary checks that the dictionary stays short.
 func TestDictionary(t *testing.T) {
 	_, section, found := strings.Cut(documents(t)["docs/architecture.md"], "## The dictionary\n")
