@@ -144,6 +144,7 @@ type Match struct {
 	ID       ChallengeID
 	Receipts []Receipt // of the challenge's messages that count against an address
 	Tries    int       // wrong attempts at the challenge that count against the address of the right one
+	Charged  []Receipt // of the right attempt, if the store has counted it as a wrong one; Close and Release refund it
 	Provider string    // accepted the challenge's last message; empty if none has yet
 }
 
@@ -172,6 +173,8 @@ type CodeStore interface {
 	// Close removes the challenge of the match, if it is still live, and ends the row of wrong attempts. It refunds the
 	// challenge's messages to their addresses, and to the address of the attempt its wrong attempts.
 	Close(ctx context.Context, a Attempt, m Match) error
+	// Release leaves the challenge of the match as it is, and refunds the attempt if it is Charged.
+	Release(ctx context.Context, m Match) error
 	// Forget removes the phone's open challenge for a login and its counts of wrong attempts. The times of its messages
 	// are kept for as long as the limits count them.
 	Forget(ctx context.Context, phone Pseudonym) error

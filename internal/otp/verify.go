@@ -80,13 +80,22 @@ func (s *Service) Verify(
 		s.log.InfoContext(ctx, "code not redeemed",
 			"phone", a.Phone, "purpose", a.Purpose.Name(), "reason", err.Error())
 	}
-	if spent {
-		// A challenge that is left behind is harmless: redeem refuses it, and the next attempt closes it again.
-		if err := s.store.Close(context.WithoutCancel(ctx), attempt, match); err != nil {
-			s.log.WarnContext(ctx, "challenge not closed", "phone", a.Phone, "error", err.Error())
-		}
-	}
+	s.end(context.WithoutCancel(ctx), a.Phone, attempt, match, spent)
 	return err
+}
+
+// end closes the challenge if it is spent. One that is left behind is harmless: redeem refuses it, and the next attempt
+// closes it again.
+func (s *Service) end(ctx context.Context, p phone.Number, a Attempt, m Match, spent bool) {
+	var err error
+	if spent {
+		err = s.store.Close(ctx, a, m)
+	} else if len(m.Charged) > 0 {
+		err = s.store.Release(ctx, m)
+	}
+	if err != nil {
+		s.log.WarnContext(ctx, "challenge not closed", "phone", p, "error", err.Error())
+	}
 }
 
 // attempt returns the answer as the store compares it. A ticket counts only for the phone and the purpose that it

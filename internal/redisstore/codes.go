@@ -1,7 +1,6 @@
 package redisstore
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -171,13 +170,9 @@ func (s *Codes) check(ctx context.Context, a otp.Attempt, counted sources, id st
 func (s *Codes) Close(ctx context.Context, a otp.Attempt, m otp.Match) (err error) {
 	defer s.observe(ctx, "close", time.Now(), &err)
 	p := s.partition(m.Phone)
-	var receipts []receipt
-	for _, text := range m.Receipts {
-		parsed, err := parseReceipts(string(text))
-		if err != nil {
-			return unavailable(err)
-		}
-		receipts = append(receipts, parsed...)
+	receipts, err := receiptsOf(m.Receipts, m.Charged)
+	if err != nil {
+		return err
 	}
 	var attempts sources
 	if m.Tries > 0 {
@@ -189,10 +184,10 @@ func (s *Codes) Close(ctx context.Context, a otp.Attempt, m otp.Match) (err erro
 		if err != nil {
 			return err
 		}
-		if removed {
-			err = s.giveBack(ctx, attempts, m.Tries)
+		if !removed {
+			attempts = nil
 		}
-		return cmp.Or(s.refund(ctx, receipts), err)
+		return s.giveBack(ctx, receipts, attempts, m.Tries)
 	}
 	args := []any{m.ID.String(), len(receipts), m.Tries}
 	for _, r := range receipts {
@@ -200,6 +195,16 @@ func (s *Codes) Close(ctx context.Context, a otp.Attempt, m otp.Match) (err erro
 	}
 	_, err = s.scripts.close.run(ctx, attempts.keys(keys), args...)
 	return err
+}
+
+// Release implements otp.CodeStore.
+func (s *Codes) Release(ctx context.Context, m otp.Match) (err error) {
+	defer s.observe(ctx, "release", time.Now(), &err)
+	receipts, err := receiptsOf(m.Charged)
+	if err != nil {
+		return err
+	}
+	return s.refund(ctx, receipts)
 }
 
 // Status implements otp.CodeStore.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -154,6 +155,18 @@ func parseReceipts(text string) (receipts []receipt, err error) {
 			return nil, errors.New("not a receipt")
 		}
 		receipts = append(receipts, receipt{key, time})
+	}
+	return receipts, nil
+}
+
+// receiptsOf reads the receipts of a match.
+func receiptsOf(lists ...[]otp.Receipt) (receipts []receipt, err error) {
+	for _, text := range slices.Concat(lists...) {
+		parsed, err := parseReceipts(string(text))
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		receipts = append(receipts, parsed...)
 	}
 	return receipts, nil
 }

@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -157,9 +158,10 @@ func (all sources) receipts(time string) (receipts []receipt) {
 	return receipts
 }
 
-// checkOnCluster counts a wrong attempt in the sources while the code is compared, because they live in other slots. If
-// a source has no attempts left, what the comparison found is not revealed. The sources get the attempt back if it was
-// not a wrong one.
+// checkOnCluster counts a wrong attempt in the sources while the code is compared, because they live in other slots: the
+// answer waits for one round trip, as on a single Redis. If a source has no attempts left, what the comparison found is
+// not revealed; a wrong attempt counts all the same. The sources get the attempt back if it was not a wrong one. Nobody
+// waits for that after a right code: Close and Release do it.
 func (s *Codes) checkOnCluster(ctx context.Context, a otp.Attempt, all sources) (m otp.Match, err error) {
 	var t taken
 	var failure error
@@ -172,43 +174,39 @@ func (s *Codes) checkOnCluster(ctx context.Context, a otp.Attempt, all sources) 
 		return otp.Match{}, failure
 	case t.word != "":
 		return otp.Match{}, &otp.ThrottledError{Reason: triesReasons[t.word], RetryAfter: t.wait}
+	case err == nil:
+		for _, r := range t.receipts {
+			m.Charged = append(m.Charged, otp.Receipt(r.String()))
+		}
+		return m, nil
 	case errors.Is(err, otp.ErrWrong):
 		return otp.Match{}, err
+	default:
+		return otp.Match{}, cmp.Or(s.refund(ctx, t.receipts), err)
 	}
-	if failure := s.refund(ctx, t.receipts); err == nil {
-		err = failure
-	}
-	return m, err
 }
 
-// refund removes sends from the lists of sources. It is for a cluster only: elsewhere the scripts do it.
+// refund removes receipts from the lists of their sources. It is for a cluster only: elsewhere the scripts do it.
 func (s *Codes) refund(ctx context.Context, receipts []receipt) error {
-	if len(receipts) == 0 {
+	return s.giveBack(ctx, receipts, nil, 0)
+}
+
+// giveBack removes receipts from the lists of their sources, and then as many of the newest wrong attempts from those of
+// others. It is for a cluster only. It is not repeated if there are attempts: a second time would remove more, and an
+// attempt that is not given back costs its source little.
+func (s *Codes) giveBack(ctx context.Context, receipts []receipt, attempts sources, tries int) error {
+	if len(receipts)+len(attempts) == 0 {
 		return nil
 	}
-	err := s.client.try(ctx, func(ctx context.Context) error {
+	run := s.client.try
+	if len(attempts) > 0 {
+		run = s.client.tryOnce
+	}
+	err := run(ctx, func(ctx context.Context) error {
 		_, err := s.client.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
 			for _, r := range receipts {
 				p.LRem(ctx, r.key, 1, r.time)
 			}
-			return nil
-		})
-		return err
-	})
-	if err != nil {
-		return unavailable(err)
-	}
-	return nil
-}
-
-// giveBack removes as many of the newest wrong attempts from the lists of sources. It is for a cluster only, and is not
-// repeated: an attempt that is not given back costs its source little.
-func (s *Codes) giveBack(ctx context.Context, attempts sources, tries int) error {
-	if len(attempts) == 0 {
-		return nil
-	}
-	err := s.client.tryOnce(ctx, func(ctx context.Context) error {
-		_, err := s.client.redis.Pipelined(ctx, func(p redis.Pipeliner) error {
 			for _, one := range attempts {
 				p.LTrim(ctx, one.key, int64(tries), -1)
 			}
