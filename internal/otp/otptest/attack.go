@@ -21,6 +21,7 @@ func TestAttacks(t *testing.T, begin func(t *testing.T, p otp.Policy) Store) {
 		"failing provider":   attackWhileMessagesFail,
 		"random":             randomAttacks,
 		"races of strangers": racesOfStrangers,
+		"without a database": withoutDatabase,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, begin) })
 	}
@@ -195,4 +196,21 @@ func attackOfGreedy(t *testing.T, begin open) {
 		known.logIn()
 	}
 	s.check()
+}
+
+// withoutDatabase checks that a right code that cannot be redeemed costs its address no attempt, however often it is
+// tried.
+func withoutDatabase(t *testing.T, begin open) {
+	w := newTown(t, begin)
+	l, err := w.request(otp.Request{Phone: w.phone, Address: w.home})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := otp.Answer{Phone: w.phone, Address: w.home, Ticket: l.ticket}
+	for range 2 * w.policy.TriesPerAddress.Max {
+		if !w.accepts(a, l.code) {
+			t.Fatal("the right code is refused")
+		}
+	}
+	(&device{w: w}).login(l, l)
 }

@@ -200,9 +200,13 @@ func (s *story) refusedFor(reason error, want time.Duration) {
 	s.open()
 }
 
+// check expects this error of an attempt. A right one is not redeemed.
 func (s *story) check(d otp.Digest, want error) otp.Match {
 	s.t.Helper()
 	m, err := s.store.Check(s.t.Context(), s.attempt(d))
+	if err := s.store.Release(s.t.Context(), m); err != nil {
+		s.t.Fatalf("Release: %v", err)
+	}
 	if !errors.Is(err, want) {
 		s.t.Fatalf("Check(%s): %v; want %v", d, err, want)
 	}
