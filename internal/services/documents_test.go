@@ -65,8 +65,8 @@ func oddsOf(p otp.Policy, settings string) string {
 		settings, short, p.Length, longer, oneIn(daily), oneIn(inAYear(daily)))
 }
 
-// TestTableOfOdds checks each row of the table in docs/guessing.md against the policy of its settings, and that the
-// table has the settings that reviewers look for.
+// TestTableOfOdds checks each row of the table in docs/guessing.md against the policy of its settings, that the first
+// row has the defaults, and that the table has the settings that reviewers look for.
 func TestTableOfOdds(t *testing.T) {
 	_, section, _ := strings.Cut(readPage(t, "docs/guessing.md"), "\n## The odds\n")
 	section, _, _ = strings.Cut(section, "\n## ")
@@ -86,8 +86,10 @@ func TestTableOfOdds(t *testing.T) {
 			t.Errorf("docs/guessing.md has the row\n%swant\n%s", line, want)
 		}
 	}
+	if len(seen) == 0 || policyOf(t, strings.Fields(seen[0])) != policyOf(t, nil) {
+		t.Errorf("the table in docs/guessing.md has the rows %q; want the defaults in the first one", seen)
+	}
 	for _, settings := range []string{
-		"",
 		"OTP_LENGTH=7",
 		"OTP_LENGTH=8",
 		"OTP_LENGTH=10",
