@@ -141,6 +141,8 @@ func TestDoctorInProduction(t *testing.T) {
 		"weak INTERNAL_ADDR takes connections from other machines",
 		"wrong TRUSTED_PROXIES has a /0",
 		"weak OTP_LIMIT_IP is off",
+		"note OTP_LIMIT_TRIES_IP counts all people as one address if",
+		"ok odds strangers have 1 chance in 21,487 a day",
 		"weak SMS_REGIONS is *",
 		"weak CORS_ORIGINS is *",
 		"weak OTP_SECRET is made of words",
