@@ -158,10 +158,10 @@ func (all sources) receipts(time string) (receipts []receipt) {
 	return receipts
 }
 
-// checkOnCluster counts a wrong attempt in the sources while the code is compared, because they live in other slots: the
-// answer waits for one round trip, as on a single Redis. If a source has no attempts left, what the comparison found is
-// not revealed; a wrong attempt counts all the same. The sources get the attempt back if it was not a wrong one. Nobody
-// waits for that after a right code: Close and Release do it.
+// checkOnCluster counts a wrong attempt in the sources while the code is compared, because they live in other slots:
+// the answer waits for one round trip, as on a single Redis. If a source has no attempts left, what the comparison
+// found is not revealed; a wrong attempt counts all the same. The sources get the attempt back if it was not a wrong
+// one. Nobody waits for that after a right code: Close and Release do it.
 func (s *Codes) checkOnCluster(ctx context.Context, a otp.Attempt, all sources) (m otp.Match, err error) {
 	var t taken
 	var failure error
@@ -191,9 +191,9 @@ func (s *Codes) refund(ctx context.Context, receipts []receipt) error {
 	return s.giveBack(ctx, receipts, nil, 0)
 }
 
-// giveBack removes receipts from the lists of their sources, and then as many of the newest wrong attempts from those of
-// others. It is for a cluster only. It is not repeated if there are attempts: a second time would remove more, and an
-// attempt that is not given back costs its source little.
+// giveBack removes receipts from the lists of their sources, and then as many of the newest wrong attempts from those
+// of others. It is for a cluster only. It is not repeated if there are attempts: a second time would remove more, and
+// an attempt that is not given back costs its source little.
 func (s *Codes) giveBack(ctx context.Context, receipts []receipt, attempts sources, tries int) error {
 	if len(receipts)+len(attempts) == 0 {
 		return nil

@@ -30,10 +30,6 @@ if device ~= '' then
 else
   sources = {unpack(KEYS, 5)}
 end
-local word, us = refusal(sources, ARGV, first_limit, now)
-if us > 0 then
-  return {0, word, us}
-end
 
 -- The challenges with whose codes the code is compared. A wrong attempt counts at the first one that can still be used.
 local targets = {}
@@ -58,13 +54,17 @@ else
   add_target(challenge, '')
 end
 
-if #targets == 0 then
-  return {0, length == usual_length and 'none' or 'long'}
-end
 for _, t in ipairs(targets) do
   if t.attempt == attempt then
     return {0, 'wrong'}
   end
+end
+local word, us = refusal(sources, ARGV, first_limit, now)
+if us > 0 then
+  return {0, word, us}
+end
+if #targets == 0 then
+  return {0, length == usual_length and 'none' or 'long'}
 end
 if not targets[1].is_test and wait(wrong, wrong_max, day, now) > 0 then
   return {0, 'closed'}
