@@ -175,8 +175,8 @@ type CodeStore interface {
 	Close(ctx context.Context, a Attempt, m Match) error
 	// Release leaves the challenge of the match as it is, and refunds the attempt if it is Charged.
 	Release(ctx context.Context, m Match) error
-	// Forget removes the phone's open challenge for a login and its counts of wrong attempts. The times of its messages
-	// are kept for as long as the limits count them.
+	// Forget removes all challenges of the phone for a login, and its counts of wrong attempts. The times of its
+	// messages are kept for as long as the limits count them.
 	Forget(ctx context.Context, phone Pseudonym) error
 	// Unlock forgets the phone's wrong attempts and the times of its messages, apart from those of known devices, and
 	// returns what it forgot. A live code stays.

@@ -113,6 +113,7 @@ func (s *Codes) callOpen(o otp.Opening, t taken) (keys []string, args []any) {
 	tally := p.tally(o.Place)
 	keys = []string{
 		p.challenge(o.Place), ofDevice(p.sends(o.Phone), o.Device), tally.day, tally.short, tally.row, p.outbox(),
+		p.others(o.Place),
 	}
 	if o.Device != "" {
 		keys = append(keys, p.challenge(o.Open()), p.deviceSends(o.Phone))
@@ -223,13 +224,9 @@ func (s *Codes) Forget(ctx context.Context, phone otp.Pseudonym) (err error) {
 	login := otp.Place{Phone: phone, Purpose: otp.ForLogin}
 	p := s.partition(phone)
 	tally := p.tally(login)
-	err = s.client.try(ctx, func(ctx context.Context) error {
-		return s.client.redis.Del(ctx, p.challenge(login), tally.day, tally.short, tally.row).Err()
-	})
-	if err != nil {
-		return unavailable(err)
-	}
-	return nil
+	_, err = s.scripts.forget.run(ctx,
+		[]string{p.challenge(login), tally.day, tally.short, tally.row, p.others(login)})
+	return err
 }
 
 // Unlock implements otp.CodeStore.

@@ -102,6 +102,10 @@ func sendsOf(challenge string) []string {
 	return keys
 }
 
+// others returns the key of the set of a phone's challenges for a purpose, apart from the open one: those of known
+// devices and those that were replaced.
+func (p partition) others(at otp.Place) string { return p.challenge(at.Open()) + ":others" }
+
 // A tally holds the keys of the wrong attempts that count together.
 type tally struct {
 	day   string // times of those in a day

@@ -108,6 +108,8 @@ func age(t *testing.T, c *Client, d time.Duration) {
 // ageKey makes every time older that the key holds.
 func ageKey(ctx context.Context, c *Client, key string, d time.Duration) error {
 	switch {
+	case strings.HasSuffix(key, ":others"):
+		return nil // names, which no time changes
 	case strings.HasSuffix(key, ":outbox"):
 		return ageOutbox(ctx, c, key, d)
 	case strings.Contains(key, ":code"):

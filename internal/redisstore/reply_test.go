@@ -51,6 +51,7 @@ func readers() map[string]reader {
 		"status": readerOf(s.status),
 		"report": readerOf(s.report),
 		"unlock": readerOf(s.unlock),
+		"forget": readerOf(s.forget),
 		"batch":  unwrap,
 	}
 }
@@ -126,6 +127,7 @@ var replies = []struct {
 	},
 	{"status", list{int64(0), "none"}, otp.Status{}, otp.ErrUnknown},
 	{"report", list{}, nothing{}, nil},
+	{"forget", list{}, nothing{}, nil},
 	{"batch", list{list{int64(1)}}, list{int64(1)}, nil},
 }
 

@@ -25,6 +25,7 @@ type scripts struct {
 	status script[otp.Status]
 	report script[nothing]
 	unlock script[otp.Unlocked]
+	forget script[nothing]
 }
 
 func newScripts(c *Client) scripts {
@@ -39,6 +40,7 @@ func newScripts(c *Client) scripts {
 		status: newScript(c, "status", decodeStatus),
 		report: newScript(c, "report", decodeNothing),
 		unlock: newScript(c, "unlock", decodeUnlock),
+		forget: newScript(c, "forget", decodeNothing),
 	}
 }
 

@@ -177,6 +177,26 @@ func forget(t *testing.T, begin stories) {
 		s.refused(otp.ErrPhoneLimit) // the messages are still counted
 	}
 	s.newPhone()
+	device := otp.DeviceID(rand.Text())
+	s.device = device
+	own := s.open()
+	s.device = ""
+	first := s.open()
+	burn(s)
+	s.open() // replaces the first one
+	if err := s.store.Forget(t.Context(), s.phone); err != nil {
+		t.Fatalf("Forget: %v", err)
+	}
+	s.check(right, otp.ErrNotLive)
+	for _, c := range []otp.Challenge{first, own} {
+		s.asked = c
+		s.check(right, otp.ErrNotLive)
+		s.device = device
+	}
+	s.asked = otp.Challenge{}
+
+	s.newPhone()
+	s.device = ""
 	s.open()
 	if err := s.store.Forget(t.Context(), otp.Pseudonym(rand.Text())); err != nil {
 		t.Fatalf("Forget of an unknown phone: %v", err)

@@ -1,9 +1,10 @@
 -- open: checks every limit, opens the challenge of the place or renews the live one, counts the send, and queues its
 -- message with a lease for the caller. A challenge that is replaced stays for the requests that it has answered.
 -- KEYS[1] challenge hash   KEYS[2] sends of the phone or of its known device   KEYS[3] wrong attempts of a day
--- KEYS[4] those at codes of the usual length   KEYS[5] those in a row   KEYS[6] outbox
--- KEYS[7] open challenge hash and KEYS[8] sends of all known devices of the phone, if the place is a known device's;
--- otherwise KEYS[7…] lists of the sources, none on a cluster
+-- KEYS[4] those at codes of the usual length   KEYS[5] those in a row   KEYS[6] outbox   KEYS[7] set of the phone's
+-- other challenges, which forget.lua removes with the open one
+-- KEYS[8] open challenge hash and KEYS[9] sends of all known devices of the phone, if the place is a known device's;
+-- otherwise KEYS[8…] lists of the sources, none on a cluster
 -- ARGV[1] id and ARGV[2] digest of a new challenge   ARGV[3] digest of its longer code   ARGV[4] digits of a code, and
 -- ARGV[5] of a longer one   ARGV[6] life of a code   ARGV[7] wrong attempts of a requester at a code
 -- ARGV[8] wait between two messages of a challenge   ARGV[9] sends, within ARGV[10]
@@ -21,7 +22,8 @@
 --         digits are those of a code that works without a request, or for this device (0 = there is none)
 -- A second run with the same id returns the same challenge, counts nothing and queues nothing. Its caller gets no
 -- lease: receipts and entry are ''.
-local challenge, sends, wrong, short, row, outbox = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local challenge, sends, wrong, short, row = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local outbox, others = KEYS[6], KEYS[7]
 local new_id, usual_digest, long_digest = ARGV[1], ARGV[2], ARGV[3]
 local usual_length, long_length = tonumber(ARGV[4]), tonumber(ARGV[5])
 local code_life, max_attempts, resend_after = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
@@ -35,9 +37,9 @@ local first_limit = 24
 
 local sources, shared_challenge, device_sends = {}, nil, nil
 if device ~= '' then
-  shared_challenge, device_sends = KEYS[7], KEYS[8]
+  shared_challenge, device_sends = KEYS[8], KEYS[9]
 else
-  sources = {unpack(KEYS, 7)}
+  sources = {unpack(KEYS, 8)}
 end
 
 local c = redis.call('HMGET', challenge, 'id', 'tries', 'send', 'sent', 'receipts', 'last', 'first', 'length')
@@ -101,8 +103,14 @@ if is_open and first + whole_life - now >= least_life then
     earlier = earlier .. '\n' .. receipts
   end
 else
+  local other = device ~= '' and challenge
   if id then
-    redis.call('RENAME', challenge, own_key(challenge, id))
+    other = own_key(challenge, id)
+    redis.call('RENAME', challenge, other)
+  end
+  if other then
+    redis.call('SADD', others, other, challenge)
+    expire(others, whole_life)
   end
   id, send, earlier, first, length = new_id, 1, receipts, now, is_long and long_length or usual_length
   created = {'id', id, 'digest', is_long and long_digest or usual_digest, 'length', length, 'tries', 0}
