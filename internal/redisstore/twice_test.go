@@ -13,9 +13,9 @@ import (
 	"dekamond-otp/internal/otp/otptest"
 )
 
-// twice is a hook that runs each script a second time, as a call does whose reply was lost. It returns the second reply,
-// or the first one of scripts whose second reply says less. It runs one after another, and leaves calls alone that share
-// a round trip: an attempt may count twice if the same requester has made another one between.
+// twice is a hook that runs each script a second time, as a call does whose reply was lost. It returns the second
+// reply, or the first one of scripts whose second reply says less. It runs one after another, and leaves calls alone
+// that share a round trip: an attempt may count twice if the same requester has made another one between.
 type twice struct {
 	scripts map[string]reading
 	mu      *sync.Mutex
@@ -69,8 +69,8 @@ func (h twice) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// reading returns which reply to an EVALSHA is returned. The arguments behind its keys begin with the number of keys of the
-// first call.
+// reading returns which reply to an EVALSHA is returned. The arguments behind its keys begin with the number of keys of
+// the first call.
 func (h twice) reading(args []any) reading {
 	hash, _ := args[1].(string)
 	count, _ := args[2].(int)
