@@ -104,6 +104,52 @@ func numbers(t *testing.T, s *servicetest.Service) (copies int, counts map[strin
 	return numbers.Copies, counts
 }
 
+// TestOutcomes checks that each reason to refuse a request or an attempt is counted by its own word.
+func TestOutcomes(t *testing.T) {
+	s := servicetest.Start(t, nil, "INTERNAL_ADDR=127.0.0.1:0", "OTP_TTL=10m", "OTP_RESEND_AFTER=off",
+		"OTP_LIMIT_PHONE=2/24h", "OTP_LIMIT_TRIES_IP=3/24h", "OTP_MAX_ATTEMPTS=1", "OTP_DAILY_ATTEMPTS=1")
+	const target, next = "+989121234501", "+989121234502"
+	change := func(login servicetest.Answer, path, phone, code string) servicetest.Answer {
+		t.Helper()
+		body := servicetest.JSON("phone", phone, "code", code)
+		return s.Call("POST", "/me/phone/"+path, body, servicetest.Bearer(login))
+	}
+	a, b := s.Login("+989121234503"), s.Login("+989121234504")
+	s.Want(s.Verify(target, "00000000"), 422, "invalid_code_format") // too_long
+	code := s.Code(target)
+	s.Want(s.Verify(target, servicetest.WrongCode(code)), 401, "") // wrong
+	s.Want(s.Verify(target, code), 401, "")                        // burnt
+	long := s.Code(target)
+	s.Want(s.Verify(target, code), 401, "")             // too_short
+	s.Want(s.Request(target), 429, "too_many_requests") // phone_limit
+	s.Want(change(a, "request", next, ""), 202, "")
+	s.Want(change(a, "verify", next, servicetest.WrongCode(s.ShownCode(next))), 401, "") // wrong
+	s.Want(change(a, "verify", next, s.ShownCode(next)), 429, "too_many_requests")       // user_tries
+	s.Want(change(a, "request", "+989121234505", ""), 429, "too_many_requests")          // daily_limit
+	s.Want(change(b, "request", "+989121234505", ""), 202, "")
+	s.Want(change(b, "request", "+989121234506", ""), 202, "")
+	s.Want(change(b, "request", "+989121234507", ""), 429, "too_many_requests") // user_limit
+	s.Want(s.Verify(target, servicetest.WrongCode(long)), 401, "")              // wrong
+	s.Want(s.Verify(target, long), 429, "too_many_requests")                    // address_tries
+	text := s.Metrics()
+	for _, want := range []string{
+		`otp_requests_total{outcome="phone_limit",region="IR"} 1`,
+		`otp_requests_total{outcome="daily_limit",region="IR"} 1`,
+		`otp_requests_total{outcome="user_limit",region="IR"} 1`,
+		`otp_verifications_total{outcome="too_long",region="IR"} 1`,
+		`otp_verifications_total{outcome="too_short",region="IR"} 1`,
+		`otp_verifications_total{outcome="burnt",region="IR"} 1`,
+		`otp_verifications_total{outcome="wrong",region="IR"} 3`,
+		`otp_verifications_total{outcome="user_tries",region="IR"} 1`,
+		`otp_verifications_total{outcome="address_tries",region="IR"} 1`,
+	} {
+		if !strings.Contains(text, want+"\n") {
+			counters := regexp.MustCompile(`(?m)^otp_(requests|verifications)_total.*$`).FindAllString(text, -1)
+			t.Errorf("the metrics do not have %s:\n%s", want, strings.Join(counters, "\n"))
+		}
+	}
+}
+
 // TestNumbersOfCopies checks that the page of every copy shows what all copies have counted, ended ones included.
 func TestNumbersOfCopies(t *testing.T) {
 	stores := append(servicetest.RealStores(t), "INTERNAL_ADDR=127.0.0.1:0",
