@@ -39,8 +39,8 @@ local function add_target(key, pool)
   if c[1] then
     table.insert(targets, {
       key = key, pool = pool, id = c[1], digest = c[2], length = tonumber(c[3]) or usual_length,
-      tries = tonumber(c[4] or 0), attempt = c[5], receipts = c[6], provider = c[7] or '', is_test = c[8],
-      wrong = tonumber(c[9] or 0), from = tonumber(c[10] or 0), is_own = key ~= challenge and pool == '' and 1 or 0,
+      tries = tonumber(c[4] or 0), attempt = c[5], receipts = c[6], provider = c[7], is_test = c[8], wrong = c[9],
+      from = c[10],
     })
   end
 end
@@ -66,14 +66,15 @@ end
 if #targets == 0 then
   return {0, length == usual_length and 'none' or 'long'}
 end
-if not targets[1].is_test and wait(wrong, wrong_max, day, now) > 0 then
+local is_clean = not has_wrong(wrong, short, row)
+if not is_clean and not targets[1].is_test and wait(wrong, wrong_max, day, now) > 0 then
   return {0, 'closed'}
 end
 
 -- is_closed reports whether the target's code is too short for the phone by now: it ends for attempts without a request
 -- as soon as codes have to be longer, and for all but known devices once the attempts at usual codes are used up.
 local function is_closed(t)
-  if own or length ~= usual_length or long_after == 0 then
+  if is_clean or own or length ~= usual_length or long_after == 0 then
     return false
   end
   return wait(short, short_max, day, now) > 0 or t.pool == '' and needs_long(row, short, long_after, day, now)
@@ -89,7 +90,8 @@ for _, t in ipairs(targets) do
         -- A right code causes a write too. A Redis that accepts no writes, because it is full or a replica, must not
         -- reveal whether a code is right: it could not count the wrong ones.
         redis.call('HINCRBY', t.key, 'tries', 0)
-        return {1, t.id, t.is_own, t.receipts, t.provider, t.from}
+        local is_own = t.key ~= challenge and t.pool == '' and 1 or 0
+        return {1, t.id, is_own, t.receipts, t.provider or '', tonumber(t.from or 0)}
       end
     end
   end
@@ -99,9 +101,9 @@ if not usable then
 end
 
 redis.call('HSET', usable.key, field('tries', usable.pool), usable.tries + 1, field('attempt', usable.pool), attempt,
-  'wrong', usable.wrong + 1)
+  'wrong', (usable.wrong or 0) + 1)
 if address ~= '' then
-  redis.call('HSET', usable.key, field('from', address), usable.from + 1)
+  redis.call('HSET', usable.key, field('from', address), (usable.from or 0) + 1)
 end
 if not usable.is_test then
   count(wrong, wrong_max, day, now)

@@ -50,10 +50,11 @@ if last == new_id then
   local next = math.max(resend_after, wait(sends, send_max, send_window, now))
   return {1, id, send, text(sent), next, '', '', redis.call('PTTL', challenge) * 1000, length}
 end
-local is_long = needs_long(row, short, long_after, day, now)
+local is_clean = not has_wrong(wrong, short, row)
+local is_long = not is_clean and needs_long(row, short, long_after, day, now)
 local is_open = id and shared < max_attempts and not (is_long and length < long_length)
 
-local closed = wait(wrong, wrong_max, day, now)
+local closed = is_clean and 0 or wait(wrong, wrong_max, day, now)
 local reason, longest = refusal(sources, ARGV, first_limit, now)
 local function weigh(name, us)
   if us > longest then

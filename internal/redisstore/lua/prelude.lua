@@ -107,6 +107,12 @@ local function pause(challenge, max_attempts, resend_after, now)
   return own < max_attempts and math.max(0, sent + resend_after - now) or 0
 end
 
+-- has_wrong reports whether any wrong attempt at a place is remembered. Few places have one, and those that have none
+-- need to be asked no more.
+local function has_wrong(wrong, short, row)
+  return redis.call('EXISTS', wrong, short, row) > 0
+end
+
 -- needs_long reports whether a phone has had so many wrong attempts that its codes have to be longer: 'after' in a row,
 -- or more than that in a day at codes of the usual length. An 'after' of 0 stands for never.
 local function needs_long(row, short, after, day, now)

@@ -12,9 +12,15 @@ local outbox, challenge, lists = KEYS[1], KEYS[2], {unpack(KEYS, 3)}
 local entry, lease, id, send, outcome = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 local provider, refund = ARGV[6], ARGV[7]
 
-local key = find(challenge, id)
-local c = key and redis.call('HMGET', key, 'state:' .. send, 'sent', 'reported:' .. send) or {}
-local state, sent, reported = c[1], c[2], c[3]
+-- Most challenges have not been replaced: one call finds them and what is needed of them.
+local key, c = challenge, nil
+for _, k in ipairs({challenge, own_key(challenge, id)}) do
+  key, c = k, redis.call('HMGET', k, 'id', 'state:' .. send, 'sent', 'reported:' .. send)
+  if c[1] == id then
+    break
+  end
+end
+local is_live, state, sent, reported = c[1] == id, c[2], c[3], c[4]
 if outcome ~= 'sent' then
   local current = lease_of(outbox, entry)
   if current == 0 and state == 'failed' then
@@ -30,7 +36,7 @@ if refund ~= '' then
     redis.call('LREM', list, 1, refund)
   end
 end
-if key and not reported then
+if is_live and not reported then
   local accepted_by = provider ~= '' and {'provider', provider} or {}
   redis.call('HSET', key, 'state:' .. send, outcome, 'sent', sent == refund and 0 or sent, unpack(accepted_by))
 end
