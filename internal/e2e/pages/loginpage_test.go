@@ -142,12 +142,7 @@ func TestPageWrongCode(t *testing.T) {
 		b.wantMade("POST", "/otp/verify", 5)
 		b.click("#resend")
 		b.says("resent_new")
-		s.AwaitMessages()
-		if next := s.ShownCode(phone); next == code {
-			t.Fatal("the burnt code is sent again")
-		} else {
-			b.press(next)
-		}
+		b.press(s.ShownCode(phone)) // the same code, which has attempts of its own with the new request
 		b.step("account")
 	})
 }
@@ -304,10 +299,8 @@ func TestPageThrottled(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, v view) {
 		s := servicetest.Start(t, nil, "OTP_TTL=10m", "OTP_RESEND_AFTER=off", "OTP_LIMIT_PHONE=1/10m")
+		s.Login(phone)
 		b := openLogin(t, s, v)
-		b.login(s, phone)
-		b.click("#logout")
-		b.step("phone")
 		b.write("#phone", phone)
 		b.click("#send")
 		b.says("too_many_requests")

@@ -115,7 +115,7 @@ func (b *tab) withWaits(words, problems map[string]string, others ...string) (te
 	b.t.Helper()
 	longest := b.text(`new Intl.RelativeTimeFormat(document.documentElement.lang).format(23, "hour")`)
 	wait := strings.ReplaceAll(words["retry_in"], "{time}", longest)
-	for _, code := range []string{"too_many_requests", "unavailable"} {
+	for _, code := range []string{"too_many_requests", "too_many_tries", "unavailable"} {
 		texts = append(texts, problems[code]+" "+wait)
 	}
 	for _, word := range others {

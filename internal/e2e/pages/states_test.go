@@ -58,6 +58,8 @@ func TestStates(t *testing.T) {
 				prefix := filepath.Join(folder, name+"-"+strings.ToLower(string(v.Browser)))
 				b.takeLogin(s, prefix)
 				b.takeAccount(s, prefix)
+				settings = append(settings, "OTP_LIMIT_PHONE=2/10m", "OTP_LIMIT_TRIES_IP=3/10m", "OTP_DAILY_ATTEMPTS=1")
+				takeGuessed(t, settings, look.language, sized(v, look.view), prefix)
 			})
 		})
 	}
@@ -138,4 +140,25 @@ func (b *tab) takeAccount(s *servicetest.Service, prefix string) {
 	b.step("phone")
 	b.until(message)
 	b.takeState(prefix, "14-removed")
+}
+
+// takeGuessed takes pictures of the states of a page whose number strangers guess at.
+func takeGuessed(t *testing.T, settings []string, language string, window view, prefix string) {
+	s := servicetest.Start(t, nil, settings...)
+	b := open(t, s.URL+"/?lang="+language, window)
+	b.step("phone")
+	s.Verify(phone, servicetest.WrongCode(s.Code(phone)))
+	s.Want(s.Request(phone), 202, "")
+	b.ask(phone)
+	b.until(message)
+	b.takeState(prefix, "15-live")
+	b.press("1234")
+	b.takeState(prefix, "16-long")
+	for range 2 {
+		b.write("#code", servicetest.WrongCode(s.ShownCode(phone)))
+		b.until(`document.querySelector("#code").value === "" && !document.body.dataset.busy`)
+	}
+	b.press(s.ShownCode(phone))
+	b.until(`document.querySelector("#left")`)
+	b.takeState(prefix, "17-tries")
 }

@@ -59,6 +59,11 @@ export interface SendReply { // 202 of POST otp/request
   resend_in: number
 }
 
+export interface LiveCode { // in a problem: the code of an earlier message, which works without a request_id
+  code_length: number
+  expires_in: number
+}
+
 export type SendStatus = 'queued' | 'sent' | 'delivered' | 'failed'
 
 export interface StatusReply { // GET otp/status
@@ -83,6 +88,12 @@ export interface TokenReply { // POST token/refresh
 export interface LoginReply extends TokenReply {
   user: User
   new_user: boolean
+  device_token?: string
+}
+
+// PhoneChangeReply answers POST me/phone/verify. The device_token is for the new phone.
+export interface PhoneChangeReply extends User {
+  device_token?: string
 }
 
 export interface Session { // of GET me/sessions
@@ -117,17 +128,17 @@ export interface AskedPhone { // the phone in POST otp/request
 export interface Challenge {
   asked: AskedPhone
   phone: string // in E.164 form, or as much like it as the page knows
-  request_id?: string // unknown if another tab has asked for the code
+  request_id?: string // unknown if others have asked for the code, such as another tab
   code_length: number
   sent_at: number // seconds of now(), as all times
   resend_at: number
   expires_at: number
   status: SendStatus
-  channel?: Channel // of the last message; unknown if another tab has asked for the code
+  channel?: Channel // of the last message; unknown if others have asked for the code
   channels?: Channel[] // that the person can choose in place of the usual one
   again?: 'resent' | 'resent_new' // the word for a message that was not the first one
   over?: boolean // whether no code works any more
-  refused_until?: number // when the service accepts another send, after it has refused one
+  refused_until?: number // when the limits accept another send, after they have refused one
 }
 
 export interface Purpose { // of a code; see purposes.js

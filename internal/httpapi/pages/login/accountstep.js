@@ -6,6 +6,7 @@ import { askForCode } from './challenge.js'
 import { Confirmation } from './confirmation.js'
 import { deviceOf } from './device.js'
 import { $, make } from './dom.js'
+import { forgetDeviceToken } from './knowndevice.js'
 import { ltr } from './language.js'
 import { PhoneChange, Removal } from './purposes.js'
 
@@ -130,9 +131,10 @@ export class AccountStep {
     this.#page.notice.show('phone_changed')
   }
 
-  /** Takes up that the account is gone, and forgets its phone. */
+  /** Takes up that the account is gone, and forgets its phone and the device token. */
   removed() {
     const { notice, state } = this.#page
+    forgetDeviceToken(this.#account.phone)
     state.end()
     state.typed = { ...state.typed, digits: '' }
     this.#loggedOut()

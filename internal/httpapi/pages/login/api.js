@@ -1,7 +1,8 @@
 // @ts-check
 // The calls of the service that need no access token. This file would be the same in an app of your own.
 
-/** @import { AskedPhone, Channel, DevMessage, LoginReply, SendReply, StatusReply, TokenReply } from './_types.js' */
+/** @import { AskedPhone, Channel, DevMessage, LiveCode, LoginReply } from './_types.js' */
+/** @import { SendReply, StatusReply, TokenReply } from './_types.js' */
 
 const root = new URL('..', import.meta.url) // of the service, under whatever path a proxy serves it
 
@@ -18,11 +19,13 @@ export class Problem extends Error {
   /**
    * @param {string} code
    * @param {number} [retryAfter] seconds
+   * @param {LiveCode} [live] the code of an earlier message that still works, if a request was refused
    */
-  constructor(code, retryAfter = 0) {
+  constructor(code, retryAfter = 0, live = undefined) {
     super(code)
     this.code = code
     this.retryAfter = retryAfter
+    this.live = live
   }
 
   /**
@@ -72,7 +75,7 @@ export async function call(method, path, { body, token, keepalive } = {}) {
   } catch { // a proxy may answer with a page of its own
     throw new Problem(text.trim() === 'no no no' ? 'invalid_code' : 'internal_error')
   }
-  if (!response.ok) throw new Problem(reply.code ?? 'internal_error', reply.retry_after)
+  if (!response.ok) throw new Problem(reply.code ?? 'internal_error', reply.retry_after, reply.code_live && reply)
   return reply
 }
 
@@ -80,19 +83,20 @@ export async function call(method, path, { body, token, keepalive } = {}) {
  * Asks for a message with a code. A live code is sent again.
  *
  * @param {AskedPhone} phone
- * @param {string} locale
- * @param {Channel} [channel] Defaults to the one that the service chooses.
+ * @param {{ locale: string, channel?: Channel, device_token?: string }} options channel defaults to the one that the
+ * service chooses; device_token is that of the last login with the phone
  * @returns {Promise<SendReply>}
  */
-export const requestCode = (phone, locale, channel) =>
-  call('POST', 'otp/request', { body: { ...phone, locale, channel } })
+export const requestCode = (phone, options) => call('POST', 'otp/request', { body: { ...phone, ...options } })
 
 /**
  * @param {AskedPhone} phone as it was in the request
  * @param {string} code
+ * @param {{ request_id?: string, device_token?: string }} options request_id is that of the request
  * @returns {Promise<LoginReply>}
  */
-export const verifyCode = (phone, code) => call('POST', 'otp/verify', { body: { ...phone, code } })
+export const verifyCode = (phone, code, options) =>
+  call('POST', 'otp/verify', { body: { ...phone, code, ...options } })
 
 /**
  * Returns the status of a send. The Problem is not_found once the code is dead.

@@ -33,50 +33,86 @@ export async function requestMessage(purpose, asked, locale, channel) {
 }
 
 /**
- * Asks for a code for the purpose of the moment, and leads to its step. It throws the Problem of a refusal, unless a
- * message was sent a moment ago.
+ * Asks for a code for the purpose of the moment, and leads to its step. It throws the Problem of a refusal, unless the
+ * code of an earlier message still works.
  *
  * @param {Page} page
  * @param {AskedPhone} asked
  * @param {string} phone for the eye
  * @param {() => boolean} isAwaited
  */
-export async function askForCode({ language, notice, settings, state, steps }, asked, phone, isAwaited) {
+export async function askForCode({ language, notice, state, steps }, asked, phone, isAwaited) {
   let challenge
-  let isTooSoon = false
+  let word = ''
   try {
     challenge = await requestMessage(state.purpose, asked, language.tag)
   } catch (caught) {
     const problem = Problem.from(caught)
-    isTooSoon = problem.code === 'resend_too_soon'
-    if (!isTooSoon) throw problem
-    challenge = challengeOfOthers(asked, phone, settings.code_length, problem.retryAfter)
+    challenge = afterRefusal(problem, { asked, phone, ...earlier(state.challenge, asked) })
+    if (!challenge) throw asRefusal(problem)
+    word = wordOfRefusal(problem)
   }
   if (!isAwaited()) return
   state.challenge = challenge
   steps.push('code')
-  if (isTooSoon) notice.show('resend_too_soon')
+  if (word) notice.show(word)
 }
 
 /**
- * Returns what is known of the challenge of a phone that got its message a moment ago, by another tab for example. It
- * lives for ten minutes at most.
+ * Returns the challenge, if it is one of the phone.
  *
+ * @param {Challenge | null} challenge
  * @param {AskedPhone} asked
- * @param {string} phone for the eye
- * @param {number} codeLength
- * @param {number} resendIn seconds
- * @returns {Challenge}
  */
-const challengeOfOthers = (asked, phone, codeLength, resendIn) => ({
-  asked,
-  phone,
-  code_length: codeLength,
-  sent_at: now(),
-  resend_at: now() + resendIn,
-  expires_at: now() + 600,
-  status: 'sent',
-})
+const earlier = (challenge, asked) => challenge && isSame(challenge.asked, asked) ? challenge : undefined
+
+/**
+ * Returns the challenge whose code can be typed although a message was refused, or undefined if there is none. That is
+ * the one that the page has itself asked for, as long as it lives, because the service keeps it for its request_id. Or
+ * else it is the live one of the phone that others have asked for, another tab for example.
+ *
+ * @param {Problem} problem
+ * @param {Partial<Challenge> & Pick<Challenge, 'asked' | 'phone'>} known the challenge that the page has, or what is
+ * known of the phone
+ * @returns {Challenge | undefined}
+ */
+export function afterRefusal(problem, known) {
+  const { code, live, retryAfter } = problem
+  if (!isThrottled(problem)) return undefined
+  const resend_at = now() + retryAfter
+  const wait = { resend_at, refused_until: code === 'too_many_requests' ? resend_at : undefined }
+  const isOwn = known.request_id !== undefined && !known.over && now() < (known.expires_at ?? 0)
+  if (isOwn) return { .../** @type {Challenge} */ (known), ...wait }
+  const { asked, phone, channels } = known
+  return live && {
+    asked,
+    phone,
+    channels,
+    code_length: live.code_length,
+    sent_at: now(),
+    expires_at: now() + live.expires_in,
+    status: 'sent',
+    ...wait,
+  }
+}
+
+/** @param {Problem} problem */
+export const isThrottled = ({ code }) => code === 'resend_too_soon' || code === 'too_many_requests'
+
+/**
+ * Returns the problem of a message that was refused while no code can be typed.
+ *
+ * @param {Problem} problem
+ */
+export const asRefusal = problem =>
+  isThrottled(problem) ? new Problem('too_many_requests', problem.retryAfter) : problem
+
+/**
+ * Returns the word for a message that was refused while a code can be typed.
+ *
+ * @param {Problem} problem
+ */
+export const wordOfRefusal = ({ code }) => code === 'resend_too_soon' ? code : 'code_live'
 
 /**
  * @param {AskedPhone} a

@@ -2,7 +2,7 @@
 // The second step: the code arrives, or is typed, and is sent back.
 
 import { Problem, sendStatus } from './api.js'
-import { isSame, requestMessage } from './challenge.js'
+import { afterRefusal, asRefusal, isSame, isThrottled, requestMessage, wordOfRefusal } from './challenge.js'
 import { CodeField } from './codefield.js'
 import { Delivery } from './delivery.js'
 import { $, make } from './dom.js'
@@ -167,8 +167,11 @@ export class CodeStep {
       if (!isAwaited()) return
       const problem = Problem.from(caught)
       if (problem.code === 'invalid_code') return void this.#wrong(problem, code)
+      // The code has the digits that the service asked for, so the service no longer has a code with so many.
+      if (problem.code === 'invalid_code_format') return this.#over('code_dead')
       if (problem.code === 'banned') this.#giveUp()
-      notice.fault(problem, this.#field.input)
+      const shown = isThrottled(problem) ? new Problem('too_many_tries', problem.retryAfter) : problem
+      notice.fault(shown, this.#field.input)
     }
   }
 
@@ -203,7 +206,7 @@ export class CodeStep {
     if (this.#field.value === code) this.#field.set('')
     notice.fault(problem, this.#field.input)
     this.#field.shake()
-    if (!request_id) return
+    if (!request_id) return this.#endPause()
     try {
       await sendStatus(request_id)
     } catch (caught) {
@@ -211,6 +214,16 @@ export class CodeStep {
       const isShown = steps.current === 'code' && state.challenge?.request_id === request_id
       if (isDead && isShown && !task.isRunning) this.#over('code_dead')
     }
+  }
+
+  /**
+   * Offers another message after a wrong code without a request_id, whose status nobody can ask for. The code may be
+   * burnt or replaced by now, and then there is no pause; otherwise the service answers how long it lasts.
+   */
+  #endPause() {
+    const { state } = this.#page
+    state.challenge = { ...this.#challenge, resend_at: this.#challenge.refused_until ?? 0 }
+    this.#renderSends()
   }
 
   /**
@@ -245,19 +258,27 @@ export class CodeStep {
   }
 
   /**
-   * Shows why a message was not sent, and offers it no more before it can be sent.
+   * Shows why a message was not sent, and offers it no more before it can be sent. The code of an earlier message may
+   * still work: then it can be typed.
    *
    * @param {Problem} problem
    * @param {Channel | undefined} channel
    */
   #refused(problem, channel) {
-    const { notice, state } = this.#page
+    const { notice, state, steps } = this.#page
+    const usable = afterRefusal(problem, this.#challenge)
+    if (usable) {
+      state.challenge = usable
+      steps.open('code')
+      return notice.show(wordOfRefusal(problem))
+    }
     const challenge = { ...this.#challenge }
     if (problem.retryAfter) challenge.resend_at = challenge.refused_until = now() + problem.retryAfter
     if (problem.code === 'invalid_field') challenge.channels = challenge.channels?.filter(other => other !== channel)
+    if (isThrottled(problem)) challenge.over = true // or the service would have said that the code is live
     state.challenge = challenge
-    this.#renderSends()
-    notice.fault(problem)
+    steps.render()
+    notice.fault(asRefusal(problem))
   }
 }
 

@@ -161,7 +161,8 @@ export class PhoneStep {
     const asked = phones.asSent(state.typed)
     const { challenge } = state
     const isOfPhone = challenge !== null && isSame(challenge.asked, asked)
-    const isOnItsWay = isOfPhone && state.isChallengeUnexpired && now() < challenge.resend_at
+    const isUsable = isOfPhone && state.isChallengeUnexpired && !challenge.over
+    const isOnItsWay = isUsable && now() < challenge.resend_at
     if (isOnItsWay) return steps.push('code')
     task.run($('send'), isAwaited => this.#send(asked, isAwaited))
   }

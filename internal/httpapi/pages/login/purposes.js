@@ -3,16 +3,39 @@
 // code ask the purpose of the moment for their words and make its calls.
 
 import { call, endSession, Problem, requestCode, verifyCode } from './api.js'
+import { deviceToken, keepDeviceToken } from './knowndevice.js'
 
 /** @import { AccountStep } from './accountstep.js' */
-/** @import { AskedPhone, Challenge, Channel, LoginReply, Purpose, User } from './_types.js' */
+/** @import { AskedPhone, Challenge, Channel, LoginReply, PhoneChangeReply, Purpose, User } from './_types.js' */
 /** @import { Tokens } from './tokens.js' */
+
+/**
+ * Asks for the code of a login, as the device that this browser is for the phone.
+ *
+ * @param {AskedPhone} asked
+ * @param {string} locale
+ * @param {Channel} [channel]
+ */
+const requestLogin = (asked, locale, channel) =>
+  requestCode(asked, { locale, channel, device_token: deviceToken(asked.phone) })
+
+/**
+ * Logs in with the code of a challenge, and keeps the device token of the login.
+ *
+ * @param {Challenge} challenge
+ * @param {string} code
+ */
+async function logIn({ asked, request_id }, code) {
+  const login = await verifyCode(asked, code, { request_id, device_token: deviceToken(asked.phone) })
+  keepDeviceToken(login.user.phone, login.device_token)
+  return login
+}
 
 /** @implements {Purpose} */
 export class Login {
   wordOf = { title: 'title', hint: 'hint', lead: 'lead_code', verify: 'verify', back: 'change' }
   isFinal = false
-  request = requestCode
+  request = requestLogin
   #verified
 
   /** @param {(login: LoginReply) => void} verified */
@@ -25,8 +48,8 @@ export class Login {
    * @param {string} code
    * @param {() => boolean} isAwaited
    */
-  async redeem({ asked }, code, isAwaited) {
-    const login = await verifyCode(asked, code)
+  async redeem(challenge, code, isAwaited) {
+    const login = await logIn(challenge, code)
     if (isAwaited()) this.#verified(login)
     else if (login.access_token) endSession(login.access_token)
   }
@@ -63,10 +86,14 @@ export class PhoneChange {
    * @param {Challenge} challenge
    * @param {string} code
    */
-  async redeem({ asked, phone }, code) {
+  async redeem({ asked, phone, request_id }, code) {
     this.#account.phoneChanged(await this.#account.guard(async () => {
       try {
-        return await this.#tokens.call('POST', 'me/phone/verify', { ...asked, code })
+        /** @type {PhoneChangeReply} */
+        const reply = await this.#tokens.call('POST', 'me/phone/verify', { ...asked, code, request_id })
+        const { device_token, ...user } = reply
+        keepDeviceToken(user.phone, device_token)
+        return user
       } catch (caught) {
         if (Problem.from(caught).code !== 'invalid_code') throw caught
         // The code may be spent, because the reply to an earlier call was lost.
@@ -111,7 +138,7 @@ export class Removal {
    */
   request(phone, locale, channel) {
     this.end()
-    return requestCode(phone, locale, channel)
+    return requestLogin(phone, locale, channel)
   }
 
   /**
@@ -157,8 +184,8 @@ export class Removal {
    * @param {Challenge} challenge
    * @param {string} code
    */
-  async #prove({ id }, { asked }, code) {
-    const login = await verifyCode(asked, code)
+  async #prove({ id }, challenge, code) {
+    const login = await logIn(challenge, code)
     this.#proof = login.access_token
     if (login.user.id === id) return
     this.end() // the account was removed a moment ago
