@@ -43,7 +43,8 @@ func TestAttackFromManyAddresses(t *testing.T) {
 			wrong := servicetest.WrongCode(s.ShownCode(phone))
 			before := len(countedAttempt.FindAllString(s.Log.String(), -1))
 			statuses := s.AtOnce(crowd, func(i int) servicetest.Answer {
-				return s.Insist(func() servicetest.Answer { return try(s, phone, wrong, hands[i%len(hands)], member(i)) })
+				hand := hands[i%len(hands)]
+				return s.Insist(func() servicetest.Answer { return try(s, phone, wrong, hand, member(i)) })
 			})
 			counted := len(countedAttempt.FindAllString(s.Log.String(), -1)) - before
 			if statuses[401] != crowd || counted != want && !s.IsCrowded() {
