@@ -167,6 +167,7 @@ func TestForeignRequests(t *testing.T) {
 		change := s.Want(changePhone(s, user, target), 202, "")
 		foreign := forgeries(used.Text("request_id"))
 		foreign["another phone's"] = other.Text("request_id")
+		foreign["of another phone's known device"] = s.Want(ask(s, phone, knownBy(user)), 202, "").Text("request_id")
 		foreign["of a change of phone"] = change.Text("request_id")
 		foreign["of a used code"] = used.Text("request_id")
 		foreign["of another secret"] = elsewhere.Want(ask(elsewhere, target, nil), 202, "").Text("request_id")
@@ -209,6 +210,16 @@ func TestRequestsOfChanges(t *testing.T) {
 		s.Want(prove(code, nil), 401, "")
 		changed := s.Want(prove(code, second), 200, "")
 		s.Want(try(s, next, loginCode, with{"request_id": login}), 200, "")
+
+		// The request of a login on a known device is none of a change to the same phone either.
+		device := s.Want(ask(s, next, knownBy(changed)), 202, "").Text("request_id")
+		mine := s.Want(changePhone(s, user, next), 202, "").Text("request_id")
+		code = s.ShownCode(next)
+		for range 5 {
+			s.Want(prove(servicetest.WrongCode(code), device), 401, "")
+		}
+		s.Want(prove(code, nil), 401, "")
+		changed = s.Want(prove(code, mine), 200, "")
 
 		// The device has proved the new phone, and is known for it.
 		token := changed.Text("device_token")
