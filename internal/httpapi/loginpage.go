@@ -14,7 +14,6 @@ type LoginPage struct {
 	AppName       string      // Defaults to none.
 	DefaultRegion string      // An ISO 3166 code. Defaults to none.
 	Regions       []string    // ISO 3166 codes, or "*" for all.
-	CodeLength    int         // Digits of a code.
 	TermsURL      string      // Of http or https. Defaults to no link.
 	PrivacyURL    string      // Of http or https. Defaults to no link.
 	SMSNotice     bool        // Whether the page says that carriers may charge for a message.
@@ -67,7 +66,6 @@ func (s *Server) mountLogin(p LoginPage) {
 	settings, err := json.Marshal(struct {
 		AppName       string                `json:"app_name"`
 		DefaultRegion string                `json:"default_region"`
-		CodeLength    int                   `json:"code_length"`
 		TermsURL      string                `json:"terms_url"`
 		PrivacyURL    string                `json:"privacy_url"`
 		SMSNotice     bool                  `json:"sms_notice"`
@@ -78,7 +76,6 @@ func (s *Server) mountLogin(p LoginPage) {
 	}{
 		p.AppName,
 		p.DefaultRegion,
-		p.CodeLength,
 		p.TermsURL,
 		p.PrivacyURL,
 		p.SMSNotice,

@@ -40,7 +40,6 @@ func TestLoginPage(t *testing.T) {
 			AppName:       "Dekamond",
 			DefaultRegion: "IR",
 			Regions:       []string{"IR", "CA"},
-			CodeLength:    8,
 			TermsURL:      "https://example.com/terms",
 			PrivacyURL:    "https://example.com/privacy",
 			SMSNotice:     true,
@@ -61,7 +60,6 @@ func TestLoginPage(t *testing.T) {
 	var settings struct {
 		AppName       string `json:"app_name"`
 		DefaultRegion string `json:"default_region"`
-		CodeLength    int    `json:"code_length"`
 		TermsURL      string `json:"terms_url"`
 		PrivacyURL    string `json:"privacy_url"`
 		SMSNotice     bool   `json:"sms_notice"`
@@ -72,7 +70,7 @@ func TestLoginPage(t *testing.T) {
 	if err := json.Unmarshal(get(t, s, "/login/settings.json", "application/json"), &settings); err != nil {
 		t.Fatal(err)
 	}
-	if settings.AppName != "Dekamond" || settings.DefaultRegion != "IR" || settings.CodeLength != 8 || settings.Dev {
+	if settings.AppName != "Dekamond" || settings.DefaultRegion != "IR" || settings.Dev {
 		t.Errorf("settings = %+v; want those of the options, without /dev/messages", settings)
 	}
 	links := settings.TermsURL + " " + settings.PrivacyURL

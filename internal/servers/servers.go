@@ -131,7 +131,6 @@ func loginPage(c *config.Config, logo brand.Logo) *httpapi.LoginPage {
 		AppName:       c.AppName,
 		DefaultRegion: c.DefaultRegion,
 		Regions:       c.SMSRegions,
-		CodeLength:    c.OTPLength,
 		TermsURL:      c.TermsURL,
 		PrivacyURL:    c.PrivacyURL,
 		SMSNotice:     c.SMSNotice,

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -253,6 +254,8 @@ func TestPageOffersLiveCode(t *testing.T) {
 		b.wantOneLine("code_live")
 		b.is(`!document.querySelector("#message").matches(".bad") && document.activeElement.id === "code"`)
 		b.is(`document.querySelectorAll("#boxes span").length === 8`)
+		b.is(`document.querySelector("#lead").innerText === ` +
+			quote(strings.ReplaceAll(said(t, "en", "lead_live"), "{n}", "8")))
 		b.is(`/^Send again in (10|[1-9]) minutes?$/.test(document.querySelector("#resend").innerText)`)
 		b.accessible("with the code of an earlier message")
 		b.is(`list = document.querySelector("#language"), list.value = "de"`)

@@ -15,7 +15,6 @@ import type { Tokens } from './tokens.js'
 export interface Settings { // settings.json
   app_name: string
   default_region: string
-  code_length: number
   terms_url: string
   privacy_url: string
   sms_notice: boolean
@@ -142,7 +141,7 @@ export interface Challenge {
 }
 
 export interface Purpose { // of a code; see purposes.js
-  wordOf: { title: string, hint: string, lead: string, verify: string, back: string }
+  wordOf: { title: string, hint: string, lead: string, live: string, verify: string, back: string }
   isFinal: boolean // whether the last digit alone does not send the code, because nothing can be undone
   request(phone: AskedPhone, locale: string, channel?: Channel): Promise<SendReply>
   redeem(challenge: Challenge, code: string, isAwaited: () => boolean): Promise<void> // throws a Problem

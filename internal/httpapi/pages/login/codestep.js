@@ -57,8 +57,9 @@ export class CodeStep {
 
   lead() {
     const { language, state: { purpose } } = this.#page
-    const { code_length, over } = this.#challenge
-    return over ? '' : language.say(purpose.wordOf.lead, { n: language.number(code_length) })
+    const { code_length, over, request_id } = this.#challenge
+    const { lead, live } = purpose.wordOf
+    return over ? '' : language.say(request_id ? lead : live, { n: language.number(code_length) })
   }
 
   /** @param {boolean} isFresh */

@@ -33,7 +33,7 @@ async function logIn({ asked, request_id }, code) {
 
 /** @implements {Purpose} */
 export class Login {
-  wordOf = { title: 'title', hint: 'hint', lead: 'lead_code', verify: 'verify', back: 'change' }
+  wordOf = { title: 'title', hint: 'hint', lead: 'lead_code', live: 'lead_live', verify: 'verify', back: 'change' }
   isFinal = false
   request = requestLogin
   #verified
@@ -59,7 +59,14 @@ export class Login {
 
 /** @implements {Purpose} */
 export class PhoneChange {
-  wordOf = { title: 'change', hint: 'change_hint', lead: 'lead_code', verify: 'change', back: 'back' }
+  wordOf = {
+    title: 'change',
+    hint: 'change_hint',
+    lead: 'lead_code',
+    live: 'lead_live',
+    verify: 'change',
+    back: 'back',
+  }
   isFinal = false
   #account
   #tokens
@@ -114,7 +121,14 @@ export class PhoneChange {
  * @implements {Purpose}
  */
 export class Removal {
-  wordOf = { title: 'remove', hint: '', lead: 'remove_lead', verify: 'remove', back: 'cancel' }
+  wordOf = {
+    title: 'remove',
+    hint: '',
+    lead: 'remove_lead',
+    live: 'remove_lead',
+    verify: 'remove',
+    back: 'cancel',
+  }
   isFinal = true
   #account
   #tokens
