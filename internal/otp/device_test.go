@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"dekamond-otp/internal/clock"
 	"dekamond-otp/internal/otp"
 )
 
@@ -167,6 +168,42 @@ func TestTicketOfDevice(t *testing.T) {
 		a = otp.Answer{Phone: iranian, Ticket: open.Ticket, Device: token}
 		if err := w.verify(a, w.router.code(), true, nil); err != nil {
 			t.Errorf("the open code on a device whose day is over: %v", err)
+		}
+	})
+}
+
+// TestOldTicketOfDevice checks that the ticket of a known device is no device token: it stands for one as long as its
+// code can live, and never where there are no device tokens.
+func TestOldTicketOfDevice(t *testing.T) {
+	inWorld(t, func(o *otp.Options) {
+		o.DeviceTTL, o.Clock = deviceTTL, new(clock.Clock)
+		o.Clock.Follow(time.Second) // or the identifiers would have the time outside of this world
+	}, func(w *world) {
+		off, stop := w.copyWith(func(o *otp.Options) { o.DeviceTTL = 0 })
+		defer stop()
+		old := w.request(otp.Request{Phone: iranian, Device: w.DeviceToken(iranian, "")})
+		w.want(old, otp.Sent)
+		code := w.router.code()
+		a := otp.Answer{Phone: iranian, Ticket: old.Ticket}
+		if err := w.verify(a, code, false, errDown); !errors.Is(err, errDown) {
+			t.Errorf("a device's code with its ticket: %v; want redeem's error", err)
+		}
+		on := w.Service
+		w.Service = off
+		if err := w.verify(a, code, true, nil); !errors.Is(err, otp.ErrNotLive) {
+			t.Errorf("a device's code with its ticket, without device tokens: %v; want ErrNotLive", err)
+		}
+		w.Service = on
+		time.Sleep(otp.MaxLife + 2*time.Minute)
+		w.request(otp.Request{Phone: iranian})
+		code = w.router.code()
+		for range 5 {
+			if err := w.verify(otp.Answer{Phone: iranian}, other(code), true, nil); !errors.Is(err, otp.ErrWrong) {
+				t.Fatal(err)
+			}
+		}
+		if err := w.verify(a, code, true, nil); !errors.Is(err, otp.ErrBurnt) {
+			t.Errorf("the open code with an old ticket of a device: %v; want ErrBurnt", err)
 		}
 	})
 }

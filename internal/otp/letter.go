@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // A letter is the content of a queued message, apart from the fields of its Lease. The store sees it only sealed.
@@ -45,6 +46,9 @@ type ticket struct {
 	id   ChallengeID
 	send int
 }
+
+// opened returns when the challenge was opened, by the clock of the copy that opened it.
+func (t ticket) opened() time.Time { return time.Unix(t.id.Time().UnixTime()).UTC() }
 
 func (k *keys) ticket(t ticket) string {
 	text := fmt.Appendf(t.id[:], "%d %s %s", t.send, t.Phone, t.Purpose)

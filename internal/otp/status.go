@@ -42,9 +42,8 @@ func (s *Service) LookUp(ctx context.Context, text string) (Lookup, error) {
 	if !ok {
 		return Lookup{}, ErrUnknown
 	}
-	opened := time.Unix(t.id.Time().UnixTime()).UTC()
 	id := messageID(t.id, t.send)
-	found := Lookup{Message: id, Send: t.send, Purpose: t.Purpose.Name(), OpenedAt: opened}
+	found := Lookup{Message: id, Send: t.send, Purpose: t.Purpose.Name(), OpenedAt: t.opened()}
 	status, err := s.store.Status(ctx, t.Place, t.id, t.send)
 	if errors.Is(err, ErrUnknown) {
 		return found, nil

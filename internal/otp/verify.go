@@ -12,6 +12,9 @@ import (
 	"dekamond-otp/internal/phone"
 )
 
+// ticketLeeway allows for the clocks of two copies.
+const ticketLeeway = time.Minute
+
 // A Code is a text of the right shape that a person typed as a code. It does not print its digits.
 type Code struct{ digits string }
 
@@ -99,7 +102,8 @@ func (s *Service) end(ctx context.Context, p phone.Number, a Attempt, m Match, s
 }
 
 // attempt returns the answer as the store compares it. A ticket counts only for the phone and the purpose that it
-// names, and one of a known device makes the answer that device's.
+// names. As long as its code can live, one of a known device makes the answer that device's: it stands for a device
+// token that the client has sent with the request alone.
 func (s *Service) attempt(a Answer) Attempt {
 	attempt := Attempt{
 		Place:  Place{Phone: s.keys.phone(a.Phone), Purpose: a.Purpose},
@@ -116,7 +120,8 @@ func (s *Service) attempt(a Answer) Attempt {
 	if !ok || t.Phone != attempt.Phone || t.Purpose != attempt.Purpose {
 		return attempt
 	}
-	if attempt.Device == "" {
+	isFresh := s.clock.Now().Before(t.opened().Add(MaxLife + ticketLeeway))
+	if attempt.Device == "" && s.deviceTTL > 0 && isFresh {
 		attempt.Device = t.Device
 	}
 	if t.Device == "" || t.Device == attempt.Device {

@@ -203,7 +203,7 @@ func TestRedisHoldsNothingThatLogsIn(t *testing.T) {
 	defer release()
 	s := servicetest.Start(t, stores, w.Settings()...)
 	s.Want(s.Request(phone), 202, "")
-	servicetest.Eventually(t, "the webhook is called", func() bool { return len(w.Messages()) == 1 })
+	servicetest.Eventually(t, "the webhook is called", func() bool { return len(w.Messages()) > 0 })
 	code := w.Messages()[0]["code"]
 	s.Verify(phone, servicetest.WrongCode(code))
 	r := servicetest.Redis(t, stores)

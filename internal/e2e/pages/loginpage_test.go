@@ -299,8 +299,8 @@ func TestPageThrottled(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, v view) {
 		s := servicetest.Start(t, nil, "OTP_TTL=10m", "OTP_RESEND_AFTER=off", "OTP_LIMIT_PHONE=1/10m")
-		s.Login(phone)
 		b := openLogin(t, s, v)
+		s.Login(phone)
 		b.write("#phone", phone)
 		b.click("#send")
 		b.says("too_many_requests")

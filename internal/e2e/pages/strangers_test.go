@@ -356,7 +356,8 @@ func TestPageSecondTabAsksAgain(t *testing.T) {
 	})
 }
 
-// TestPageTooManyTries refuses codes from an address. The page keeps the code that was typed, and says how long to wait.
+// TestPageTooManyTries refuses codes from an address. The page keeps the code that was typed, and says how long to
+// wait.
 func TestPageTooManyTries(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, v view) {

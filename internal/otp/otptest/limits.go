@@ -218,8 +218,8 @@ func dailyLimit(_ *testing.T, begin stories) {
 		for range policy.MaxAttempts {
 			s.check(wrongOf(c), otp.ErrWrong)
 		}
-		s.age(time.Minute)
 	}
+	s.age(20 * time.Minute)
 	s.check(right, otp.ErrPhoneClosed)
 	s.refusedFor(otp.ErrDailyLimit, 24*time.Hour-20*time.Minute)
 }

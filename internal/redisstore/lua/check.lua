@@ -16,7 +16,7 @@
 --         {0, 'none', 'burnt', 'closed', 'short' or 'long'} if there is nothing to compare with; not counted
 --         {0, word, wait} if the sources have no attempts left; not compared
 -- A second run with the same identifier counts nothing, unless the same requester has made another wrong attempt
--- between.
+-- between, or the challenge was replaced.
 local challenge, wrong, short, row, own = KEYS[1], KEYS[2], KEYS[3], KEYS[4], nil
 local digest, length, usual_length = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local max_attempts, wrong_max, long_after = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -63,12 +63,13 @@ local word, us = refusal(sources, ARGV, first_limit, now)
 if us > 0 then
   return {0, word, us}
 end
+-- A closed phone is answered alike with and without a live code.
+local is_clean = targets[1] and targets[1].is_test or not has_wrong(wrong, short, row)
+if not is_clean and wait(wrong, wrong_max, day, now) > 0 then
+  return {0, 'closed'}
+end
 if #targets == 0 then
   return {0, length == usual_length and 'none' or 'long'}
-end
-local is_clean = not has_wrong(wrong, short, row)
-if not is_clean and not targets[1].is_test and wait(wrong, wrong_max, day, now) > 0 then
-  return {0, 'closed'}
 end
 
 -- is_closed reports whether the target's code is too short for the phone by now: it ends for attempts without a request

@@ -73,9 +73,9 @@ end
 if longest > 0 then
   local works = is_open and closed == 0 and reason ~= 'daily' and challenge
   if not works and shared_challenge then
-    local s = redis.call('HMGET', shared_challenge, 'length', field('tries', device))
-    if s[1] and tonumber(s[2] or 0) < max_attempts then
-      works, length = shared_challenge, tonumber(s[1])
+    local s = redis.call('HMGET', shared_challenge, 'id', 'length', field('tries', device))
+    if s[1] and tonumber(s[3] or 0) < max_attempts then
+      works, length = shared_challenge, tonumber(s[2]) or usual_length
     end
   end
   return {0, reason, longest, works and redis.call('PTTL', works) * 1000 or 0, works and length or 0}

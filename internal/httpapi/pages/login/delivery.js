@@ -86,7 +86,7 @@ export class Delivery {
       if (signal.aborted || document.hidden || !challenge?.request_id || !state.isChallengeUnexpired) continue
       try {
         const { status, resend_in } = await sendStatus(challenge.request_id)
-        if (signal.aborted || !state.challenge) return
+        if (signal.aborted || !state.challenge || state.challenge.over) return
         const resendAt = Math.max(now() + resend_in, state.challenge.refused_until ?? 0)
         state.challenge = { ...state.challenge, status, resend_at: resendAt }
       } catch (caught) {
