@@ -12,12 +12,17 @@ func TestAttacksEmbedded(t *testing.T)  { attacks(t, "embedded") }
 func TestAttacksOnRedis(t *testing.T)   { attacks(t, "single") }
 func TestAttacksOnCluster(t *testing.T) { attacks(t, "cluster") }
 
-func attacks(t *testing.T, kind string) {
-	otptest.TestAttacks(t, func(t *testing.T, p otp.Policy) otptest.Store {
+func TestRandomAttacks(t *testing.T) { otptest.TestRandomAttacks(t, attacked("embedded")) }
+
+func attacks(t *testing.T, kind string) { otptest.TestAttacks(t, attacked(kind)) }
+
+// attacked returns what opens the stores of the attacks.
+func attacked(kind string) func(t *testing.T, p otp.Policy) otptest.Store {
+	return func(t *testing.T, p otp.Policy) otptest.Store {
 		c := connect(t, kind)
 		return otptest.Store{
 			Store: newCodes(t, c, p, 4),
 			Age:   func(t *testing.T, d time.Duration) { age(t, c, d) },
 		}
-	})
+	}
 }

@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	seeds = 2   // random attacks on each policy
+	seeds = 1   // random attacks on each policy
 	steps = 150 // of a random attack
 )
 
-// randomAttacks are attacks whose steps are random, also with what only the owner and bad luck do. They look for ways
-// around the bounds that nobody has thought of.
-func randomAttacks(t *testing.T, begin open) {
+// TestRandomAttacks attacks the service in random steps, also with what only the owner and bad luck do. It looks for
+// ways around the bounds that nobody has thought of. The function begin returns a store with the policy.
+func TestRandomAttacks(t *testing.T, begin func(t *testing.T, p otp.Policy) Store) {
 	for name, change := range hardened {
 		t.Run(name, func(t *testing.T) {
 			for seed := range uint64(seeds) {
