@@ -168,6 +168,7 @@ func (b *tab) copies(text string) {
 func (b *tab) offline(off bool) {
 	b.t.Helper()
 	if off {
+		b.until(`document.fonts.status === "loaded"`) // a font on its way would fail with the calls
 		b.Cut("*")
 	} else {
 		b.Cut()
