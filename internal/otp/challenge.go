@@ -20,10 +20,11 @@ type Policy struct {
 	MaxAttempts   int           // wrong attempts at one code that each requester has
 	ResendAfter   time.Duration // wait between two messages of one challenge; 0 = none
 	PerPhone      Limit         // messages to one phone, for each known device and for all other requests
-	PerAddress    Limit         // messages requested from one address, refunded when the phone verifies
+	PerAddress    Limit         // messages requested from one address; those of a code are refunded when it is used
 	DailyAttempts int           // wrong attempts in a row after which a phone gets longer codes
 
-	// TriesPerAddress limits the wrong attempts from one address. Those at a code are refunded when it is used.
+	// TriesPerAddress limits the wrong attempts from one address. When an address uses a code, its own wrong attempts
+	// at that code are refunded.
 	TriesPerAddress Limit
 }
 
@@ -93,7 +94,7 @@ func (p Place) Open() Place { return Place{Phone: p.Phone, Purpose: p.Purpose} }
 // A Digest is a keyed digest of a phone and a code, in URL-safe characters. A store compares codes by it.
 type Digest string
 
-// A Receipt identifies a send that was counted against an address, so that it can be refunded. Only the store that
+// A Receipt identifies what was counted against an address or a user, so that it can be refunded. Only the store that
 // issued it reads it.
 type Receipt string
 
@@ -142,7 +143,7 @@ type Unlocked struct {
 type Match struct {
 	Place
 	ID       ChallengeID
-	Receipts []Receipt // of the challenge's messages that count against an address
+	Receipts []Receipt // of the challenge's messages
 	Tries    int       // wrong attempts at the challenge that count against the address of the right one
 	Charged  []Receipt // of the right attempt, if the store has counted it as a wrong one; Close and Release refund it
 	Provider string    // accepted the challenge's last message; empty if none has yet
@@ -168,7 +169,8 @@ type CodeStore interface {
 	// known device is also compared with the phone's open challenge. However many wrong codes arrive at once, no more
 	// than Policy.MaxAttempts are counted for one requester and challenge. A right code is not used up. The errors are
 	// ErrUnavailable, those that wrap ErrInvalidCode, a *ThrottledError if the address has no attempts left, and
-	// ErrCodeFormat for a code that is too long for the phone. Only ErrWrong costs an attempt.
+	// ErrCodeFormat for a code that is too long for the phone. Only ErrWrong costs an attempt, and a
+	// *ThrottledError may, where a store keeps addresses apart from phones.
 	Check(ctx context.Context, a Attempt) (Match, error)
 	// Close removes the challenge of the match, if it is still live, and ends the row of wrong attempts. It refunds the
 	// challenge's messages to their addresses, and to the address of the attempt its wrong attempts.

@@ -15,12 +15,15 @@ import (
 
 const deviceTTL = time.Hour
 
+// oneMessage allows each known device, and all other requests, one message in a minute.
+func oneMessage(o *otp.Options) {
+	o.DeviceTTL = deviceTTL
+	o.Policy.PerPhone = otp.Limit{Max: 1, Window: time.Minute}
+}
+
 // TestDeviceTokens checks which tokens make a device known. A known device gets a code of its own.
 func TestDeviceTokens(t *testing.T) {
-	inWorld(t, func(o *otp.Options) {
-		o.DeviceTTL = deviceTTL
-		o.Policy.PerPhone = otp.Limit{Max: 1, Window: time.Minute}
-	}, func(w *world) {
+	inWorld(t, oneMessage, func(w *world) {
 		token := w.DeviceToken(iranian, "")
 		if len(token) < 60 || len(token) > 80 || strings.Trim(token, base64URL) != "" {
 			t.Errorf("the token %q is not of about 70 URL-safe characters", token)
@@ -91,10 +94,7 @@ const base64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678
 // TestDeviceKeepsIdentifier checks that the successor of a token belongs to the same device, so that a device has one
 // budget, however often it logs in.
 func TestDeviceKeepsIdentifier(t *testing.T) {
-	inWorld(t, func(o *otp.Options) {
-		o.DeviceTTL = deviceTTL
-		o.Policy.PerPhone = otp.Limit{Max: 1, Window: time.Minute}
-	}, func(w *world) {
+	inWorld(t, oneMessage, func(w *world) {
 		token := w.DeviceToken(iranian, "")
 		w.request(otp.Request{Phone: iranian, Device: token})
 		again := otp.Request{Phone: iranian, Address: address, Device: w.DeviceToken(iranian, token)}

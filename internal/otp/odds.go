@@ -8,9 +8,9 @@ import (
 // DailyGuesses returns how many wrong codes can be tried for the login of one phone in 24 hours, known devices apart:
 // at codes of Policy.Length digits, and at longer ones.
 //
-// A shorter code is made only as long as there were no more than DailyAttempts wrong attempts at such codes. One
-// further attempt without a request closes the shorter codes to all others of the kind. What is left are the attempts
-// of the requests that were accepted within the life of a code. The bound holds by construction: a store compares no
+// A shorter code is made only as long as there were no more than DailyAttempts wrong attempts at such codes. The next
+// attempt without a request closes the shorter codes to attempts without a request. What is left are the attempts of
+// the requests that were accepted within the life of a code. The bound holds by construction: a store compares no
 // further shorter code, even if there were more requests than the limits count, because messages failed.
 func (p Policy) DailyGuesses() (short, long int) {
 	if p.PerPhone.Max == 0 { // then a code may have any number of requests

@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"testing"
-	"time"
 
 	"dekamond-otp/internal/otp"
 	"dekamond-otp/internal/otp/otptest"
@@ -19,10 +18,6 @@ func attacks(t *testing.T, kind string) { otptest.TestAttacks(t, attacked(kind))
 // attacked returns what opens the stores of the attacks.
 func attacked(kind string) func(t *testing.T, p otp.Policy) otptest.Store {
 	return func(t *testing.T, p otp.Policy) otptest.Store {
-		c := connect(t, kind)
-		return otptest.Store{
-			Store: newCodes(t, c, p, 4),
-			Age:   func(t *testing.T, d time.Duration) { age(t, c, d) },
-		}
+		return newTested(t, kind, p).Store
 	}
 }

@@ -105,18 +105,17 @@ func (s *Codes) Open(ctx context.Context, o otp.Opening) (_ otp.Challenge, err e
 
 // callOpen returns the keys and the arguments of open.lua, up to those of the sources.
 func (s *Codes) callOpen(o otp.Opening, t taken) (keys []string, args []any) {
-	rules := s.rules(o.Place)
-	if len(o.Letter) == 0 {
-		rules = rules.ofTestNumber()
+	var rules rules // a test number has none
+	if len(o.Letter) > 0 {
+		rules = s.rules(o.Place)
 	}
 	p := s.partition(o.Phone)
-	tally := p.tally(o.Place)
+	sends, tally := p.sends(o.Place), p.tally(o.Place)
 	keys = []string{
-		p.challenge(o.Place), ofDevice(p.sends(o.Phone), o.Device), tally.day, tally.short, tally.row, p.outbox(),
-		p.others(o.Place),
+		p.challenge(o.Place), sends[0], tally.day, tally.short, tally.row, p.outbox(), p.others(o.Place),
 	}
 	if o.Device != "" {
-		keys = append(keys, p.challenge(o.Open()), p.deviceSends(o.Phone))
+		keys = append(keys, p.challenge(o.Open()), sends[1])
 	}
 	return keys, []any{
 		o.ID.String(), string(o.Digest), string(o.LongDigest), s.policy.Length, s.policy.LongLength(),
@@ -214,7 +213,7 @@ func (s *Codes) Status(
 ) (_ otp.Status, err error) {
 	defer s.observe(ctx, "status", time.Now(), &err)
 	rules, p := s.rules(at), s.partition(at.Phone)
-	return s.scripts.status.run(ctx, []string{p.challenge(at), ofDevice(p.sends(at.Phone), at.Device)},
+	return s.scripts.status.run(ctx, []string{p.challenge(at), p.sends(at)[0]},
 		id.String(), send, s.policy.MaxAttempts, us(rules.resendAfter), rules.sends.Max, us(rules.sends.Window))
 }
 
@@ -232,17 +231,10 @@ func (s *Codes) Forget(ctx context.Context, phone otp.Pseudonym) (err error) {
 // Unlock implements otp.CodeStore.
 func (s *Codes) Unlock(ctx context.Context, phone otp.Pseudonym) (_ otp.Unlocked, err error) {
 	defer s.observe(ctx, "unlock", time.Now(), &err)
+	login := otp.Place{Phone: phone, Purpose: otp.ForLogin}
 	p := s.partition(phone)
-	tally := p.tally(otp.Place{Phone: phone, Purpose: otp.ForLogin})
-	return s.scripts.unlock.run(ctx, []string{tally.day, tally.short, tally.row, p.sends(phone)})
-}
-
-// number returns what Redis stores for a bool.
-func number(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
+	tally := p.tally(login)
+	return s.scripts.unlock.run(ctx, []string{tally.day, tally.short, tally.row, p.sends(login)[0]})
 }
 
 // touch writes by a script, because a user who may write and not run scripts is of no use.

@@ -21,16 +21,26 @@ func TestCodesOnRedis(t *testing.T)   { suite(t, "single") }
 func TestCodesOnCluster(t *testing.T) { suite(t, "cluster") }
 
 func suite(t *testing.T, kind string) {
-	otptest.TestStore(t, func(t *testing.T, p otp.Policy) otptest.Store {
-		c, calls := connect(t, kind), new(observertest.Calls)
-		s := newCodes(t, c, p, 4) // messages that an earlier test left would be claimed first
-		s.observer = calls
-		return otptest.Store{
-			Store: s,
-			Calls: calls,
-			Age:   func(t *testing.T, d time.Duration) { age(t, c, d) },
-		}
-	})
+	otptest.TestStore(t, func(t *testing.T, p otp.Policy) otptest.Store { return newTested(t, kind, p).Store })
+}
+
+// A tested is a store under test, and the same store without what the suite needs of it.
+type tested struct {
+	otptest.Store
+	codes *Codes
+}
+
+// newTested returns a store with empty outboxes: messages that an earlier test left would be claimed first.
+func newTested(t *testing.T, kind string, p otp.Policy) tested {
+	t.Helper()
+	c, calls := connect(t, kind), new(observertest.Calls)
+	s := newCodes(t, c, p, 4)
+	s.observer = calls
+	return tested{otptest.Store{
+		Store: s,
+		Calls: calls,
+		Age:   func(t *testing.T, d time.Duration) { age(t, c, d) },
+	}, s}
 }
 
 // observed keeps the names of calls, and whether each found the store unavailable.

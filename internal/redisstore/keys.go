@@ -72,12 +72,8 @@ func (s *Codes) partition(phone otp.Pseudonym) partition {
 	return s.partitions[h.Sum32()%uint32(len(s.partitions))]
 }
 
-func (p partition) outbox() string                   { return string(p) + "outbox" }
-func (p partition) health() string                   { return string(p) + "health" }
-func (p partition) sends(phone otp.Pseudonym) string { return string(p) + string(phone) + ":sends" }
-
-// deviceSends returns the key of the sends to all known devices of the phone.
-func (p partition) deviceSends(phone otp.Pseudonym) string { return p.sends(phone) + ":devices" }
+func (p partition) outbox() string { return string(p) + "outbox" }
+func (p partition) health() string { return string(p) + "health" }
 
 // deviceKey stands before the identifier of a known device, at the end of keys of its own.
 const deviceKey = ":device:"
@@ -90,13 +86,23 @@ func (p partition) challenge(at otp.Place) string {
 	return ofDevice(key, at.Device)
 }
 
-// sendsOf returns the keys of the lists in which the sends of the challenge with this key are counted, besides those of
-// sources.
+// sends returns the keys of the lists in which the sends of a place are counted, besides those of sources: the list of
+// the place, and for a known device that of all known devices of the phone.
+func (p partition) sends(at otp.Place) []string {
+	return sendsTo(string(p)+string(at.Phone), at.Device)
+}
+
+// sendsOf returns what sends returns for the place of the challenge with this key.
 func sendsOf(challenge string) []string {
 	phone, rest, _ := strings.Cut(challenge, ":code")
-	_, device, isDevice := strings.Cut(rest, deviceKey)
-	keys := []string{ofDevice(phone+":sends", otp.DeviceID(device))}
-	if isDevice {
+	_, device, _ := strings.Cut(rest, deviceKey)
+	return sendsTo(phone, otp.DeviceID(device))
+}
+
+// sendsTo is sends for a phone whose keys begin so.
+func sendsTo(phone string, d otp.DeviceID) []string {
+	keys := []string{ofDevice(phone+":sends", d)}
+	if d != "" {
 		keys = append(keys, phone+":sends:devices")
 	}
 	return keys

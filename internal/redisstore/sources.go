@@ -36,9 +36,6 @@ func (s *Codes) rules(at otp.Place) rules {
 	return r
 }
 
-// ofTestNumber returns the rules without those that do not hold for a test number.
-func (rules) ofTestNumber() rules { return rules{} }
-
 // A source is a list of the times at which an address, its network or a user asked for a message or tried a wrong code.
 type source struct {
 	key    string
@@ -98,6 +95,14 @@ func (all sources) args(first []any) []any {
 		first = append(first, one.limit.Max, us(one.limit.Window), one.word, number(one.counts))
 	}
 	return first
+}
+
+// number returns what the scripts read as a bool.
+func number(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // bySlot divides the sources into those of one slot of a cluster each.

@@ -4,11 +4,9 @@ import (
 	"context"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
-	"dekamond-otp/internal/observertest"
 	"dekamond-otp/internal/otp"
 	"dekamond-otp/internal/otp/otptest"
 )
@@ -91,14 +89,8 @@ func TestTwiceOnCluster(t *testing.T) { suiteTwice(t, "cluster") }
 // suiteTwice runs the suite while the first reply to every script is lost: it must make no difference.
 func suiteTwice(t *testing.T, kind string) {
 	otptest.TestStore(t, func(t *testing.T, p otp.Policy) otptest.Store {
-		c, calls := connect(t, kind), new(observertest.Calls)
-		s := newCodes(t, c, p, 4)
-		c.redis.AddHook(newTwice(c, s.scripts))
-		s.observer = calls
-		return otptest.Store{
-			Store: s,
-			Calls: calls,
-			Age:   func(t *testing.T, d time.Duration) { age(t, c, d) },
-		}
+		s := newTested(t, kind, p)
+		s.codes.client.redis.AddHook(newTwice(s.codes.client, s.codes.scripts))
+		return s.Store
 	})
 }

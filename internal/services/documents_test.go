@@ -6,10 +6,12 @@ import (
 	"os"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
 
 	"dekamond-otp/internal/config"
 	"dekamond-otp/internal/otp"
@@ -43,11 +45,7 @@ func policyOf(t *testing.T, settings []string) otp.Policy {
 
 // oneIn returns a probability as the documents write it: 1 in 21,487.
 func oneIn(probability float64) string {
-	digits := strconv.Itoa(int(math.Round(1 / probability)))
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return "1 in " + digits
+	return message.NewPrinter(language.English).Sprintf("1 in %d", int(math.Round(1/probability)))
 }
 
 // inAYear returns the probability that something happens within a year that has this probability every day.
