@@ -21,7 +21,7 @@ const minute = int64(time.Minute / time.Microsecond)
 func TestCallsShareARoundTrip(t *testing.T) {
 	onEveryRedis(t, func(t *testing.T, c *Client) {
 		const calls = 500
-		s, own := newScript(c, "take", decodeTake), rand.Text()
+		s, own := newScript(c, otp.Policy{}, "take", decodeTake), rand.Text()
 		var mu sync.Mutex
 		times := make(map[string]int)
 		refusals := 0
@@ -30,13 +30,13 @@ func TestCallsShareARoundTrip(t *testing.T) {
 			wg.Go(func() {
 				// Each key has room for one call; half of the calls come second.
 				key := fmt.Sprintf("share:{0}:%s:%d", own, i/2)
-				taken, err := s.run(t.Context(), []string{key}, 1, minute, "address", 1)
+				taken, err := s.run(t.Context(), []string{key}, "address", 1, minute)
 				mu.Lock()
 				defer mu.Unlock()
 				switch {
 				case err != nil:
 					t.Errorf("run: %v", err)
-				case taken.word == "address":
+				case taken.name == "address":
 					refusals++
 				default:
 					times[taken.time]++
@@ -72,7 +72,7 @@ func TestCallsFailAlone(t *testing.T) {
 		if err := c.redis.Set(t.Context(), bad, "no list", time.Minute).Err(); err != nil {
 			t.Fatal(err)
 		}
-		s := newScript(c, "take", decodeTake)
+		s := newScript(c, otp.Policy{}, "take", decodeTake)
 		var wg sync.WaitGroup
 		for i := range 100 {
 			wg.Go(func() {
@@ -80,7 +80,7 @@ func TestCallsFailAlone(t *testing.T) {
 				if i%5 == 0 {
 					key = bad
 				}
-				_, err := s.run(t.Context(), []string{key}, 1, minute)
+				_, err := s.run(t.Context(), []string{key}, "address", 1, minute)
 				if want := i%5 == 0; errors.Is(err, otp.ErrUnavailable) != want || (err != nil) != want {
 					t.Errorf("call %d: %v; want ErrUnavailable: %t", i, err, want)
 				}
@@ -93,7 +93,7 @@ func TestCallsFailAlone(t *testing.T) {
 // TestCallsGiveUp checks that a call that waits for a round trip ends with its context and leaves the queue.
 func TestCallsGiveUp(t *testing.T) {
 	onEveryRedis(t, func(t *testing.T, c *Client) {
-		s := newScript(c, "take", decodeTake)
+		s := newScript(c, otp.Policy{}, "take", decodeTake)
 		slot := ""
 		if c.cluster {
 			slot = "0"

@@ -47,7 +47,7 @@ var _ otp.Store = (*Codes)(nil)
 func NewCodes(c *Client, o CodesOptions) *Codes {
 	return &Codes{
 		client:     c,
-		scripts:    newScripts(c),
+		scripts:    newScripts(c, o.Policy),
 		policy:     o.Policy,
 		partitions: partitions(c, o.Partitions),
 		outboxMax:  outboxMax,
@@ -118,16 +118,14 @@ func (s *Codes) callOpen(o otp.Opening, t taken) (keys []string, args []any) {
 		keys = append(keys, p.challenge(o.Open()), sends[1])
 	}
 	return keys, []any{
-		o.ID.String(), string(o.Digest), string(o.LongDigest), s.policy.Length, s.policy.LongLength(),
-		us(s.policy.TTL), s.policy.MaxAttempts, us(rules.resendAfter), rules.sends.Max, us(rules.sends.Window),
-		rules.daily, rules.longAfter, us(day), lines(t.receipts), t.word, us(t.wait),
-		o.Letter, s.outboxMax, us(s.outboxLife()), us(otp.MaxLife), us(s.policy.LeastLife()), string(o.Device),
-		rules.sends.Max * otp.DevicesFactor,
+		o.ID.String(), string(o.Digest), string(o.LongDigest),
+		us(rules.resendAfter), rules.sends, rules.daily, rules.longAfter, string(o.Device),
+		lines(t.receipts), t.name, us(t.wait), o.Letter, s.outboxMax,
 	}
 }
 
 // outboxLife is longer than the life of any message in an outbox.
-func (s *Codes) outboxLife() time.Duration { return 2*s.policy.TTL + time.Minute }
+func outboxLife(p otp.Policy) time.Duration { return 2*p.TTL + time.Minute }
 
 // Check implements otp.CodeStore.
 func (s *Codes) Check(ctx context.Context, a otp.Attempt) (_ otp.Match, err error) {
@@ -151,10 +149,9 @@ func (s *Codes) check(ctx context.Context, a otp.Attempt, counted sources, id st
 	if a.Request != uuid.Nil {
 		request = a.Request.String()
 	}
-	usual, _ := s.policy.DailyGuesses()
 	found, err := s.scripts.check.run(ctx, counted.keys(keys), counted.args([]any{
-		string(a.Digest), a.Length, s.policy.Length, s.policy.MaxAttempts, rules.daily, rules.longAfter, usual, us(day),
-		us(otp.KeepAttempts), id, string(a.Device), request, a.Send, string(address),
+		string(a.Digest), a.Length, rules.daily, rules.longAfter, id,
+		string(a.Device), request, a.Send, string(address),
 	})...)
 	if err != nil {
 		return otp.Match{}, err
@@ -212,9 +209,9 @@ func (s *Codes) Status(
 	ctx context.Context, at otp.Place, id otp.ChallengeID, send int,
 ) (_ otp.Status, err error) {
 	defer s.observe(ctx, "status", time.Now(), &err)
-	rules, p := s.rules(at), s.partition(at.Phone)
+	p := s.partition(at.Phone)
 	return s.scripts.status.run(ctx, []string{p.challenge(at), p.sends(at)[0]},
-		id.String(), send, s.policy.MaxAttempts, us(rules.resendAfter), rules.sends.Max, us(rules.sends.Window))
+		id.String(), send)
 }
 
 // Forget implements otp.CodeStore.

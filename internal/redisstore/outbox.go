@@ -58,8 +58,7 @@ func (s *Codes) Claim(ctx context.Context, n int) (leases []otp.Lease, err error
 			break
 		}
 		until := time.Now().Add(trusted)
-		claimed, failure := s.scripts.claim.run(ctx, outboxes,
-			abandoned.Milliseconds(), n-len(leases), s.policy.MaxAttempts, us(s.outboxLife()), us(s.policy.LeastLife()))
+		claimed, failure := s.scripts.claim.run(ctx, outboxes, abandoned.Milliseconds(), n-len(leases))
 		for _, l := range claimed {
 			l.Until = until
 			leases = append(leases, l)
@@ -78,7 +77,7 @@ func (s *Codes) Renew(ctx context.Context, l otp.Lease) (until time.Time, err er
 	}
 	until = time.Now().Add(trusted)
 	_, err = s.scripts.renew.run(ctx, []string{ref.outbox, ref.challenge},
-		ref.entry, ref.number, l.ID.String(), s.policy.MaxAttempts, ref.time, us(s.policy.LeastLife()), l.Send)
+		ref.entry, ref.number, l.ID.String(), l.Send, ref.time)
 	return until, err
 }
 

@@ -30,6 +30,7 @@ var openReasons = map[string]error{
 	"resend":  otp.ErrResendTooSoon,
 	"phone":   otp.ErrPhoneLimit,
 	"address": otp.ErrAddressLimit,
+	"network": otp.ErrAddressLimit,
 	"user":    otp.ErrUserLimit,
 	"daily":   otp.ErrDailyLimit,
 	"full":    errFull,
@@ -61,12 +62,12 @@ func decodeOpen(r *reply) (opened, error) {
 	return o, nil
 }
 
-// {1, time} | {0, word, wait}
+// {1, time} | {0, name, wait}
 func decodeTake(r *reply) (taken, error) {
 	if !r.accepted() {
-		t := taken{word: r.text(), wait: r.duration()}
-		if openReasons[t.word] == nil {
-			r.fail("unknown word")
+		t := taken{name: r.text(), wait: r.duration()}
+		if openReasons[t.name] == nil {
+			r.fail("unknown name")
 		}
 		return t, nil
 	}
@@ -85,6 +86,7 @@ var checkReasons = map[string]error{
 // triesReasons are the limits of sources for wrong attempts.
 var triesReasons = map[string]error{
 	"address": otp.ErrAddressTries,
+	"network": otp.ErrAddressTries,
 	"user":    otp.ErrUserTries,
 }
 
@@ -94,7 +96,7 @@ type matched struct {
 	isOwn bool      // the challenge is the known device's
 }
 
-// {1, id, is_own, receipts, provider, tries} | {0, reason} | {0, word, wait}
+// {1, id, is_own, receipts, provider, tries} | {0, reason} | {0, name, wait}
 func decodeCheck(r *reply) (matched, error) {
 	if !r.accepted() {
 		word := r.text()

@@ -39,7 +39,7 @@ func readerOf[R any](s script[R]) reader {
 
 // readers returns the reader of each script by its name.
 func readers() map[string]reader {
-	s := newScripts(new(Client))
+	s := newScripts(new(Client), otp.Policy{})
 	return map[string]reader{
 		"open":   readerOf(s.open),
 		"take":   readerOf(s.take),
@@ -80,7 +80,7 @@ var replies = []struct {
 	{"open", list{int64(0), "daily", int64(1000), int64(0), int64(0)}, opened{}, otp.ErrDailyLimit},
 	{"open", list{int64(0), "full", int64(0), int64(0), int64(0)}, opened{}, errFull},
 	{"take", list{int64(1), "1700"}, taken{time: "1700"}, nil},
-	{"take", list{int64(0), "address", int64(1000)}, taken{word: "address", wait: time.Millisecond}, nil},
+	{"take", list{int64(0), "address", int64(1000)}, taken{name: "address", wait: time.Millisecond}, nil},
 	{"check", list{int64(1), anID.String(), int64(1), "a 1\nb 2", "pigeon", int64(3)}, matched{otp.Match{
 		ID:       anID,
 		Receipts: []otp.Receipt{"a 1", "b 2"},

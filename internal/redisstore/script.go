@@ -4,6 +4,9 @@ import (
 	"context"
 	"embed"
 	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -28,19 +31,19 @@ type scripts struct {
 	forget script[nothing]
 }
 
-func newScripts(c *Client) scripts {
+func newScripts(c *Client, p otp.Policy) scripts {
 	return scripts{
-		open:   newScript(c, "open", decodeOpen),
-		take:   newScript(c, "take", decodeTake),
-		check:  newScript(c, "check", decodeCheck),
-		close:  newScript(c, "close", decodeClose),
-		claim:  newScript(c, "claim", decodeClaim).once(),
-		renew:  newScript(c, "renew", decodeRenew),
-		settle: newScript(c, "settle", decodeSettle),
-		status: newScript(c, "status", decodeStatus),
-		report: newScript(c, "report", decodeNothing),
-		unlock: newScript(c, "unlock", decodeUnlock),
-		forget: newScript(c, "forget", decodeNothing),
+		open:   newScript(c, p, "open", decodeOpen),
+		take:   newScript(c, p, "take", decodeTake),
+		check:  newScript(c, p, "check", decodeCheck),
+		close:  newScript(c, p, "close", decodeClose),
+		claim:  newScript(c, p, "claim", decodeClaim).once(),
+		renew:  newScript(c, p, "renew", decodeRenew),
+		settle: newScript(c, p, "settle", decodeSettle),
+		status: newScript(c, p, "status", decodeStatus),
+		report: newScript(c, p, "report", decodeNothing),
+		unlock: newScript(c, p, "unlock", decodeUnlock),
+		forget: newScript(c, p, "forget", decodeNothing),
 	}
 }
 
@@ -51,9 +54,44 @@ type script[R any] struct {
 	decode func(*reply) (R, error)
 }
 
-func newScript[R any](c *Client, name string, decode func(*reply) (R, error)) script[R] {
-	text := "local function decide(KEYS, ARGV, now)\n" + lua(name) + "end\n"
-	return script[R]{name, newBatcher(c, redis.NewScript(lua("prelude")+text+lua("batch"))), decode}
+// newScript returns a script for a policy.
+func newScript[R any](c *Client, p otp.Policy, name string, decode func(*reply) (R, error)) script[R] {
+	text := lua("prelude") + "local function decide(KEYS, ARGV, now)\n" + lua(name) + "end\n" + lua("batch")
+	return script[R]{name, newBatcher(c, redis.NewScript(withPolicy(text, p))), decode}
+}
+
+var ofPolicy = regexp.MustCompile(`\bpolicy\.(\w+)`)
+
+// withPolicy writes the numbers of a policy into the text of a script, in the places of their names. Times are in
+// microseconds.
+func withPolicy(text string, p otp.Policy) string {
+	usualGuesses, _ := p.DailyGuesses()
+	numbers := map[string]int64{
+		"length":        int64(p.Length),
+		"long_length":   int64(p.LongLength()),
+		"code_life":     us(p.TTL),
+		"whole_life":    us(otp.MaxLife),
+		"least_life":    us(p.LeastLife()),
+		"outbox_life":   us(outboxLife(p)),
+		"max_attempts":  int64(p.MaxAttempts),
+		"usual_guesses": int64(usualGuesses),
+		"resend_after":  us(p.ResendAfter),
+		"send_max":      int64(p.PerPhone.Max),
+		"send_window":   us(p.PerPhone.Window),
+		"devices_max":   int64(p.PerPhone.Max * otp.DevicesFactor),
+		"day":           us(day),
+		"keep_row":      us(otp.KeepAttempts),
+	}
+	return ofPolicy.ReplaceAllStringFunc(text, func(name string) string {
+		if name == "policy.NAME" { // in the comment that explains it
+			return name
+		}
+		n, ok := numbers[strings.TrimPrefix(name, "policy.")]
+		if !ok { // only for a name that is not there
+			panic("redisstore: " + name)
+		}
+		return strconv.FormatInt(n, 10)
+	})
 }
 
 // once returns the script without further attempts: the courier calls it again every second, and one partition that

@@ -16,7 +16,7 @@ import (
 // rules are the limits of a place, as the policy and the kind of the place determine them.
 type rules struct {
 	resendAfter time.Duration
-	sends       otp.Limit
+	sends       int // within the window of Policy.PerPhone; 0 = any number
 	daily       int // wrong attempts in a day that close the place; 0 = any number
 	longAfter   int // wrong attempts in a row that make its codes longer; 0 = never
 }
@@ -24,7 +24,7 @@ type rules struct {
 // rules returns the rules of a place. The wrong attempts at a change of phone close no place, because they count
 // against the user: see sources.
 func (s *Codes) rules(at otp.Place) rules {
-	r := rules{resendAfter: s.policy.ResendAfter, sends: s.policy.PerPhone}
+	r := rules{resendAfter: s.policy.ResendAfter, sends: s.policy.PerPhone.Max}
 	switch {
 	case at.Device != "":
 		r.daily = s.policy.DailyAttempts
@@ -38,11 +38,12 @@ func (s *Codes) rules(at otp.Place) rules {
 
 // A source is a list of the times at which an address, its network or a user asked for a message or tried a wrong code.
 type source struct {
-	key    string
-	word   string // for its limit, in the replies of the scripts
-	limit  otp.Limit
-	counts bool // false: the list is only asked whether it has room
+	key, name string
+	limit     otp.Limit
 }
+
+// asked is the name of a source that is only asked whether it has room.
+const asked = "daily"
 
 // Sources count together.
 type sources []source
@@ -58,24 +59,24 @@ func (s *Codes) sources(at otp.Place, a otp.Address, kind string) (all sources) 
 	if kind == "wrong" {
 		perAddress, perUser = s.policy.TriesPerAddress, tries
 	}
-	add := func(key, word string, l otp.Limit, counts bool) {
+	add := func(key, name string, l otp.Limit) {
 		if l.Max > 0 {
-			all = append(all, source{key, word, l, counts})
+			all = append(all, source{key, name, l})
 		}
 	}
-	if narrow := s.client.prefix + "{" + string(a.Narrow) + "}:"; a.Wide != "" {
+	if a.Wide != "" {
 		wide := s.client.prefix + "{" + string(a.Wide) + "}:"
-		add(wide+string(a.Narrow)+":"+kind, "address", perAddress, true)
+		add(wide+string(a.Narrow)+":"+kind, "address", perAddress)
 		perAddress.Max *= otp.WideFactor
-		add(wide+kind, "address", perAddress, true)
+		add(wide+kind, "network", perAddress)
 	} else if a.Narrow != "" {
-		add(narrow+kind, "address", perAddress, true)
+		add(s.client.prefix+"{"+string(a.Narrow)+"}:"+kind, "address", perAddress)
 	}
 	if at.Purpose != otp.ForLogin {
 		user := s.client.prefix + "{" + string(at.Purpose) + "}:"
-		add(user+kind, "user", perUser, true)
+		add(user+kind, "user", perUser)
 		if kind == "sends" { // a user without attempts needs no code
-			add(user+"wrong", "daily", tries, false)
+			add(user+"wrong", asked, tries)
 		}
 	}
 	return all
@@ -92,17 +93,9 @@ func (all sources) keys(first []string) []string {
 // args returns the arguments of a script, with the limits of the sources behind them.
 func (all sources) args(first []any) []any {
 	for _, one := range all {
-		first = append(first, one.limit.Max, us(one.limit.Window), one.word, number(one.counts))
+		first = append(first, one.name, one.limit.Max, us(one.limit.Window))
 	}
 	return first
-}
-
-// number returns what the scripts read as a bool.
-func number(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // bySlot divides the sources into those of one slot of a cluster each.
@@ -121,7 +114,7 @@ func (all sources) bySlot() (groups []sources) {
 type taken struct {
 	time     string    // at which they were counted
 	receipts []receipt // of those that were counted
-	word     string    // for the limit that refused; then none was counted
+	name     string    // of the source that refused; then none was counted
 	wait     time.Duration
 }
 
@@ -135,15 +128,15 @@ func (s *Codes) take(ctx context.Context, all sources) (t taken, err error) {
 	}
 	running.Wait()
 	for i, group := range groups {
-		if errs[i] == nil && results[i].word == "" {
+		if errs[i] == nil && results[i].name == "" {
 			t.receipts = append(t.receipts, group.receipts(results[i].time)...)
 		}
 		if results[i].wait > t.wait {
-			t.word, t.wait = results[i].word, results[i].wait
+			t.name, t.wait = results[i].name, results[i].wait
 		}
 	}
 	err = errors.Join(errs...)
-	if err == nil && t.word == "" {
+	if err == nil && t.name == "" {
 		return t, nil
 	}
 	if failure := s.refund(ctx, t.receipts); err == nil {
@@ -156,7 +149,7 @@ func (s *Codes) take(ctx context.Context, all sources) (t taken, err error) {
 // receipts returns the receipts of sources that were counted at that time.
 func (all sources) receipts(time string) (receipts []receipt) {
 	for _, one := range all {
-		if one.counts {
+		if one.name != asked {
 			receipts = append(receipts, receipt{one.key, time})
 		}
 	}
@@ -177,8 +170,8 @@ func (s *Codes) checkOnCluster(ctx context.Context, a otp.Attempt, all sources) 
 	switch {
 	case failure != nil:
 		return otp.Match{}, failure
-	case t.word != "":
-		return otp.Match{}, &otp.ThrottledError{Reason: triesReasons[t.word], RetryAfter: t.wait}
+	case t.name != "":
+		return otp.Match{}, &otp.ThrottledError{Reason: triesReasons[t.name], RetryAfter: t.wait}
 	case err == nil:
 		for _, r := range t.receipts {
 			m.Charged = append(m.Charged, otp.Receipt(r.String()))

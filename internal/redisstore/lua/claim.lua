@@ -1,12 +1,10 @@
 -- claim: takes over messages whose leases have run out. It drops those whose codes were used or burnt.
 -- KEYS    outboxes
 -- ARGV[1] time after which a lease has run out, in ms   ARGV[2] most messages to take over
--- ARGV[3] wrong attempts of a requester at a code   ARGV[4] life of an outbox   ARGV[5] least life of a code
 -- returns a list of {outbox, entry, lease, challenge, id, send, time, receipts, letter, 'live' or 'expired', life of
 --         the code, digits of the code (0 = not known)}
 local outboxes = KEYS
-local idle, room, max_attempts = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local outbox_life, least_life = ARGV[4], ARGV[5]
+local idle, room = ARGV[1], tonumber(ARGV[2])
 
 local claimed = {}
 
@@ -20,7 +18,7 @@ local function take(outbox, entry, leases)
   local f = message[2] -- the names and values that open.lua wrote, in its order
   local challenge, id, send, time, receipts, letter = f[2], f[4], f[6], f[8], f[10], f[12]
   local length = tonumber(f[14] or 0) -- a version before 1.3 has not written it
-  local state, key = triage(outbox, entry, challenge, id, send, max_attempts, time, least_life, now)
+  local state, key = triage(outbox, entry, challenge, id, send, time, now)
   if state then
     room = room - 1
     local life = math.max(0, redis.call('PTTL', key)) * 1000
@@ -31,7 +29,7 @@ local function take(outbox, entry, leases)
 end
 
 for _, outbox in ipairs(outboxes) do
-  if expire(outbox, outbox_life) == 1 and room > 0 then
+  if expire(outbox, policy.outbox_life) == 1 and room > 0 then
     -- Only abandoned messages are returned, so that those behind many held ones are found as soon as the others.
     local abandoned = redis.pcall('XPENDING', outbox, 'couriers', 'IDLE', idle, '-', '+', room)
     if abandoned.err then

@@ -1,5 +1,6 @@
--- prelude: the functions that the scripts share. It stands before every script.
--- All times are whole microseconds of Redis TIME. batch.lua owns the clock and passes it as now.
+-- prelude: the functions that the scripts share. It stands before every script. In all scripts, policy.NAME stands for
+-- a number of the store's policy, which script.go writes in its place: what all calls have in common is not sent with
+-- each. All times are whole microseconds of Redis TIME. batch.lua owns the clock and passes it as now.
 
 local function text(us)
   return string.format('%.0f', us)
@@ -34,29 +35,33 @@ local function count(key, max, window, now)
 end
 
 -- A source of requests or attempts has lists of its own: an address, its network, and a user. Their limits stand in
--- args from the position first on, four for each list: the maximum, the window, the word for the limit, and 1 if an
--- event counts, 0 if the list is only asked.
+-- args from the position first on, three for each list: its name, the maximum and the window. The list 'daily' is only
+-- asked whether it has room.
 
--- refusal returns the word for the limit with the longest wait, and that wait, or '' and 0 if all have room.
+-- refusal returns the name of the list with the longest wait, and that wait, or '' and 0 if all have room.
 local function refusal(lists, args, first, now)
-  local word, longest = '', 0
+  local name, longest = '', 0
   for i, list in ipairs(lists) do
-    local at = first + 4 * (i - 1)
-    local us = wait(list, tonumber(args[at]), tonumber(args[at + 1]), now)
+    local at = first + 3 * (i - 1)
+    local us = wait(list, tonumber(args[at + 1]), tonumber(args[at + 2]), now)
     if us > longest then
-      word, longest = args[at + 2], us
+      name, longest = args[at], us
     end
   end
-  return word, longest
+  return name, longest
 end
 
+-- count_all counts one more in all lists. It returns their receipts, of a line each.
 local function count_all(lists, args, first, now)
+  local receipts = {}
   for i, list in ipairs(lists) do
-    local at = first + 4 * (i - 1)
-    if args[at + 3] == '1' then
-      count(list, tonumber(args[at]), tonumber(args[at + 1]), now)
+    local at = first + 3 * (i - 1)
+    if args[at] ~= 'daily' then
+      count(list, tonumber(args[at + 1]), tonumber(args[at + 2]), now)
+      table.insert(receipts, list .. ' ' .. text(now))
     end
   end
+  return table.concat(receipts, '\n')
 end
 
 -- A challenge lives under the key of its place. One that is replaced before it expires stays, under a key of its own,
@@ -85,26 +90,26 @@ end
 
 -- find_live returns the key of the challenge if the code can still be used with this message's request or without one,
 -- and otherwise nil.
-local function find_live(challenge, id, send, max_attempts)
+local function find_live(challenge, id, send)
   local key = find(challenge, id)
   if not key then
     return nil
   end
   local c = redis.call('HMGET', key, 'tries', 'device', 'tries:' .. send)
   local shared, is_device, own = tonumber(c[1]), c[2], tonumber(c[3] or 0)
-  return (shared < max_attempts or not is_device and own < max_attempts) and key or nil
+  return (shared < policy.max_attempts or not is_device and own < policy.max_attempts) and key or nil
 end
 
 -- pause returns the wait until the live challenge of the place may be sent again. There is none once the attempts
 -- without a request, or those with the request of the last message, are used up.
-local function pause(challenge, max_attempts, resend_after, now)
+local function pause(challenge, resend_after, now)
   local c = redis.call('HMGET', challenge, 'tries', 'send', 'sent')
   local shared, send, sent = tonumber(c[1]), c[2], tonumber(c[3])
-  if not shared or shared >= max_attempts then
+  if not shared or shared >= policy.max_attempts then
     return 0
   end
   local own = tonumber(redis.call('HGET', challenge, 'tries:' .. send) or 0)
-  return own < max_attempts and math.max(0, sent + resend_after - now) or 0
+  return own < policy.max_attempts and math.max(0, sent + resend_after - now) or 0
 end
 
 -- has_wrong reports whether any wrong attempt at a place is remembered. Few places have one, and those that have none
@@ -115,11 +120,11 @@ end
 
 -- needs_long reports whether a phone has had so many wrong attempts that its codes have to be longer: 'after' in a row,
 -- or more than that in a day at codes of the usual length. An 'after' of 0 stands for never.
-local function needs_long(row, short, after, day, now)
+local function needs_long(row, short, after, now)
   if after == 0 then
     return false
   end
-  return tonumber(redis.call('GET', row) or 0) >= after or wait(short, after + 1, day, now) > 0
+  return tonumber(redis.call('GET', row) or 0) >= after or wait(short, after + 1, policy.day, now) > 0
 end
 
 -- Every message in an outbox is pending, in the sense of Redis Streams. The number of times that it was handed out
@@ -147,12 +152,12 @@ end
 -- triage decides what remains to be done with a message. It returns 'live' and the key of its challenge if the message
 -- can be sent, and 'expired' if the least life of its code is over, so that it must be reported as failed. If the code
 -- is gone earlier, the code was used or burnt: triage drops the message and returns nil.
-local function triage(outbox, entry, challenge, id, send, max_attempts, time, least_life, now)
-  local key = find_live(challenge, id, send, max_attempts)
+local function triage(outbox, entry, challenge, id, send, time, now)
+  local key = find_live(challenge, id, send)
   if key then
     return 'live', key
   end
-  if now >= time + least_life then
+  if now >= time + policy.least_life then
     return 'expired', challenge
   end
   drop(outbox, entry)
