@@ -165,7 +165,8 @@ func StartEmbedded() *Client {
 	go func() {
 		for last := time.Now(); ; {
 			select {
-			case now := <-ticker.C:
+			case <-ticker.C:
+				now := time.Now() // the ticker's own time is that of a tick which may have had to wait
 				m.FastForward(now.Sub(last))
 				last = now
 			case <-done:
@@ -184,6 +185,7 @@ func StartEmbedded() *Client {
 			DisableIdentity:          true,
 			MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 			ContextTimeoutEnabled:    true,
+			ReadTimeout:              -1, // the call's own is enough
 			MaxRetries:               -1,
 		}),
 	}
