@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -105,7 +106,7 @@ func queued(t *testing.T, s *Codes) otp.Challenge {
 // TestUnreadableMessage checks that a message that cannot be read is an error and does not keep back the others.
 func TestUnreadableMessage(t *testing.T) {
 	onEveryRedis(t, func(t *testing.T, c *Client) {
-		s := newCodes(t, c, otp.Policy{TTL: time.Minute, MaxAttempts: 5}, 1)
+		s := newCodes(t, c, otp.Policy{TTL: otp.MaxLife, MaxAttempts: 5}, 1)
 		first := queued(t, s)
 		outbox := s.partitions[0].outbox()
 		entry, err := c.redis.XAdd(t.Context(), &redis.XAddArgs{
@@ -140,7 +141,7 @@ func TestUnreadableMessage(t *testing.T) {
 // messages that others hold stand before it.
 func TestClaimBehindHeld(t *testing.T) {
 	onEveryRedis(t, func(t *testing.T, c *Client) {
-		s := newCodes(t, c, otp.Policy{TTL: time.Minute, MaxAttempts: 5}, 1)
+		s := newCodes(t, c, otp.Policy{TTL: otp.MaxLife, MaxAttempts: 5}, 1)
 		const held = 500
 		var leases []otp.Lease
 		for range held {
@@ -148,12 +149,20 @@ func TestClaimBehindHeld(t *testing.T) {
 		}
 		last := queued(t, s)
 		age(t, c, abandoned)
+		renewed := time.Now()
+		var renewing sync.WaitGroup
 		for _, l := range leases {
-			if _, err := s.Renew(t.Context(), l); err != nil {
-				t.Fatal(err)
-			}
+			renewing.Go(func() {
+				if _, err := s.Renew(t.Context(), l); err != nil {
+					t.Error(err)
+				}
+			})
 		}
+		renewing.Wait()
 		claimed, err := s.Claim(t.Context(), 1)
+		if time.Since(renewed) >= abandoned/2 {
+			t.Skip("this machine is too slow to hold 500 messages at the same time")
+		}
 		if err != nil || len(claimed) != 1 || claimed[0].ID != last.ID {
 			t.Errorf("Claim: %+v, %v; want the last message", claimed, err)
 		}
@@ -163,7 +172,7 @@ func TestClaimBehindHeld(t *testing.T) {
 // TestClaimPastFailure checks that a partition whose outbox cannot be read does not keep back the others.
 func TestClaimPastFailure(t *testing.T) {
 	c := connect(t, "cluster")
-	s := newCodes(t, c, otp.Policy{TTL: time.Minute, MaxAttempts: 5}, 8)
+	s := newCodes(t, c, otp.Policy{TTL: otp.MaxLife, MaxAttempts: 5}, 8)
 	const messages = 40
 	for range messages {
 		queued(t, s)

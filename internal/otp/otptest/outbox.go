@@ -23,8 +23,8 @@ func renewedLease(t *testing.T, begin stories) {
 	if got := string(c.Lease.Letter); got != "letter to "+string(s.phone) {
 		t.Errorf("the letter of an opening: %s; want its own", got)
 	}
-	if left := time.Until(c.Lease.Until); left < time.Second || left > abandoned {
-		t.Errorf("the lease lasts %v; want some seconds", left)
+	if until := c.Lease.Until; until.Sub(renewed) < time.Second || time.Until(until) > abandoned {
+		t.Errorf("the lease lasts until %v, from %v; want some seconds", until, renewed)
 	}
 	for range 5 {
 		if got := s.claim(); got != nil && time.Since(renewed) < time.Second {
@@ -44,6 +44,7 @@ func lostLease(t *testing.T, begin stories) {
 	first := s.open().Lease
 	for range 3 {
 		s.age(abandoned)
+		began := time.Now()
 		claimed := s.claim()
 		if len(claimed) != 1 {
 			t.Fatalf("claimed %d messages; want the one whose lease has run out", len(claimed))
@@ -52,13 +53,16 @@ func lostLease(t *testing.T, begin stories) {
 		if second.ID != first.ID || second.Send != first.Send {
 			t.Errorf("claimed %+v; want %+v", second, first)
 		}
-		if string(second.Letter) != string(first.Letter) || time.Until(second.Until) < time.Second {
+		if string(second.Letter) != string(first.Letter) || second.Until.Sub(began) < time.Second {
 			t.Errorf("claimed %+v; want the same letter, for some seconds", second)
 		}
 		s.renew(first, otp.ErrLost)
+		began = time.Now()
 		s.renew(second, nil)
-		if got := s.claim(); got != nil {
+		if got := s.claim(); got != nil && time.Since(began) < time.Second {
 			t.Errorf("claimed twice: %+v", got)
+		} else if got != nil {
+			t.Skip("this machine is too slow to hold a lease")
 		}
 		first = second
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 func races(t *testing.T, begin stories) {
-	s := begin(noResendWait, func(p *otp.Policy) { p.TriesPerAddress = otp.Limit{} })
+	s := begin(noResendWait, func(p *otp.Policy) { p.TTL, p.TriesPerAddress = otp.MaxLife, otp.Limit{} })
 	accepted := count(t, 50, func() error {
 		o := s.opening()
 		o.Phone = otp.Pseudonym(rand.Text())
@@ -70,8 +70,8 @@ func count(t *testing.T, n int, call func() error) map[error]int {
 // claims checks that each message is claimed once, however many couriers claim at the same time. It begins again if the
 // machine is so slow that leases may run out meanwhile.
 func claims(t *testing.T, begin stories) {
-	s := begin()
 	for took := abandoned; took > abandoned/2; {
+		s := begin() // with empty outboxes
 		const messages = 60
 		var phones []otp.Pseudonym
 		for range messages {
@@ -102,7 +102,7 @@ func claimAll(t *testing.T, s *story) map[string]int {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			for range 40 {
+			for range 10 { // three messages each are four times as many as there are
 				claimed, err := s.store.Claim(t.Context(), 3)
 				if err != nil || len(claimed) > 3 {
 					t.Errorf("Claim: %d messages, %v; want 3 at most", len(claimed), err)

@@ -62,9 +62,9 @@ func (r *randomAttack) step() {
 		recent := r.tickets[max(0, len(r.tickets)-8):]
 		r.guessSome(otp.Answer{Ticket: recent[r.rand.IntN(len(recent))].ticket})
 	case n < 65:
-		w.post.fails = r.rand.IntN(5) == 0
+		w.post.fails.Store(r.rand.IntN(5) == 0)
 		r.request()
-		w.post.fails = false
+		w.post.fails.Store(false)
 	case n < 70:
 		r.owner(r.known)
 	case n < 73:
