@@ -47,13 +47,19 @@ func TestAttackFromManyAddresses(t *testing.T) {
 				return s.Insist(func() servicetest.Answer { return try(s, phone, wrong, hand, member(i)) })
 			})
 			counted := len(countedAttempt.FindAllString(s.Log.String(), -1)) - before
-			if statuses[401] != crowd || counted != want && !s.IsCrowded() {
+			// A batch of attempts whose reply was late is sent again, and then the log has fewer wrong ones.
+			if statuses[401] != crowd || counted > want {
 				t.Errorf("of %d wrong codes at once %v, %d counted; want all 401, %d", crowd, statuses, counted, want)
 			}
 		}
 		attack(5)
-		hands = append(hands, answers(s.Want(ask(s, phone, nil, member(0)), 202, "")))
+		s.Want(try(s, phone, code, nil), 401, "") // the shared attempts are used up
+		own := answers(s.Want(ask(s, phone, nil, member(0)), 202, ""))
+		hands = append(hands, own)
 		attack(5 + 5) // at a code of the stranger's own
+		for _, hand := range []with{nil, own} {
+			s.Want(try(s, phone, s.ShownCode(phone), hand), 401, "")
+		}
 		for i := range crowd {
 			s.Want(ask(s, phone, hands[i%len(hands)], member(i)), 429, "too_many_requests")
 		}

@@ -80,7 +80,7 @@ func (b *tab) ofOther(s *servicetest.Service) {
 func TestPageKnownDevice(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, v view) {
-		s := servicetest.Start(t, nil, append(wide, "OTP_RESEND_AFTER=off", "OTP_LIMIT_PHONE=2/10m")...)
+		s := servicetest.Start(t, nil, append(wide, "OTP_RESEND_AFTER=off", "OTP_LIMIT_PHONE=2/24h")...)
 		v.Script = recordsBodies
 		b := openLogin(t, s, v)
 		b.login(s, phone)
@@ -106,7 +106,7 @@ func TestPageKnownDevice(t *testing.T) {
 		b.click("#send")
 		b.says("too_many_requests")
 		b.step("phone")
-		b.is(`/^Try again in (10|[1-9]) minutes?\.$/.test(document.querySelector("#left").innerText)`)
+		b.is(`/^Try again in 2[34] hours\.$/.test(document.querySelector("#left").innerText)`)
 	})
 }
 
@@ -363,7 +363,7 @@ func TestPageTooManyTries(t *testing.T) {
 	everywhere(t, func(t *testing.T, v view) {
 		secrets := []string{"OTP_SECRET=" + servicetest.OTPSecret, "JWT_SECRET=" + servicetest.JWTSecret}
 		s := servicetest.Start(t, append(servicetest.RealStores(t), secrets...),
-			"OTP_TTL=10m", "OTP_RESEND_AFTER=off", "OTP_LIMIT_PHONE=off", "OTP_LIMIT_TRIES_IP=1/10m")
+			"OTP_TTL=10m", "OTP_RESEND_AFTER=off", "OTP_LIMIT_PHONE=off", "OTP_LIMIT_TRIES_IP=1/24h")
 		b := openLogin(t, s, v)
 		b.ask(phone)
 		code := s.ShownCode(phone)
@@ -372,7 +372,7 @@ func TestPageTooManyTries(t *testing.T) {
 		b.step("code")
 		b.press(code)
 		b.says("too_many_tries")
-		b.is(`/^Try again in (10|[1-9]) minutes?\.$/.test(document.querySelector("#left").innerText)`)
+		b.is(`/^Try again in 2[34] hours\.$/.test(document.querySelector("#left").innerText)`)
 		b.is(`(e => e.value === ` + quote(code) + ` && !e.ariaInvalid)(document.querySelector("#code"))`)
 		b.accessible("after too many wrong codes")
 		for n := 2; n <= 5; n++ { // which count for nothing
