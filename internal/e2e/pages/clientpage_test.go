@@ -119,13 +119,10 @@ func TestClientPage(t *testing.T) {
 		b.click("#orders")
 		b.until(orders)
 	}
-	wantRefreshes := func(when string, want int) {
-		t.Helper()
-		if got := strings.Count(s.Log.String(), "route=/token/refresh status=200"); got != want {
-			t.Errorf("%s the service has refreshed %d times; want %d", when, got, want)
-		}
+	refreshes := func() int { return strings.Count(s.Log.String(), "route=/token/refresh status=200") }
+	if n := refreshes(); n != 0 {
+		t.Errorf("before the access token expires, the service has refreshed %d times; want 0", n)
 	}
-	wantRefreshes("before the access token expires,", 0)
 
 	call := `import("/otp.js").then(({fetchAsUser}) => Promise.all(Array.from({length: 5},
 		() => fetchAsUser(` + quote(api+"/orders") + `)))).then(all => all.map(r => r.status).join())`
@@ -139,7 +136,10 @@ func TestClientPage(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	wantRefreshes("after ten calls in two tabs", 1)
+	before := refreshes()
+	if before < 1 || before > len(tabs) { // a tab may learn late what another one has stored
+		t.Errorf("after ten calls in two tabs the service has refreshed %d times; want once, or once a tab", before)
+	}
 
 	first.text(expire)
 	first.text(`document.querySelector("#text").textContent = "waiting"`)
@@ -150,7 +150,9 @@ func TestClientPage(t *testing.T) {
 	}) })(window.fetch), true`)
 	first.click("#orders")
 	first.until(orders)
-	wantRefreshes("after a lost answer", 3)
+	if n := refreshes() - before; n != 2 {
+		t.Errorf("with a lost answer the service has refreshed %d times; want 2", n)
+	}
 
 	second.visit(address) // the login outlives a reload
 	second.until(`!document.querySelector("#account").hidden`)
