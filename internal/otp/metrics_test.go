@@ -46,8 +46,8 @@ var everyOutcome = map[string]int{
 func TestOutcomes(t *testing.T) {
 	inWorld(t, func(o *otp.Options) {
 		o.Policy.ResendAfter, o.Policy.MaxAttempts, o.Policy.DailyAttempts = 30*time.Second, 2, 3
-		o.Policy.PerPhone = otp.Limit{Max: 2, Window: 5 * time.Minute}
-		o.Policy.PerAddress = otp.Limit{Max: 4, Window: 5 * time.Minute}
+		o.Policy.PerPhone = otp.Limit{Max: 2, Window: 2 * time.Minute}
+		o.Policy.PerAddress = otp.Limit{Max: 4, Window: 2 * time.Minute}
 		o.Policy.TriesPerAddress = otp.Limit{Max: otp.MaxDailyAttempts + 1, Window: 24 * time.Hour}
 		o.Regions, o.TestNumbers = []string{"IR"}, map[string]string{german.E164(): "123456"}
 	}, func(w *world) {
@@ -87,19 +87,19 @@ func TestOutcomes(t *testing.T) {
 		request(iranian, "")
 		wrong() // from now on codes are longer
 		for range otp.MaxDailyAttempts/2 - 2 {
-			time.Sleep(5 * time.Minute)
+			time.Sleep(2 * time.Minute)
 			request(iranian, "")
 			answer("000000", true, nil) // too_short
 			wrong()
 			wrong()
 		}
-		time.Sleep(5 * time.Minute)
+		time.Sleep(2 * time.Minute)
 		request(iranian, "")
 		wrong()
 		answer(w.router.code(), true, nil) // closed
 		request(iranian, "")               // daily_limit
 
-		time.Sleep(5 * time.Minute)
+		time.Sleep(2 * time.Minute)
 		user := otp.ForPhoneChange(uuid.Must(uuid.NewV7()))
 		for i := range 3 { // the last one: user_limit
 			p := parse(fmt.Sprintf("+98912123456%d", i))
