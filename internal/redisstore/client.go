@@ -185,7 +185,7 @@ func StartEmbedded() *Client {
 			DisableIdentity:          true,
 			MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 			ContextTimeoutEnabled:    true,
-			ReadTimeout:              -1, // the call's own is enough
+			ReadTimeout:              -1, // none, because every call has one
 			MaxRetries:               -1,
 		}),
 	}

@@ -138,33 +138,36 @@ func TestUnreadableMessage(t *testing.T) {
 }
 
 // TestClaimBehindHeld checks that a courier with room for one message finds an abandoned one at once, although many
-// messages that others hold stand before it.
+// messages that others hold stand before it. It begins again if the machine is so slow that leases may run out
+// meanwhile.
 func TestClaimBehindHeld(t *testing.T) {
 	onEveryRedis(t, func(t *testing.T, c *Client) {
-		s := newCodes(t, c, otp.Policy{TTL: otp.MaxLife, MaxAttempts: 5}, 1)
-		const held = 500
-		var leases []otp.Lease
-		for range held {
-			leases = append(leases, queued(t, s).Lease)
-		}
-		last := queued(t, s)
-		age(t, c, abandoned)
-		renewed := time.Now()
-		var renewing sync.WaitGroup
-		for _, l := range leases {
-			renewing.Go(func() {
-				if _, err := s.Renew(t.Context(), l); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		renewing.Wait()
-		claimed, err := s.Claim(t.Context(), 1)
-		if time.Since(renewed) >= abandoned/2 {
-			t.Skip("this machine is too slow to hold 500 messages at the same time")
-		}
-		if err != nil || len(claimed) != 1 || claimed[0].ID != last.ID {
-			t.Errorf("Claim: %+v, %v; want the last message", claimed, err)
+		for took := abandoned; took > abandoned/2; {
+			s := newCodes(t, c, otp.Policy{TTL: otp.MaxLife, MaxAttempts: 5}, 1)
+			const held = 500
+			var leases []otp.Lease
+			for range held {
+				leases = append(leases, queued(t, s).Lease)
+			}
+			last := queued(t, s)
+			age(t, c, abandoned)
+			began := time.Now()
+			var renewing sync.WaitGroup
+			for _, l := range leases {
+				renewing.Go(func() {
+					if _, err := s.Renew(t.Context(), l); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			renewing.Wait()
+			claimed, err := s.Claim(t.Context(), 1)
+			if took = time.Since(began); took > abandoned/2 {
+				continue
+			}
+			if err != nil || len(claimed) != 1 || claimed[0].ID != last.ID {
+				t.Errorf("Claim: %+v, %v; want the last message", claimed, err)
+			}
 		}
 	})
 }

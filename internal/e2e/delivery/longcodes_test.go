@@ -56,8 +56,11 @@ func TestLongCodesOfTelegram(t *testing.T) {
 			return s.Want(s.Call("POST", "/otp/request", request), 202, "")
 		}
 		s.AwaitStatus(by("telegram"), "sent")
-		codes := g.sent() // more than one if a call was slow
-		if len(codes) == 0 || len(codes[0]) != 7 {
+		isSlow := func() bool { // a message that a provider does not take in time is sent again
+			return strings.Contains(s.Log.String(), "no answer within")
+		}
+		codes := g.sent()
+		if len(codes) != 1 && !isSlow() || len(codes) == 0 || len(codes[0]) != 7 {
 			t.Fatalf("Telegram has the codes %v; want one of 7 digits", codes)
 		}
 		s.Want(s.Verify(servicetest.Phone, servicetest.WrongCode(codes[0])), 401, "")
@@ -69,19 +72,19 @@ func TestLongCodesOfTelegram(t *testing.T) {
 			s.AwaitStatus(asked, "failed")
 			s.AwaitStatus(by("sms"), "sent")
 		}
-		isLong := func(code string) bool { return len(code) == 9 }
-		if slices.ContainsFunc(g.sent(), isLong) {
-			t.Errorf("Telegram has the codes %v; want none that it does not deliver", g.sent())
+		messages, long := w.Messages(), ""
+		if n := len(messages); n == 1 || n > 1 && isSlow() {
+			long = messages[n-1]["code"]
 		}
-		var long []string
-		for _, m := range w.Messages() {
-			if isLong(m["code"]) && !slices.Contains(long, m["code"]) {
-				long = append(long, m["code"])
-			}
+		if len(long) != 9 || asked.Field("code_length") != 9.0 {
+			t.Fatalf("%s, and the webhook has %v; want one message with a code of 9 digits", asked.Body, messages)
 		}
-		if len(long) != 1 || asked.Field("code_length") != 9.0 {
-			t.Fatalf("%s, and the webhook has the long codes %v; want one, of 9 digits", asked.Body, long)
+		if n := len(g.sent()); n != 1 && !isSlow() || slices.Contains(g.sent(), long) {
+			t.Errorf("Telegram was called %d times; want no call with a code that it does not deliver", n)
 		}
-		s.Want(s.Verify(servicetest.Phone, long[0]), 201, "")
+		if strings.Contains(s.Log.String(), `msg="provider failed"`) && !isSlow() {
+			t.Error("a provider has failed")
+		}
+		s.Want(s.Verify(servicetest.Phone, long), 201, "")
 	}
 }

@@ -93,6 +93,13 @@ func (b *clientTab) click(id string) {
 	b.text(`document.querySelector("` + id + `").click()`)
 }
 
+// ask asks for a code.
+func (b *clientTab) ask() {
+	b.t.Helper()
+	b.text(`document.querySelector("#phone").value = ` + quote(phone))
+	b.click("#login button")
+}
+
 // expire makes the access token of the client invalid, as one that has expired is.
 const expire = `(s => localStorage["otp.session"] = JSON.stringify({...s, access_token: "expired"}))` +
 	`(JSON.parse(localStorage["otp.session"]))`
@@ -106,8 +113,7 @@ func TestClientPage(t *testing.T) {
 	shared := open(t, "about:blank", view{}).DevTools()
 	first, second := openClient(t, shared, address), openClient(t, shared, address)
 	first.until(`!document.querySelector("#login").hidden && document.querySelector("#account").hidden`)
-	first.text(`document.querySelector("#phone").value = ` + quote(phone))
-	first.click("#login button")
+	first.ask()
 	first.until(`!document.querySelector("#code").hidden`)
 	first.text(`document.querySelector("#code").value = ` + quote(s.ShownCode(phone)))
 	first.click("#login button")
@@ -140,6 +146,8 @@ func TestClientPage(t *testing.T) {
 	if before < 1 || before > len(tabs) { // a tab may learn late what another one has stored
 		t.Errorf("after ten calls in two tabs the service has refreshed %d times; want once, or once a tab", before)
 	}
+	const renewed = `JSON.parse(localStorage["otp.session"]).refresh_token`
+	second.until(renewed + " === " + quote(first.text(renewed))) // whichever tab has refreshed
 
 	first.text(expire)
 	first.text(`document.querySelector("#text").textContent = "waiting"`)
@@ -175,8 +183,7 @@ func TestClientPageOffersLiveCode(t *testing.T) {
 	s.Want(s.Request(phone), 202, "")
 	b := openClient(t, open(t, "about:blank", view{}).DevTools(), address)
 	b.until(`!document.querySelector("#login").hidden`)
-	b.text(`document.querySelector("#phone").value = ` + quote(phone))
-	b.click("#login button")
+	b.ask()
 	b.until(`!document.querySelector("#code").hidden && document.querySelector("#code").maxLength === 7`)
 	b.until(`document.querySelector("#text").textContent === "Please type the code that was sent to you."`)
 	b.text(`document.querySelector("#code").value = ` + quote(s.ShownCode(phone)))

@@ -59,10 +59,10 @@ func lostLease(t *testing.T, begin stories) {
 		s.renew(first, otp.ErrLost)
 		began = time.Now()
 		s.renew(second, nil)
-		if got := s.claim(); got != nil && time.Since(began) < time.Second {
+		if got := s.claim(); got != nil && time.Since(began) < abandoned/2 {
 			t.Errorf("claimed twice: %+v", got)
-		} else if got != nil {
-			t.Skip("this machine is too slow to hold a lease")
+		} else if got != nil { // this machine is too slow to hold a lease
+			second = got[0]
 		}
 		first = second
 	}

@@ -24,7 +24,7 @@ func TestRandomAttacks(t *testing.T, begin func(t *testing.T, p otp.Policy) Stor
 			for seed := range uint64(seeds) {
 				w := newTown(t, begin, change)
 				r := &randomAttack{
-					stranger: w.newStranger(append(addressesV4(crowd/2), nearV6(crowd/2)...)),
+					stranger: w.newStranger(ofAllKinds()),
 					rand:     rand.New(rand.NewPCG(seed, 0)),
 					known:    w.known(),
 				}
